@@ -1,0 +1,63 @@
+# One line per target; `make help` lists them. PROFILE, BACKENDS and MODELS select what `make bench` measures.
+PROFILE  ?= standard
+BACKENDS ?=
+MODELS   ?=
+BASE     ?= baseline
+NEW      ?= latest
+
+SHELL   := /bin/bash
+# The newest Python ≥ 3.11 that really starts (a version manager's shim may not).
+PYTHON  ?= $(shell for p in python3.13 python3.12 python3.11 python3; do $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+BIN     := .venv/bin
+SELECT  := $(foreach b,$(BACKENDS),--backend $(b)) $(foreach m,$(MODELS),--model $(m))
+PIP     := $(BIN)/python -m pip --disable-pip-version-check --quiet install
+
+.PHONY: help setup bench test test-all lint compare report nightly benchmarks schemas clean
+.DEFAULT_GOAL := help
+
+help: ## show this help
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 14
+
+setup: .venv/.bench ## make .venv with npubench and ONNX Runtime for the CPU
+
+bench: .venv/.bench ## measure this machine, write results and the report, say where
+	@$(BIN)/npubench run --profile $(PROFILE) $(SELECT) --report reports/
+
+test: lint ## lint, types, import contracts and the tests (10 minutes at most)
+	@$(BIN)/python -m pytest -q -m 'not slow and not browser'
+
+test-all: .venv/.dev ## what test leaves out: browser, wheels, slow builds
+	@$(BIN)/python -m pytest -q -m 'slow or browser'
+
+lint: .venv/.dev ## ruff, mypy --strict, import-linter
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check --quiet . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache
+
+compare: .venv/.bench ## compare NEW with BASE (runs, folders or "baseline")
+	@$(BIN)/npubench compare $(BASE) $(NEW)
+
+report: .venv/.bench ## write the HTML report of the latest run
+	@$(BIN)/npubench report latest -o reports/
+
+nightly: .venv/.bench ## the nightly profile, all launches (CI that reads exit codes calls npubench itself)
+	@$(BIN)/npubench run --profile nightly $(SELECT) --report reports/
+
+benchmarks: .venv/.dev ## npubench's own speed, as ratios in one run
+	@$(BIN)/python -m pytest tests/benchmarks -q --benchmark-enable --benchmark-only --benchmark-columns=median,iqr,rounds
+
+schemas: .venv/.dev ## write docs/schemas anew after a declared change of format
+	@$(BIN)/npubench schema -o docs/schemas
+
+clean: ## remove the environment and caches (results stay)
+	@rm -rf .venv dist build .mypy_cache .ruff_cache .hypothesis .benchmarks
+
+.venv/bin/python:
+	@[ -n "$(PYTHON)" ] || { echo "npubench needs Python 3.11 or newer; install it, or name one: make PYTHON=/path/to/python3.11 …" >&2; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) cannot make environments: apt-get install python3-venv (or your system's package of that name)" >&2; exit 2; }
+	@echo "setting up .venv with $$($(PYTHON) --version) …"
+	@$(PYTHON) -m venv .venv
+
+.venv/.bench: pyproject.toml | .venv/bin/python
+	@$(PIP) -e '.[cpu]' && touch $@
+
+.venv/.dev: pyproject.toml | .venv/bin/python
+	@$(PIP) -e '.[cpu,dev]' && touch .venv/.bench $@
