@@ -1,0 +1,355 @@
+"""Cards: what is measured, on what, in which sets. Data that a person who does not read Python can review.
+
+`decode` turns one card's TOML into a frozen struct, or reports *all* of its mistakes at once, each with the file, the
+key, what was found and what was expected. Unknown keys are mistakes. `semantics` names the part of a card that decides
+whether two results may be compared; comments, titles and SDK pins are not in it.
+
+Not aware of: where cards are found (`discovery`), what adapters and workloads do with their parameters.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, get_args
+
+import msgspec
+from msgspec import Meta, Struct, inspect
+
+from npubench.errors import CardError
+from npubench.lang import Text
+
+Identifier = Annotated[str, Meta(pattern=r"^[a-z0-9]+([.-][a-z0-9]+)*$", max_length=64)]
+Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+Dotted = Annotated[str, Meta(pattern=r"^[A-Za-z_][\w.-]*$")]
+
+Precision = Literal["fp32", "fp16", "bf16", "int8", "s8s8", "a16w8", "int4", "fp8", "fp4"]
+Scope = Literal["device", "service", "resident"]
+ScenarioName = Literal["single-stream", "multi-stream", "server", "offline", "cameras", "users"]
+Profile = Literal["smoke", "standard", "nightly", "certify"]
+DeviceType = Literal["cpu", "gpu", "npu", "endpoint", "none"]
+Verified = Literal["hardware", "simulated", "stand-in", "not verified"]
+
+PRECISIONS: tuple[str, ...] = get_args(Precision)
+SCOPES: tuple[str, ...] = get_args(Scope)
+SCENARIOS: tuple[str, ...] = get_args(ScenarioName)
+PROFILES: tuple[str, ...] = get_args(Profile)
+
+
+class _Card(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Common base: immutable, keyword-only, unknown keys refused."""
+
+
+class WeightsSpec(_Card, frozen=True, kw_only=True):
+    """Where a graph's weights come from.
+
+    `seeded`: drawn bit-exactly from PCG64 by the room's weight table; `file`: trained values kept in the room.
+    `sha256` and `bytes` are those of the materialised external-data file.
+    """
+
+    kind: Literal["seeded", "file"]
+    table: str
+    arrays: str | None = None
+    seed: str | None = None
+    sha256: Sha256
+    bytes: Annotated[int, Meta(ge=0)]
+
+
+class GraphSpec(_Card, frozen=True, kw_only=True):
+    """One ONNX graph of a model: the committed skeleton (`file`) and the weights that belong to it."""
+
+    file: str
+    sha256: Sha256
+    weights: WeightsSpec | None = None
+
+
+class QualitySpec(_Card, frozen=True, kw_only=True):
+    """What a correct answer is. Absent means that no quality is claimed."""
+
+    metric: str
+    absolute_floor: float | None = None
+    relative_floor: float | None = None
+    reason: str
+
+
+class ModelCard(_Card, frozen=True, kw_only=True):
+    """`models/<id>/model.toml`: what is measured."""
+
+    schema: Literal["npubench.model/1"]
+    id: Identifier
+    title: Text
+    summary: Text
+    workload: Dotted
+    license: str
+    data: Identifier | None = None
+    precisions: Annotated[tuple[Precision, ...], Meta(min_length=1)] = ("fp32",)
+    scopes: Annotated[tuple[Scope, ...], Meta(min_length=1)] = ("device",)
+    graphs: dict[str, GraphSpec] = {}
+    params: dict[str, Any] = {}
+    offline_batch: Annotated[int, Meta(ge=1)] = 1
+    requires_memory_gb: Annotated[float, Meta(gt=0)] | None = None
+    quality: QualitySpec | None = None
+
+
+class EnvironmentSpec(_Card, frozen=True, kw_only=True):
+    """The Python in which a backend's worker runs. Neither key: the environment that npubench itself runs in."""
+
+    requires: tuple[str, ...] = ()
+    python: str | None = None
+    variables: dict[str, str] = {}
+
+
+class DeviceSpec(_Card, frozen=True, kw_only=True):
+    """Which kind of device this backend executes on, and how many of them."""
+
+    type: DeviceType
+    vendor: str | None = None
+    match: str | None = None
+    count: Annotated[int, Meta(ge=1)] = 1
+
+
+class VerifiedSpec(_Card, frozen=True, kw_only=True):
+    """How far this backend has been tried, repeated in every report."""
+
+    how: Verified
+    on: str = ""
+    date: str = ""
+
+
+class BackendCard(_Card, frozen=True, kw_only=True):
+    """`backends/<id>.toml`: what it is measured on."""
+
+    schema: Literal["npubench.backend/1"]
+    id: Identifier
+    title: Text
+    summary: Text
+    adapter: Dotted
+    provider: str | None = None
+    device: DeviceSpec
+    precisions: Annotated[tuple[Precision, ...], Meta(min_length=1)]
+    options: dict[str, Any] = {}
+    environment: EnvironmentSpec = EnvironmentSpec()
+    meters: tuple[str, ...] = ()
+    install: Text
+    verified: VerifiedSpec
+    hidden: bool = False
+
+
+class SuiteEntry(_Card, frozen=True, kw_only=True):
+    """One model of a suite and how it is loaded in each profile."""
+
+    model: Identifier
+    precisions: tuple[Precision, ...] = ()
+    scenarios: Annotated[tuple[ScenarioName, ...], Meta(min_length=1)]
+    scopes: tuple[Scope, ...] = ()
+    profiles: Annotated[tuple[Profile, ...], Meta(min_length=1)] = ("smoke", "standard", "nightly", "certify")
+
+
+class SuiteCard(_Card, frozen=True, kw_only=True):
+    """`models/suites/<id>.toml`: a named set of models and scenarios."""
+
+    schema: Literal["npubench.suite/1"]
+    id: Identifier
+    title: Text
+    summary: Text
+    entries: Annotated[tuple[SuiteEntry, ...], Meta(min_length=1)]
+
+
+class DataCard(_Card, frozen=True, kw_only=True):
+    """`models/data/<id>/data.toml`: input data that our code drew, committed as bytes.
+
+    `sha256` is the digest over the sorted lines `<sha256>  <file>` of every file in the folder but the card itself.
+    """
+
+    schema: Literal["npubench.data/1"]
+    id: Identifier
+    kind: Literal["frames", "pages", "prompts"]
+    title: Text
+    generator: str
+    seed: str
+    license: str
+    count: Annotated[int, Meta(ge=1)]
+    sha256: Sha256
+
+
+Card = ModelCard | BackendCard | SuiteCard | DataCard
+C = TypeVar("C", ModelCard, BackendCard, SuiteCard, DataCard)
+
+CARD_TYPES: dict[str, type[Struct]] = {
+    "model": ModelCard,
+    "backend": BackendCard,
+    "suite": SuiteCard,
+    "data": DataCard,
+}
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The table in `path`. Raises CardError naming the file for a file that cannot be read or is not TOML."""
+    try:
+        document = msgspec.toml.decode(path.read_bytes())
+    except OSError as error:
+        raise CardError([f"{path}: cannot be read: {error.strerror}"]) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise CardError([f"{path}: not valid TOML: {error}"]) from error
+    if not isinstance(document, dict):
+        raise CardError([f"{path}: expected a TOML table"])
+    return document
+
+
+def decode(document: Mapping[str, Any], kind: type[C], source: str) -> C:
+    """`document` as a card of type `kind`. Raises CardError with every mistake in it; `source` names the file."""
+    mistakes = [f"{source}: {line}" for line in _mistakes(dict(document), inspect.type_info(kind), "")]
+    if mistakes:
+        raise CardError(mistakes)
+    return msgspec.convert(document, kind)
+
+
+def load(path: Path, kind: type[C]) -> C:
+    """The card in `path`. Raises CardError."""
+    return decode(read_toml(path), kind, str(path))
+
+
+def _join(key: str, name: str) -> str:
+    return f"{key}.{name}" if key else name
+
+
+def did_you_mean(name: str, known: Iterator[str] | tuple[str, ...] | list[str]) -> str:
+    """` (did you mean "x"?)` for the closest known name, or an empty string."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f' (did you mean "{close[0]}"?)' if close else ""
+
+
+def _mistakes(value: Any, expected: inspect.Type, key: str) -> Iterator[str]:
+    """Every mistake in `value`, walking structs, dicts and lists so that one bad key does not hide the next."""
+    if isinstance(expected, inspect.UnionType):
+        if value is None and any(isinstance(member, inspect.NoneType) for member in expected.types):
+            return
+        members = [member for member in expected.types if not isinstance(member, inspect.NoneType)]
+        if len(members) == 1:
+            yield from _mistakes(value, members[0], key)
+            return
+    if isinstance(expected, inspect.StructType) and isinstance(value, Mapping):
+        fields = {field.encode_name: field for field in expected.fields}
+        for name in value:
+            if name not in fields:
+                yield f"{_join(key, name)}: unknown key{did_you_mean(name, list(fields))}"
+        for name, field in fields.items():
+            if name in value:
+                yield from _mistakes(value[name], field.type, _join(key, name))
+            elif field.required:
+                yield f"{_join(key, name)}: missing; expected {describe(field.type)}"
+        return
+    if isinstance(expected, inspect.DictType) and isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from _mistakes(item, expected.value_type, _join(key, name))
+        return
+    if isinstance(expected, inspect.VarTupleType) and isinstance(value, list):
+        if expected.min_length and len(value) < expected.min_length:
+            yield f"{key}: is empty; expected at least {expected.min_length} of {describe(expected.item_type)}"
+        for index, item in enumerate(value):
+            yield from _mistakes(item, expected.item_type, f"{key}[{index}]")
+        return
+    if not _fits(value, expected):
+        shown = repr(value) if len(repr(value)) <= 80 else repr(value)[:77] + "…"
+        hint = ""
+        if isinstance(expected, inspect.LiteralType) and isinstance(value, str):
+            hint = did_you_mean(value, [str(choice) for choice in expected.values])
+        yield f"{key}: found {shown}; expected {describe(expected)}{hint}"
+
+
+def _fits(value: Any, expected: inspect.Type) -> bool:
+    """Whether a leaf value has the expected type and meets its constraints."""
+    match expected:
+        case inspect.AnyType():
+            return True
+        case inspect.LiteralType():
+            return value in expected.values and not isinstance(value, bool)
+        case inspect.StrType():
+            return (
+                isinstance(value, str)
+                and (expected.pattern is None or re.search(expected.pattern, value) is not None)
+                and (expected.max_length is None or len(value) <= expected.max_length)
+                and (expected.min_length is None or len(value) >= expected.min_length)
+            )
+        case inspect.BoolType():
+            return isinstance(value, bool)
+        case inspect.IntType():
+            return isinstance(value, int) and not isinstance(value, bool) and _within(value, expected)
+        case inspect.FloatType():
+            return isinstance(value, (int, float)) and not isinstance(value, bool) and _within(value, expected)
+    return False
+
+
+def _within(value: float, expected: inspect.IntType | inspect.FloatType) -> bool:
+    return (
+        (expected.ge is None or value >= expected.ge)
+        and (expected.gt is None or value > expected.gt)
+        and (expected.le is None or value <= expected.le)
+        and (expected.lt is None or value < expected.lt)
+    )
+
+
+def describe(expected: inspect.Type) -> str:
+    """What a key expects, in words."""
+    match expected:
+        case inspect.LiteralType():
+            return "one of " + ", ".join(f'"{choice}"' for choice in expected.values)
+        case inspect.StrType():
+            return f"text matching {expected.pattern}" if expected.pattern else "text"
+        case inspect.BoolType():
+            return "true or false"
+        case inspect.IntType() | inspect.FloatType():
+            noun = "a whole number" if isinstance(expected, inspect.IntType) else "a number"
+            signs = (("≥", expected.ge), (">", expected.gt), ("≤", expected.le), ("<", expected.lt))
+            bounds = " and ".join(f"{sign} {bound:g}" for sign, bound in signs if bound is not None)
+            return f"{noun} {bounds}".rstrip()
+        case inspect.VarTupleType():
+            return f"a list of {describe(expected.item_type)}"
+        case inspect.StructType():
+            required = [field.encode_name for field in expected.fields if field.required]
+            return "a table with " + ", ".join(required) if required else "a table"
+        case inspect.DictType():
+            return f"a table of {describe(expected.value_type)}"
+        case inspect.UnionType():
+            return " or ".join(describe(m) for m in expected.types if not isinstance(m, inspect.NoneType))
+    return "a value"
+
+
+def semantics(card: ModelCard | BackendCard, precision: str | None = None) -> dict[str, Any]:
+    """The fields of a card that decide comparability (DESIGN.md, Identity), as plain JSON values."""
+    if isinstance(card, ModelCard):
+        return {
+            "model": card.id,
+            "workload": card.workload,
+            "precision": precision,
+            "graphs": {
+                role: {"graph": graph.sha256, "weights": graph.weights.sha256 if graph.weights else None}
+                for role, graph in sorted(card.graphs.items())
+            },
+            "params": to_builtins(card.params),
+        }
+    return {
+        "backend": card.id,
+        "adapter": card.adapter,
+        "provider": card.provider,
+        "device": to_builtins(card.device),
+        "options": to_builtins(card.options),
+    }
+
+
+def to_builtins(value: Any) -> Any:
+    """`value` as plain JSON-able Python values."""
+    return msgspec.to_builtins(value)
+
+
+def canonical_json(value: Any) -> bytes:
+    """One byte string per value: sorted keys, no spaces, UTF-8. What hashes are taken over."""
+    return msgspec.json.encode(to_builtins(value), order="sorted")
+
+
+def digest(value: Any) -> str:
+    """SHA-256 (hex) of the canonical JSON of `value`."""
+    return hashlib.sha256(canonical_json(value)).hexdigest()

@@ -1,0 +1,218 @@
+"""The metric table: every number that npubench publishes, declared once.
+
+One table feeds JSON, console, HTML and XLSX. A metric has a key (with its unit in the name), the stored unit, which way
+is worse, the smallest number of samples that supports it, and a plain meaning in two languages. The minimum counts for
+percentiles are the t = 1 column of METRICS.md (64 for p90, 662 for p99), from LoadGen's early-stopping statistic.
+
+Not aware of: how a metric is computed (`stats`).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from npubench.lang import Text
+
+Worse = Literal["higher", "lower", "neither"]
+
+
+class Metric(msgspec.Struct, frozen=True, kw_only=True):
+    """A declared metric. `unit` is as in `units.show`; `minimum_n` is the fewest samples for a value."""
+
+    key: str
+    unit: str
+    title: Text
+    meaning: Text
+    worse: Worse
+    minimum_n: int = 1
+
+
+def _metric(
+    key: str, unit: str, worse: Worse, en: str, ko: str, meaning_en: str, meaning_ko: str, minimum_n: int = 1
+) -> Metric:
+    return Metric(
+        key=key,
+        unit=unit,
+        worse=worse,
+        title=Text(en=en, ko=ko),
+        meaning=Text(en=meaning_en, ko=meaning_ko),
+        minimum_n=minimum_n,
+    )
+
+
+# Fewest samples for percentile p: one over-limit request allowed at 99 % confidence (METRICS.md, Early stopping).
+MINIMUM_N = {50: 11, 90: 64, 99: 662, 99.9: 6636}
+
+
+def _percentiles(stem: str, en: str, ko: str, meaning_en: str, meaning_ko: str) -> list[Metric]:
+    found = []
+    for percent, least in MINIMUM_N.items():
+        label = f"p{percent:g}"
+        found.append(
+            _metric(
+                f"{stem}_{label.replace('.', '')}_ns",
+                "ns",
+                "higher",
+                f"{en} {label}",
+                f"{ko} {label}",
+                f"{meaning_en}; {percent:g} % of them took at most this long.",
+                f"{meaning_ko}. 전체의 {percent:g} %가 이 시간 안에 끝났습니다.",
+                least,
+            )
+        )
+    return found
+
+
+METRICS: dict[str, Metric] = {
+    metric.key: metric
+    for metric in [
+        *_percentiles(
+            "latency",
+            "latency",
+            "지연 시간",
+            "Time from a request's scheduled moment to its completion",
+            "요청이 예정된 시각부터 완료까지 걸린 시간",
+        ),
+        _metric(
+            "latency_p99_unpreempted_ns",
+            "ns",
+            "higher",
+            "latency p99 without pre-empted samples",
+            "선점 제외 지연 시간 p99",
+            "The same percentile over the samples during which the operating system did not take the core away.",
+            "운영체제가 코어를 빼앗지 않은 표본만으로 계산한 같은 백분위수입니다.",
+            662,
+        ),
+        _metric(
+            "samples_per_s",
+            "1/s",
+            "lower",
+            "samples per second",
+            "초당 샘플",
+            "Requests completed per second of the timed window.",
+            "측정 구간 1초당 완료된 요청 수입니다.",
+        ),
+        _metric(
+            "frames_per_s",
+            "1/s",
+            "lower",
+            "frames per second",
+            "초당 프레임",
+            "Camera frames completed per second.",
+            "초당 처리한 카메라 프레임 수입니다.",
+        ),
+        _metric(
+            "pages_per_min",
+            "1/min",
+            "lower",
+            "pages per minute",
+            "분당 페이지",
+            "Document pages read per minute.",
+            "분당 읽은 문서 페이지 수입니다.",
+        ),
+        _metric(
+            "tokens_per_s",
+            "1/s",
+            "lower",
+            "tokens per second",
+            "초당 토큰",
+            "Output tokens generated per second.",
+            "초당 생성한 출력 토큰 수입니다.",
+        ),
+        *_percentiles(
+            "ttft",
+            "time to first token",
+            "첫 토큰 시간",
+            "Time from a request's scheduled moment to its first output token (TTFT)",
+            "요청이 예정된 시각부터 첫 출력 토큰까지 걸린 시간(TTFT)",
+        )[:3],
+        *_percentiles(
+            "tpot",
+            "time per output token",
+            "출력 토큰당 시간",
+            "Mean time per output token after the first, one value per request (TPOT)",
+            "첫 토큰 이후 출력 토큰 하나당 평균 시간, 요청마다 한 값(TPOT)",
+        )[:3],
+        *_percentiles(
+            "itl",
+            "inter-token latency",
+            "토큰 간 간격",
+            "Gap between consecutive output tokens (ITL)",
+            "연속한 두 출력 토큰 사이의 간격(ITL)",
+        )[:3],
+        _metric(
+            "load_ns",
+            "ns",
+            "higher",
+            "model load time",
+            "모델 적재 시간",
+            "Time to create the session(s), compilation included where the runtime compiles while loading.",
+            "세션 생성에 걸린 시간으로, 적재 중 컴파일하는 런타임은 컴파일을 포함합니다.",
+        ),
+        _metric(
+            "first_inference_ns",
+            "ns",
+            "higher",
+            "first inference",
+            "첫 추론",
+            "Time of the very first request after loading.",
+            "적재 직후 첫 요청에 걸린 시간입니다.",
+        ),
+        _metric(
+            "peak_rss_bytes",
+            "B",
+            "higher",
+            "peak memory",
+            "최대 메모리",
+            "Largest resident memory of the measuring process on the host.",
+            "측정 프로세스가 호스트에서 쓴 최대 상주 메모리입니다.",
+        ),
+        _metric(
+            "lag_p99_ns",
+            "ns",
+            "higher",
+            "generator lag p99",
+            "부하 생성기 지연 p99",
+            "How late the load generator itself issued requests; part of the latency, and of the evidence.",
+            "부하 생성기가 요청을 늦게 보낸 정도로, 지연 시간에 포함되며 증거로 남깁니다.",
+            64,
+        ),
+        _metric(
+            "preempted_count",
+            "count",
+            "neither",
+            "pre-empted samples",
+            "선점된 표본",
+            "Samples during which the operating system took the core away. They are kept, and counted here.",
+            "측정 중 운영체제가 코어를 빼앗은 표본 수입니다. 버리지 않고 표시합니다.",
+        ),
+        _metric(
+            "sample_count",
+            "count",
+            "neither",
+            "samples",
+            "표본 수",
+            "Completed requests in the timed window.",
+            "측정 구간에서 완료된 요청 수입니다.",
+        ),
+        _metric(
+            "overhead_floor_ns",
+            "ns",
+            "neither",
+            "overhead floor",
+            "하네스 하한",
+            "What npubench itself costs per request, measured on a one-node model in the same way.",
+            "노드 하나짜리 모델을 같은 방식으로 측정한 npubench 자체의 요청당 비용입니다.",
+        ),
+    ]
+}
+
+# Service unit → (metric, factor from units per second).
+THROUGHPUT: dict[str, tuple[str, float]] = {
+    "frame": ("frames_per_s", 1.0),
+    "page": ("pages_per_min", 60.0),
+    "token": ("tokens_per_s", 1.0),
+    "sample": ("samples_per_s", 1.0),
+}

@@ -1,0 +1,1 @@
+"""Versioned ruleset files: bounds, minimums and thresholds, never constants in code."""

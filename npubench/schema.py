@@ -1,0 +1,422 @@
+"""The result documents: a launch file per measured process, a plan, and the sealed run.
+
+Documents are immutable and carry their version (`npubench.run/1`, `npubench.launch/1`, `npubench.plan/1`). Reading an
+older version goes through `MIGRATIONS`; reading a newer one raises SchemaTooNewError. Unknown is a null with a reason.
+
+History of the format:
+    1  2026-11  first.
+
+Not aware of: files (`store`), how numbers are computed (`stats`), how they are shown (`report`).
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, TypeVar
+
+import msgspec
+
+from npubench.errors import NotComparableError, SchemaTooNewError
+from npubench.lang import Text
+from npubench.spi import Availability, Device, Placement, TensorSpec
+
+RUN_SCHEMA = "npubench.run/1"
+LAUNCH_SCHEMA = "npubench.launch/1"
+PLAN_SCHEMA = "npubench.plan/1"
+
+ExecutionKind = Literal["hardware", "simulated", "virtual", "cpu_fallback", "endpoint"]
+Validity = Literal["valid", "degraded", "invalid", "unsupported"]
+Purpose = Literal["measure", "floor"]
+"""`floor`: the one-node model whose latency is the harness's own overhead on that backend; no result in itself."""
+
+SAMPLE_COLUMNS = ("scheduled_ns", "issued_ns", "first_ns", "completed_ns", "units", "stream", "status", "preempted")
+"""Columns of the sample table, int64 each. `first_ns` is 0 where no first result is observed; `status` 0 is success."""
+
+
+class _Document(msgspec.Struct, frozen=True, kw_only=True):
+    """Immutable. Unknown keys are ignored when reading, so that a newer minor field does not break an older reader."""
+
+
+class FailureKind(str, enum.Enum):
+    """The failure taxonomy: what can go wrong with a launch, each with what to do next."""
+
+    CRASHED = "crashed"
+    KILLED = "killed"
+    OUT_OF_MEMORY = "out_of_memory"
+    HUNG = "hung"
+    RAISED = "raised"
+    NON_FINITE = "non_finite"
+    WRONG_SHAPE = "wrong_shape"
+    PROTOCOL = "protocol"
+    NOT_AVAILABLE = "not_available"
+    BAD_ARTIFACT = "bad_artifact"
+    BAD_DATA = "bad_data"
+    BUILD_FAILED = "build_failed"
+    CPU_FALLBACK = "cpu_fallback"
+    DISK_FULL = "disk_full"
+
+
+FAILURE_TEXT: dict[FailureKind, Text] = {
+    FailureKind.CRASHED: Text(
+        en="The process crashed. Its last lines are below; the fault lies in the runtime or driver, report it there.",
+        ko="프로세스가 비정상 종료되었습니다. 아래 마지막 출력을 런타임·드라이버 공급사에 전달하세요.",
+    ),
+    FailureKind.KILLED: Text(
+        en="The process was killed from outside. Check other jobs, quotas and the kernel log.",
+        ko="프로세스가 외부에서 강제 종료되었습니다. 다른 작업, 할당량, 커널 로그를 확인하세요.",
+    ),
+    FailureKind.OUT_OF_MEMORY: Text(
+        en="Memory ran out. Use a smaller model or batch, or free memory.",
+        ko="메모리가 부족합니다. 더 작은 모델이나 배치를 쓰거나 메모리를 확보하세요.",
+    ),
+    FailureKind.HUNG: Text(
+        en="The process made no progress and was stopped. Check the device's state and its driver.",
+        ko="진행이 없어 중단했습니다. 장치와 드라이버 상태를 확인하세요.",
+    ),
+    FailureKind.RAISED: Text(
+        en="The runtime reported an error. The message and the last lines are below.",
+        ko="런타임이 오류를 보고했습니다. 메시지와 마지막 출력은 아래에 있습니다.",
+    ),
+    FailureKind.NON_FINITE: Text(
+        en="The output holds NaN or infinity. The result is wrong, however fast; check precision and driver.",
+        ko="출력에 NaN 또는 무한대가 있습니다. 빠르더라도 잘못된 결과이므로 정밀도와 드라이버를 확인하세요.",
+    ),
+    FailureKind.WRONG_SHAPE: Text(
+        en="An output does not have the shape or type that the model declares.",
+        ko="출력의 모양이나 자료형이 모델의 선언과 다릅니다.",
+    ),
+    FailureKind.PROTOCOL: Text(
+        en="The worker ended without a result. Run with the same cell alone and read its output.",
+        ko="작업 프로세스가 결과 없이 끝났습니다. 이 셀만 따로 실행해 출력을 확인하세요.",
+    ),
+    FailureKind.NOT_AVAILABLE: Text(
+        en="The backend is not available on this machine.",
+        ko="이 장비에서 사용할 수 없는 백엔드입니다.",
+    ),
+    FailureKind.BAD_ARTIFACT: Text(
+        en="The model file is missing or damaged. `npubench build` makes it anew.",
+        ko="모델 파일이 없거나 손상되었습니다. `npubench build`로 다시 만드세요.",
+    ),
+    FailureKind.BAD_DATA: Text(
+        en="The input data cannot be used.",
+        ko="입력 데이터를 사용할 수 없습니다.",
+    ),
+    FailureKind.BUILD_FAILED: Text(
+        en="The model could not be built.",
+        ko="모델을 만들지 못했습니다.",
+    ),
+    FailureKind.CPU_FALLBACK: Text(
+        en="Nothing ran on the requested provider: this would have been a CPU figure under another name.",
+        ko="요청한 장치에서 실행된 연산이 없습니다. 다른 이름을 단 CPU 수치가 될 뻔했습니다.",
+    ),
+    FailureKind.DISK_FULL: Text(
+        en="The disk is full. Free space and resume the run.",
+        ko="디스크가 가득 찼습니다. 공간을 확보한 뒤 이어서 실행하세요.",
+    ),
+}
+
+
+class Value(_Document, frozen=True, kw_only=True):
+    """A published number, or null with the reason."""
+
+    value: float | None
+    reason: str | None = None
+
+
+class Failure(_Document, frozen=True, kw_only=True):
+    """Why a launch gave no result. `phase` is where it happened; `stderr` holds the process's last lines."""
+
+    kind: FailureKind
+    message: str
+    phase: str = ""
+    exit_code: int | None = None
+    signal: str | None = None
+    stderr: tuple[str, ...] = ()
+
+
+class Note(_Document, frozen=True, kw_only=True):
+    """A warning: an enumerated code and a text that says what to do next. `severity`: info, warning."""
+
+    code: str
+    text: Text
+    severity: Literal["info", "warning"] = "warning"
+
+
+class SampleFile(_Document, frozen=True, kw_only=True):
+    """The raw samples of a launch, beside the launch file."""
+
+    file: str
+    sha256: str
+    rows: int
+    tokens: int = 0
+
+
+class Warmup(_Document, frozen=True, kw_only=True):
+    """Steps before the timed window, and whether the step time had become steady."""
+
+    steps: int
+    duration_ns: int
+    steady: bool
+
+
+class Window(_Document, frozen=True, kw_only=True):
+    """The timed region, on CLOCK_MONOTONIC of this boot."""
+
+    start_ns: int
+    end_ns: int
+
+
+class ProcessFacts(_Document, frozen=True, kw_only=True):
+    """The measuring process. `threads` is what was asked of the runtime; `versions` are varying, never identity."""
+
+    pid: int
+    python: str
+    executable: str
+    peak_rss_bytes: int
+    cpu_ns: int
+    involuntary_switches: int
+    versions: dict[str, str] = {}
+    options: dict[str, Any] = {}
+    inputs: dict[str, tuple[TensorSpec, ...]] = {}
+    outputs: dict[str, tuple[TensorSpec, ...]] = {}
+
+
+class EnergyLedger(_Document, frozen=True, kw_only=True):
+    """Joules per channel in the timed window; null with a reason where no meter answered."""
+
+    reason: str | None = None
+    channels: dict[str, Any] = {}
+
+
+class Launch(_Document, frozen=True, kw_only=True):
+    """One fresh process measuring one cell."""
+
+    schema: Literal["npubench.launch/1"] = "npubench.launch/1"
+    run: str
+    cell: str
+    number: int
+    started: str
+    status: Literal["ok", "failed"]
+    failure: Failure | None = None
+    verdict: Validity = "valid"
+    reasons: tuple[Text, ...] = ()
+    load_ns: int | None = None
+    first_inference_ns: int | None = None
+    warmup: Warmup | None = None
+    window: Window | None = None
+    unit: str = "sample"
+    summary: dict[str, Value] = {}
+    samples: SampleFile | None = None
+    process: ProcessFacts | None = None
+    energy: EnergyLedger = EnergyLedger(reason="no meter was asked")
+    placement: Placement | None = None
+    execution_kind: ExecutionKind | None = None
+    load_average: tuple[float, float, float] | None = None
+
+
+class Scenario(_Document, frozen=True, kw_only=True):
+    """How load arrives, with its parameters."""
+
+    name: str
+    params: dict[str, Any] = {}
+
+
+class PlannedCell(_Document, frozen=True, kw_only=True):
+    """A cell before it is measured. `key` are the canonical key's parts, `identity` what decides comparability."""
+
+    id: str
+    key: dict[str, str]
+    identity: dict[str, Any]
+    model: str
+    backend: str
+    precision: str
+    scenario: Scenario
+    scope: str
+    purpose: Purpose = "measure"
+
+
+class UnsupportedCell(_Document, frozen=True, kw_only=True):
+    """A combination that this backend does not take, or that does not fit here. A result, not a failure."""
+
+    model: str
+    backend: str
+    precision: str
+    reason: Text
+
+
+class AbsentBackend(_Document, frozen=True, kw_only=True):
+    """A backend that could not run here, why, and what would make it ready."""
+
+    backend: str
+    title: Text
+    reason: str
+    fix: str = ""
+    device_type: str = ""
+
+
+class Machine(_Document, frozen=True, kw_only=True):
+    """Facts about the measured machine. Unknown is null."""
+
+    name: str
+    cpu: str | None
+    cpu_flags: tuple[str, ...] = ()
+    cores: int | None = None
+    threads: int | None = None
+    governor: str | None = None
+    memory_bytes: int | None = None
+    os: str = ""
+    kernel: str = ""
+    container: str | None = None
+    virtual_machine: str | None = None
+    clock_source: str | None = None
+    accelerators: tuple[Device, ...] = ()
+    versions: dict[str, str] = {}
+    load_average: tuple[float, float, float] | None = None
+    busy_processes: tuple[str, ...] = ()
+
+
+class Plan(_Document, frozen=True, kw_only=True):
+    """What a run is going to measure; written first, so that a killed run can be resumed.
+
+    `order` lists (cell id, launch number) in the seeded, interleaved order; `window_s` is the timed window per launch.
+    `inputs` maps each model to the SHA-256 of its input data; `sources` holds local paths (rooms, the user's frames) and
+    stays in the plan: a run document names no path.
+    """
+
+    schema: Literal["npubench.plan/1"] = "npubench.plan/1"
+    run: str
+    created: str
+    npubench: str
+    profile: str
+    suite: str | None
+    ruleset: str
+    seed: int
+    launches: int
+    window_s: float
+    warmup_s: float
+    max_samples: int
+    cells: tuple[PlannedCell, ...]
+    order: tuple[tuple[str, int], ...]
+    models: dict[str, Any]
+    backends: dict[str, Any]
+    inputs: dict[str, str] = {}
+    sources: dict[str, str] = {}
+    command: tuple[str, ...] = ()
+    machine: Machine
+    unsupported: tuple[UnsupportedCell, ...] = ()
+    absent: tuple[AbsentBackend, ...] = ()
+    notes: tuple[Note, ...] = ()
+    availability: dict[str, Availability] = {}
+    measured_by: str = "unknown"
+
+
+class Spread(_Document, frozen=True, kw_only=True):
+    """A metric of a cell over its launches: the median of the launch values, and the values themselves."""
+
+    median: float | None
+    launches: tuple[float | None, ...]
+    reason: str | None = None
+
+
+class Cell(_Document, frozen=True, kw_only=True):
+    """Model × precision × backend × scenario: the unit of the result table."""
+
+    id: str
+    key: dict[str, str]
+    identity: dict[str, Any]
+    identity_sha256: str
+    model: str
+    backend: str
+    precision: str
+    scenario: Scenario
+    scope: str
+    unit: str
+    execution_kind: ExecutionKind | None
+    verdict: Validity
+    reasons: tuple[Text, ...] = ()
+    purpose: Purpose = "measure"
+    overhead_bound: bool | None = None
+    summary: dict[str, Spread] = {}
+    launches: tuple[str, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    placement: Placement | None = None
+    placement_reason: str | None = None
+    quality: dict[str, Any] | None = None
+    quality_reason: str | None = None
+    energy_reason: str | None = None
+
+
+class Run(_Document, frozen=True, kw_only=True):
+    """Everything that one invocation measured. Sealed when its plan is complete."""
+
+    schema: Literal["npubench.run/1"] = "npubench.run/1"
+    id: str
+    created: str
+    sealed: str
+    npubench: str
+    profile: str
+    comparable: bool
+    suite: str | None
+    ruleset: str
+    seed: int
+    command: tuple[str, ...]
+    machine: Machine
+    cells: tuple[Cell, ...]
+    absent: tuple[AbsentBackend, ...] = ()
+    notes: tuple[Note, ...] = ()
+    unsupported: tuple[UnsupportedCell, ...] = ()
+    models: dict[str, Any] = {}
+    backends: dict[str, Any] = {}
+    inputs: dict[str, str] = {}
+    availability: dict[str, Availability] = {}
+    files: dict[str, str] = {}
+    varying: dict[str, str] = {}
+    measured_by: str = "unknown"
+
+
+D = TypeVar("D", Run, Launch, Plan)
+
+# One entry per version step and document kind, e.g. {("npubench.run", 1): migrate_run_1_to_2}.
+MIGRATIONS: Mapping[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {}
+CURRENT = {"npubench.run": 1, "npubench.launch": 1, "npubench.plan": 1}
+
+
+def parse(data: bytes, kind: type[D], source: str) -> D:
+    """`data` (JSON) as a document of type `kind`, migrated if it is older. `source` names the file in errors.
+
+    Raises NotComparableError for what is not such a document, SchemaTooNewError for one from a newer npubench.
+    """
+    try:
+        document = msgspec.json.decode(data)
+        name, _, version_text = str(document["schema"]).rpartition("/")
+        version = int(version_text)
+    except (msgspec.DecodeError, KeyError, TypeError, ValueError) as error:
+        raise NotComparableError(f"{source}: not an npubench result document ({error})") from error
+    expected = kind.__struct_fields__ and str(msgspec.structs.fields(kind)[0].default).rpartition("/")[0]
+    if name != expected:
+        raise NotComparableError(f"{source}: schema is {name!r}, expected {expected!r}")
+    if version > CURRENT[name]:
+        raise SchemaTooNewError(
+            f"{source}: written by a newer npubench (schema {name}/{version}; this one reads up to {CURRENT[name]})",
+            hint="install that npubench, or a newer one, to read it",
+        )
+    while version < CURRENT[name]:
+        document = MIGRATIONS[name, version](document)
+        version += 1
+    try:
+        return msgspec.convert(document, kind)
+    except msgspec.ValidationError as error:
+        raise NotComparableError(f"{source}: damaged document: {error}") from error
+
+
+def encode(document: _Document) -> bytes:
+    """`document` as indented JSON with a final newline."""
+    return msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
+
+
+def cell_id(key: Mapping[str, str]) -> str:
+    """First 12 hex digits of the SHA-256 over the sorted `key=value` lines (DESIGN.md, Decisions)."""
+    lines = "\n".join(f"{name}={key[name]}" for name in sorted(key))
+    return hashlib.sha256(lines.encode()).hexdigest()[:12]

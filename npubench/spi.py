@@ -1,0 +1,269 @@
+"""The public contract between npubench and the code of others: adapters, workloads, meters.
+
+Everything here is structural (`typing.Protocol`): implement the methods, name the factory in an entry point of the
+group `npubench.adapters`, `npubench.workloads` or `npubench.meters`, and it is found. Arrays are numpy; no type of any
+runtime appears. Times are `time.perf_counter_ns()` (CLOCK_MONOTONIC, one per Linux kernel) as int.
+
+Optional capabilities are found by `isinstance` on the runtime-checkable protocols below, never by lists of names.
+Not aware of: processes, files of results, scenarios.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+API_VERSION = 1
+
+Array = npt.NDArray[Any]
+Feeds = Mapping[str, Array]
+Outputs = Mapping[str, Array]
+Step = Callable[[int], int]
+"""The measured step: runs input `i`, returns the number of service units done. The hot loop knows nothing else."""
+
+
+class RequestError(Exception):
+    """One request failed but the session lives on (an HTTP 503, say): the sample is kept with this non-zero status."""
+
+    def __init__(self, message: str, status: int = 1) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class _Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """Immutable facts, sent from the worker to the parent as JSON."""
+
+
+class TensorSpec(_Facts, frozen=True, kw_only=True):
+    """One input or output of a session. Symbolic dimensions are their names.
+
+    `layout` is for example NCHW; `fused` names the pre-processing steps that the session does itself ("scale",
+    "normalise", "hwc"), so that the workload prepares exactly what is left over.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+    layout: str | None = None
+    fused: tuple[str, ...] = ()
+
+
+class Device(_Facts, frozen=True, kw_only=True):
+    """One device as its runtime reports it. `type`: cpu, gpu, npu, endpoint or none."""
+
+    id: str
+    type: str
+    vendor: str = ""
+    name: str = ""
+    detail: dict[str, str] = {}
+
+
+class Availability(_Facts, frozen=True, kw_only=True):
+    """The answer of `probe`. When not available, `reason` says why and `fix` the command that would make it ready."""
+
+    available: bool
+    reason: str = ""
+    fix: str = ""
+    devices: tuple[Device, ...] = ()
+    versions: dict[str, str] = {}
+
+
+class Artifact(_Facts, frozen=True, kw_only=True):
+    """A materialised model file on local disk, hash already checked by the parent. `role` is its name in the card."""
+
+    role: str
+    path: str
+    sha256: str
+    precision: str = "fp32"
+
+
+class Placement(_Facts, frozen=True, kw_only=True):
+    """Where the graph really executed (METRICS.md, Placement). None means unknown, never zero.
+
+    `providers` maps each provider to the number of nodes assigned to it; `fallback_ops` maps op type to count for nodes
+    that did not land on the requested provider. `sources` names the evidence ("assignment", "profile", "vendor").
+    """
+
+    requested: str
+    registered: tuple[str, ...] = ()
+    selected: tuple[str, ...] = ()
+    providers: dict[str, int] | None = None
+    fallback_ops: dict[str, int] | None = None
+    device_type: str = ""
+    sources: tuple[str, ...] = ()
+
+
+class Session(Protocol):
+    """A loaded model. `infer` returns when the outputs are on the host."""
+
+    @property
+    def inputs(self) -> Sequence[TensorSpec]: ...
+    @property
+    def outputs(self) -> Sequence[TensorSpec]: ...
+    def infer(self, feeds: Feeds) -> Outputs: ...
+    def close(self) -> None: ...
+
+
+@runtime_checkable
+class Prepares(Protocol):
+    """Binds host buffers once; each call of the result runs the model on them and returns the (reused) outputs."""
+
+    def prepare(self, feeds: Feeds) -> Callable[[], Outputs]: ...
+
+
+@runtime_checkable
+class Submits(Protocol):
+    """Several requests in flight: `submit` returns at once, `done(outputs)` is called on completion."""
+
+    def submit(self, feeds: Feeds, done: Callable[[Outputs], None]) -> None: ...
+
+
+@runtime_checkable
+class Generates(Protocol):
+    """Generates text itself, token by token. Calls `tick()` at each output token; returns the token ids."""
+
+    def generate(self, prompt: Sequence[int], new_tokens: int, tick: Callable[[], None]) -> Sequence[int]: ...
+
+
+@runtime_checkable
+class Places(Protocol):
+    """Can give placement evidence."""
+
+    def placement(self) -> Placement: ...
+
+
+@runtime_checkable
+class Compiles(Protocol):
+    """Compiles ahead of time: an adapter capability. Returns the compiled artefact."""
+
+    def compile(self, artifact: Artifact, options: Mapping[str, Any], folder: str) -> Artifact: ...
+
+
+@runtime_checkable
+class Health(Protocol):
+    """Process ids on the device, throttle state, firmware, reset counters, as the vendor reports them."""
+
+    def health(self) -> Mapping[str, Any]: ...
+
+
+class Adapter(Protocol):
+    """Speaks to one runtime. The factory in the entry point takes (provider, device) from the backend card.
+
+    `probe` must not raise: some SDKs raise RuntimeError on import, so catch Exception and say it in the reason.
+    """
+
+    def probe(self) -> Availability: ...
+    def open(self, artifact: Artifact, options: Mapping[str, Any]) -> Session: ...
+    def describe(self) -> Mapping[str, str]: ...
+
+
+class TokenClock(Protocol):
+    """Where token times go while a step generates. `tick` stores the current time."""
+
+    def tick(self) -> None: ...
+
+
+class Bound(Protocol):
+    """Sessions, data and scope bound into a measured step.
+
+    `count` is the number of distinct inputs; `step(i)` uses input `i % count`. `inspect(i)` runs input `i` outside any
+    timed region and returns the raw named outputs, for checks of shape and finiteness and for quality.
+    `unit` is the service unit that `step` counts: frame, page, token or sample.
+    """
+
+    unit: str
+    count: int
+    step: Step
+
+    def inspect(self, index: int) -> Outputs: ...
+    def close(self) -> None: ...
+
+
+class Request(_Facts, frozen=True, kw_only=True):
+    """What the worker asks of a workload: scope, batch and where the data lies.
+
+    `params` come from the model card, `data` is a folder (None: the workload makes seeded inputs itself).
+    """
+
+    scope: str
+    batch: int = 1
+    seed: int = 0
+    params: dict[str, Any] = {}
+    data: str | None = None
+
+
+class Workload(Protocol):
+    """Knows a task. The factory in the entry point takes no arguments.
+
+    `bind` gets one session per role of the model card, in the order of the card, and raises DataError for input that
+    cannot be used.
+    """
+
+    scopes: Sequence[str]
+    unit: str
+
+    def bind(self, sessions: Mapping[str, Session], request: Request, clock: TokenClock) -> Bound: ...
+
+
+class Channel(_Facts, frozen=True, kw_only=True):
+    """One power or energy reading source. `scope`: rail, chip, card, device, package, node, wall."""
+
+    name: str
+    unit: str
+    scope: str
+    kind: str
+    source: str
+    lag_bound_ns: int | None = None
+
+
+class Reading(_Facts, frozen=True, kw_only=True):
+    """One reading with the monotonic times just before and after it was taken. `status` is ok or says what is wrong."""
+
+    channel: str
+    value: float | None
+    before_ns: int
+    after_ns: int
+    status: str = "ok"
+
+
+class Meter(Protocol):
+    """Reads power or energy. The factory in the entry point takes no arguments. `probe` must not raise."""
+
+    def probe(self) -> Availability: ...
+    def channels(self) -> Sequence[Channel]: ...
+    def read(self) -> Sequence[Reading]: ...
+    def close(self) -> None: ...
+
+
+def prepared(session: Session, feeds: Feeds) -> Callable[[], Outputs]:
+    """A call that runs `session` on `feeds`, with buffers bound once where the session can (`Prepares`)."""
+    if isinstance(session, Prepares):
+        return session.prepare(feeds)
+    return lambda: session.infer(feeds)
+
+
+def seeded_feeds(specs: Sequence[TensorSpec], seed: int, sizes: Mapping[str, int] | None = None) -> dict[str, Array]:
+    """Typed inputs for any signature, the same for the same seed: floats in [0, 1), integers in {0, 1}, booleans.
+
+    Symbolic dimensions take their value from `sizes`, else 1. Only raw PCG64 output is used, which numpy promises never
+    to change (NEP 19), so that the bytes are the same everywhere.
+    """
+    feeds: dict[str, Array] = {}
+    bits = np.random.PCG64(seed)
+    for spec in specs:
+        shape = tuple(d if isinstance(d, int) else int((sizes or {}).get(d, 1)) for d in spec.shape)
+        count = int(np.prod(shape, dtype=np.int64))
+        raw = bits.random_raw(count) >> np.uint64(40)
+        dtype = np.dtype(spec.dtype)
+        if dtype.kind == "f":
+            values = (raw.astype(np.float64) / float(1 << 24)).astype(dtype)
+        elif spec.dtype == "uint8":
+            values = (raw & np.uint64(255)).astype(dtype)
+        else:
+            values = (raw & np.uint64(1)).astype(dtype)
+        feeds[spec.name] = values.reshape(shape)
+    return feeds

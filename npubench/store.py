@@ -1,0 +1,196 @@
+"""Result files: written once, durable, readable after a kill.
+
+A file appears whole or not at all (temporary file in the same folder, fsync, link, folder fsync) and is never changed.
+Layout: `<root>/<machine>/<run id>/plan.json`, `launches/<cell>-<n>.json` and `.npz`, `run.json` when sealed,
+`work/` while a launch is in flight.
+
+Not aware of: what the documents mean.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import datetime, timezone
+from pathlib import Path
+
+import msgspec
+
+from npubench.errors import StoreError, UsageError
+from npubench.schema import Launch, Plan, Run, encode, parse
+
+PLAN, RUN, LAUNCHES, WORK = "plan.json", "run.json", "launches", "work"
+
+
+def results_root(out: Path | None, checkout: Path | None) -> Path:
+    """`--out`, else NPUBENCH_RESULTS, else `results/` of the checkout, else `npubench-results` here."""
+    if out is not None:
+        return out
+    if configured := os.environ.get("NPUBENCH_RESULTS"):
+        return Path(configured)
+    return checkout / "results" if checkout else Path("npubench-results")
+
+
+def ensure_writable(root: Path) -> None:
+    """Raises UsageError when results could not be written to `root`. Called before anything is measured."""
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=root, prefix=".npubench-"):
+            pass
+    except OSError as error:
+        raise UsageError(
+            f"{root}: results cannot be written there: {error.strerror}",
+            hint="name a writable folder with --out DIR or NPUBENCH_RESULTS",
+        ) from error
+
+
+def new_run_id() -> str:
+    """A sortable id: UTC time and six random hex digits."""
+    return f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+
+
+def sha256_file(path: Path) -> str:
+    """SHA-256 (hex) of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write_once(path: Path, data: bytes) -> None:
+    """Writes `data` durably to a path that must not exist yet. Raises StoreError; then nothing is left behind."""
+    temporary: str | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(temporary, 0o644)
+        _publish(temporary, path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise _store_error(path, error) from error
+    finally:
+        if temporary is not None:
+            with suppress(OSError):
+                os.unlink(temporary)
+
+
+def _publish(temporary: str, path: Path) -> None:
+    """Gives the finished file its name, refusing to replace another (a hard link cannot overwrite)."""
+    try:
+        os.link(temporary, path)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
+            raise
+        if path.exists():  # a file system without links (exFAT on a USB stick)
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from error
+        os.rename(temporary, path)
+
+
+def _store_error(path: Path, error: OSError) -> StoreError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StoreError(
+            f"{path}: the disk is full; everything written before is kept",
+            hint="free some space, then resume the run (`npubench run --resume RUN`)",
+        )
+    if error.errno == errno.EEXIST:
+        return StoreError(f"{path}: exists already; result files are never changed")
+    return StoreError(f"{path}: cannot be written: {error.strerror}")
+
+
+class RunFolder(msgspec.Struct, frozen=True):
+    """The files of one run."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, root: Path, machine: str, run: str) -> RunFolder:
+        """A new, empty run folder. Raises StoreError."""
+        path = root / machine / run
+        try:
+            (path / LAUNCHES).mkdir(parents=True)
+        except OSError as error:
+            raise _store_error(path, error) from error
+        return cls(path)
+
+    def write_plan(self, plan: Plan) -> None:
+        write_once(self.path / PLAN, encode(plan))
+
+    def write_launch(self, launch: Launch) -> None:
+        write_once(self.launch_path(launch.cell, launch.number), encode(launch))
+
+    def write_run(self, run: Run) -> None:
+        """Seals the run."""
+        write_once(self.path / RUN, encode(run))
+
+    def launch_path(self, cell: str, number: int) -> Path:
+        return self.path / LAUNCHES / f"{cell}-{number}.json"
+
+    def samples_path(self, cell: str, number: int) -> Path:
+        return self.path / LAUNCHES / f"{cell}-{number}.npz"
+
+    def work(self, cell: str, number: int) -> Path:
+        """An empty folder for the launch in flight."""
+        path = self.path / WORK / f"{cell}-{number}"
+        try:
+            shutil.rmtree(path, ignore_errors=True)
+            path.mkdir(parents=True)
+        except OSError as error:
+            raise _store_error(path, error) from error
+        return path
+
+    def clear_work(self) -> None:
+        """Removes what launches in flight left behind."""
+        shutil.rmtree(self.path / WORK, ignore_errors=True)
+
+    def plan(self) -> Plan:
+        """Raises UsageError where there is no plan."""
+        path = self.path / PLAN
+        if not path.is_file():
+            raise UsageError(f"{self.path}: not a run folder (no {PLAN} in it)")
+        return parse(path.read_bytes(), Plan, str(path))
+
+    def sealed(self) -> bool:
+        return (self.path / RUN).is_file()
+
+    def run(self) -> Run:
+        path = self.path / RUN
+        return parse(path.read_bytes(), Run, str(path))
+
+    def launches(self) -> Iterator[Launch]:
+        """Every finished launch, in file-name order. A damaged file raises NotComparableError."""
+        for path in sorted((self.path / LAUNCHES).glob("*.json")):
+            yield parse(path.read_bytes(), Launch, str(path))
+
+
+def open_run(name: str, root: Path) -> RunFolder:
+    """The run folder that `name` means: a folder, a run.json, a run id under `root`, or `latest`. Raises UsageError."""
+    path = Path(name)
+    if path.name in (RUN, PLAN) and path.is_file():
+        return RunFolder(path.parent)
+    if path.is_dir():
+        if (path / PLAN).is_file() or (path / RUN).is_file():
+            return RunFolder(path)
+        raise UsageError(f"{path}: not a run folder (neither {PLAN} nor {RUN} in it)")
+    if name == "latest":
+        runs = sorted(root.glob(f"*/*/{PLAN}"), key=lambda found: found.parent.name)
+        if runs:
+            return RunFolder(runs[-1].parent)
+        raise UsageError(f"{root}: no runs yet", hint="`npubench run` makes one")
+    matches = [found for found in root.glob(f"*/{name}*") if found.is_dir()]
+    if len(matches) == 1:
+        return RunFolder(matches[0])
+    if matches:
+        raise UsageError(f'"{name}" means several runs: ' + ", ".join(str(match) for match in sorted(matches)))
+    raise UsageError(f'no run "{name}": neither a folder nor an id under {root}')
