@@ -1,0 +1,190 @@
+"""ONNX Runtime: any provider that it has, named by the backend card.
+
+Guarantees: threads are explicit and recorded; `enable_fallback=0`, so that Python never retries on the CPU behind our
+back; the provider that was asked for must be among the session's providers, else opening fails; placement evidence
+comes from the graph assignment that ONNX Runtime records while partitioning (it costs nothing at run time).
+
+Source: the Python API of onnxruntime 1.32.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from npubench.spi import Array, Artifact, Availability, Device, Feeds, Outputs, Placement, TensorSpec
+
+_CPU = "CPUExecutionProvider"
+
+# Keys of the card's [options] that belong to the session; everything else goes to the provider.
+_SESSION_KEYS = ("graph_optimization_level", "inter_op_num_threads", "intra_op_num_threads")
+
+_DTYPES = {
+    "tensor(float)": "float32",
+    "tensor(float16)": "float16",
+    "tensor(double)": "float64",
+    "tensor(int8)": "int8",
+    "tensor(int16)": "int16",
+    "tensor(int32)": "int32",
+    "tensor(int64)": "int64",
+    "tensor(uint8)": "uint8",
+    "tensor(uint16)": "uint16",
+    "tensor(uint32)": "uint32",
+    "tensor(uint64)": "uint64",
+    "tensor(bool)": "bool",
+}
+
+
+def usable_threads() -> int:
+    """How many CPUs this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def tensor_spec(node: Any) -> TensorSpec:
+    """A TensorSpec from an ONNX Runtime NodeArg. Raises ValueError for a type that is no tensor of numbers."""
+    if node.type not in _DTYPES:
+        known = ", ".join(sorted(_DTYPES))
+        raise ValueError(f"{node.name}: type {node.type} cannot be fed; expected one of {known}")
+    shape = tuple(d if isinstance(d, int) else str(d or f"{node.name}_{i}") for i, d in enumerate(node.shape))
+    return TensorSpec(name=node.name, dtype=_DTYPES[node.type], shape=shape)
+
+
+class OrtSession:
+    """One `InferenceSession` on one provider."""
+
+    def __init__(self, runtime: Any, path: str, provider: str, options: Mapping[str, Any]) -> None:
+        level = str(options.get("graph_optimization_level", "all"))
+        levels = {
+            "disable": runtime.GraphOptimizationLevel.ORT_DISABLE_ALL,
+            "basic": runtime.GraphOptimizationLevel.ORT_ENABLE_BASIC,
+            "extended": runtime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED,
+            "all": runtime.GraphOptimizationLevel.ORT_ENABLE_ALL,
+        }
+        if level not in levels:
+            raise ValueError(f'options.graph_optimization_level: "{level}"; expected one of {", ".join(levels)}')
+        intra = int(options.get("intra_op_num_threads", 0)) or usable_threads()
+        inter = int(options.get("inter_op_num_threads", 1)) or 1
+        own = {key: str(value) for key, value in options.items() if key not in _SESSION_KEYS}
+        settings = runtime.SessionOptions()
+        settings.graph_optimization_level = levels[level]
+        settings.intra_op_num_threads = intra
+        settings.inter_op_num_threads = inter
+        settings.log_severity_level = 3
+        settings.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+        self._session = runtime.InferenceSession(
+            path, sess_options=settings, providers=[(provider, own)], enable_fallback=0
+        )
+        self._provider = provider
+        selected = self._session.get_providers()
+        if provider not in selected:
+            raise RuntimeError(f"{provider} was asked for, but the session has only {', '.join(selected)}")
+        self.options: dict[str, Any] = {
+            "provider": provider,
+            "intra_op_num_threads": intra,
+            "inter_op_num_threads": inter,
+            "graph_optimization_level": level,
+            **own,
+        }
+        self.inputs: Sequence[TensorSpec] = tuple(tensor_spec(node) for node in self._session.get_inputs())
+        self.outputs: Sequence[TensorSpec] = tuple(tensor_spec(node) for node in self._session.get_outputs())
+        self._output_names = [spec.name for spec in self.outputs]
+        self._static = all(isinstance(d, int) for spec in self.outputs for d in spec.shape)
+
+    def infer(self, feeds: Feeds) -> Outputs:
+        """Runs the model on host arrays; the outputs are fresh host arrays."""
+        return dict(zip(self._output_names, self._session.run(self._output_names, dict(feeds)), strict=True))
+
+    def prepare(self, feeds: Feeds) -> Callable[[], Outputs]:
+        """Binds `feeds` and outputs once (IOBinding); each call runs the model into the same output buffers.
+
+        Output shapes are learned from one run, so that symbolic ones are preallocated too.
+        """
+        binding = self._session.io_binding()
+        kept = {name: np.ascontiguousarray(value) for name, value in feeds.items()}
+        for name, value in kept.items():
+            binding.bind_input(name, "cpu", 0, value.dtype.type, value.shape, value.ctypes.data)
+        outputs: dict[str, Array] = {}
+        first = {} if self._static else self.infer(kept)
+        for spec in self.outputs:
+            shape = [d for d in spec.shape if isinstance(d, int)] if self._static else first[spec.name].shape
+            outputs[spec.name] = np.zeros(shape, dtype=spec.dtype)
+            value = outputs[spec.name]
+            binding.bind_output(spec.name, "cpu", 0, value.dtype.type, value.shape, value.ctypes.data)
+        run = self._session.run_with_iobinding
+
+        def call() -> Outputs:
+            run(binding)
+            return outputs
+
+        # The raw pointers above need their arrays for as long as the call lives.
+        call.__dict__["feeds"] = kept
+        return call
+
+    def placement(self) -> Placement:
+        """Nodes per provider, from the recorded graph assignment. No record means unknown."""
+        providers: Counter[str] = Counter()
+        fallback: Counter[str] = Counter()
+        try:
+            subgraphs = self._session.get_provider_graph_assignment_info()
+        except Exception:
+            subgraphs = []
+        for subgraph in subgraphs:
+            for node in subgraph.get_nodes():
+                providers[subgraph.ep_name] += 1
+                if subgraph.ep_name != self._provider:
+                    fallback[node.op_type] += 1
+        return Placement(
+            requested=self._provider,
+            registered=tuple(self._session.get_providers()),
+            selected=tuple(sorted(providers)),
+            providers=dict(providers) if providers else None,
+            fallback_ops=dict(fallback) if providers else None,
+            device_type="cpu" if self._provider == _CPU else "",
+            sources=("assignment",) if providers else (),
+        )
+
+    def close(self) -> None:
+        """Frees the session."""
+        del self._session
+
+
+class OrtAdapter:
+    """ONNX Runtime with one provider."""
+
+    def __init__(self, provider: str | None = None, device: Mapping[str, Any] | None = None) -> None:
+        self._provider = provider or _CPU
+        self._device = dict(device or {})
+
+    def probe(self) -> Availability:
+        """Is the provider in the onnxruntime of this environment?"""
+        try:
+            import onnxruntime
+        except Exception as error:  # a broken install raises more than ImportError
+            return Availability(available=False, reason=f"onnxruntime cannot be imported: {error}")
+        versions = {"onnxruntime": str(onnxruntime.__version__)}
+        available = onnxruntime.get_available_providers()
+        if self._provider not in available:
+            return Availability(
+                available=False,
+                reason=f"{self._provider} is not in this onnxruntime ({onnxruntime.__version__}); "
+                f"it has {', '.join(available)}",
+                versions=versions,
+            )
+        device = Device(id="0", type=str(self._device.get("type", "cpu")), name=self._provider)
+        return Availability(available=True, devices=(device,), versions=versions)
+
+    def open(self, artifact: Artifact, options: Mapping[str, Any]) -> OrtSession:
+        """A session on the artefact. Raises what ONNX Runtime raises."""
+        import onnxruntime
+
+        return OrtSession(onnxruntime, artifact.path, self._provider, options)
+
+    def describe(self) -> Mapping[str, str]:
+        """The runtime's version and build."""
+        import onnxruntime
+
+        return {"onnxruntime": str(onnxruntime.__version__)}

@@ -1,0 +1,276 @@
+"""The parent's side of the process boundary: starts a worker, watches it, says what became of it.
+
+A worker that crashes, hangs, is killed, runs out of memory or ends without a word becomes a `Failure` with its class
+and its last lines; nothing of that reaches the parent as an exception. No child outlives this module's calls.
+
+Liveness: an event or a finished sample is a sign of life; without one for `stall_s` the worker has hung. There is no
+heartbeat thread in the worker that could disturb what it measures.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from npubench.engine import table
+from npubench.engine.protocol import Built, Event, Failed, Job, Measured, Phase, Probed
+from npubench.schema import Failure, FailureKind
+
+PACKAGE_PARENT = Path(__file__).resolve().parents[2]
+
+TAIL_LINES = 20
+_POLL_S = 0.1
+# Grace between SIGTERM and SIGKILL; a hung driver call ignores the first.
+_TERM_S = 2.0
+
+# Opening may compile for minutes (METRICS.md: compile, cold load); everything else makes progress much sooner.
+STALL_S: Mapping[str, float] = {"open": 1800.0, "build": 1800.0}
+DEFAULT_STALL_S = 120.0
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """How long a worker may show no sign of life, per phase; `stall_s` overrides all phases."""
+
+    stall_s: float | None = None
+
+    def of(self, phase: str) -> float:
+        return self.stall_s if self.stall_s is not None else STALL_S.get(phase, DEFAULT_STALL_S)
+
+
+class Environment(msgspec.Struct, frozen=True, kw_only=True):
+    """The Python that a backend's worker runs in."""
+
+    python: str = sys.executable
+    variables: dict[str, str] = {}
+
+
+class StopRequested(Exception):  # noqa: N818 - not an error
+    """Ctrl-C while a worker ran; the worker has been stopped."""
+
+
+Answer = Probed | Built | Measured | Failure
+
+
+def child_environment(environment: Environment, folder: Path) -> dict[str, str]:
+    """The worker's environment variables.
+
+    A foreign interpreter finds our package through a folder that holds nothing else: putting our site-packages on its
+    path would give it our numpy as well.
+    """
+    variables = {**os.environ, **environment.variables, "PYTHONUNBUFFERED": "1"}
+    if Path(environment.python) != Path(sys.executable):
+        bridge = folder / "bridge"
+        bridge.mkdir(parents=True, exist_ok=True)
+        link = bridge / "npubench"
+        if not link.exists():
+            link.symlink_to(PACKAGE_PARENT / "npubench", target_is_directory=True)
+        kept = environment.variables.get("PYTHONPATH")
+        variables["PYTHONPATH"] = f"{bridge}{os.pathsep}{kept}" if kept else str(bridge)
+        for name in ("PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__"):
+            variables.pop(name, None)
+    return variables
+
+
+def run_job(
+    job: Job,
+    folder: Path,
+    environment: Environment = Environment(),  # noqa: B008 - frozen
+    limits: Limits = Limits(),  # noqa: B008 - frozen
+    say: Callable[[Event], None] = lambda event: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Answer:
+    """Runs `job` in a fresh process and returns its answer, or the Failure. `folder` keeps its output.
+
+    Raises StopRequested after stopping the worker when `stop()` turns true.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    reader, writer = os.pipe()
+    try:
+        with (folder / "stdout.txt").open("wb") as out, (folder / "stderr.txt").open("wb") as err:
+            try:
+                process = subprocess.Popen(
+                    [environment.python, "-m", "npubench.engine.worker", str(writer), str(os.getpid())],
+                    stdin=subprocess.PIPE,
+                    stdout=out,
+                    stderr=err,
+                    pass_fds=(writer,),
+                    env=child_environment(environment, folder),
+                    # A session of its own: Ctrl-C in the terminal reaches us, and we decide about the worker.
+                    start_new_session=True,
+                )
+            except OSError as error:
+                return Failure(
+                    kind=FailureKind.NOT_AVAILABLE,
+                    message=f"{environment.python}: cannot be started: {error.strerror}",
+                    phase="start",
+                )
+        os.close(writer)
+        writer = -1
+        try:
+            _send(process, job)
+            return _Watch(process, reader, folder, limits, say, stop).until_done()
+        finally:
+            end_process(process)
+    finally:
+        os.close(reader)
+        if writer >= 0:
+            os.close(writer)
+
+
+def _send(process: subprocess.Popen[bytes], job: Job) -> None:
+    assert process.stdin is not None
+    with suppress(BrokenPipeError):  # it died at once; the watch says how
+        process.stdin.write(msgspec.json.encode(job))
+        process.stdin.close()
+
+
+def end_process(process: subprocess.Popen[bytes]) -> None:
+    """Ends a worker that still runs, gently and then not, and reaps it."""
+    if process.poll() is not None:
+        return
+    process.terminate()
+    try:
+        process.wait(_TERM_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+class _Watch:
+    """Reads one worker's events until it has answered or is gone."""
+
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        reader: int,
+        folder: Path,
+        limits: Limits,
+        say: Callable[[Event], None],
+        stop: Callable[[], bool],
+    ) -> None:
+        self._process = process
+        self._reader = reader
+        self._folder = folder
+        self._limits = limits
+        self._say = say
+        self._stop = stop
+        self._phase = "start"
+        self._answer: Answer | None = None
+        self._kills_before = _out_of_memory_kills()
+
+    def until_done(self) -> Answer:
+        """The worker's answer; it has ended when this returns."""
+        buffer = b""
+        alive_at, seen = time.monotonic(), 0
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._reader, selectors.EVENT_READ)
+            while True:
+                if self._stop():
+                    end_process(self._process)
+                    raise StopRequested
+                if selector.select(_POLL_S):
+                    chunk = os.read(self._reader, 1 << 16)
+                    if not chunk:
+                        return self._after_end()
+                    alive_at = time.monotonic()
+                    *lines, buffer = (buffer + chunk).split(b"\n")
+                    for line in lines:
+                        self._take(line)
+                done = table.completed(self._folder)
+                if done != seen:
+                    alive_at, seen = time.monotonic(), done
+                limit = self._limits.of(self._phase)
+                if time.monotonic() - alive_at > limit:
+                    end_process(self._process)
+                    return self._failure(FailureKind.HUNG, f"no sign of life for {limit:g} s")
+
+    def _take(self, line: bytes) -> None:
+        try:
+            event: Event = msgspec.json.decode(line, type=Event)
+        except msgspec.DecodeError:
+            text = line.decode("utf-8", "replace")[:200]
+            self._answer = self._failure(FailureKind.PROTOCOL, f"not an event: {json.dumps(text, ensure_ascii=False)}")
+            return
+        if isinstance(event, Phase):
+            self._phase = event.name
+        elif isinstance(event, (Probed, Built, Measured)):
+            self._answer = event
+        elif isinstance(event, Failed):
+            self._answer = msgspec.structs.replace(event.failure, stderr=self._tail())
+        self._say(event)
+
+    def _after_end(self) -> Answer:
+        """The pipe is closed: what the worker said, and how it ended."""
+        try:
+            self._process.wait(DEFAULT_STALL_S if self._limits.stall_s is None else self._limits.stall_s)
+        except subprocess.TimeoutExpired:
+            end_process(self._process)
+            return self._failure(FailureKind.HUNG, "the worker closed its pipe but did not end")
+        code = self._process.returncode
+        if isinstance(self._answer, Failure):
+            return self._answer
+        if code < 0:
+            return self._killed(-code)
+        if self._answer is None:
+            if b"No module named" in self._raw_tail():
+                missing = self._tail()[-1] if self._tail() else ""
+                return self._failure(
+                    FailureKind.NOT_AVAILABLE,
+                    f"its Python lacks a package ({missing}); the worker needs numpy and msgspec besides the runtime",
+                )
+            return self._failure(FailureKind.PROTOCOL, f"the worker ended with code {code} and no answer")
+        if code != 0:
+            # A driver's exit handler, say. The samples may be good, but a device left in that state is not.
+            return self._failure(FailureKind.CRASHED, f"the worker ended with code {code} after its answer")
+        return self._answer
+
+    def _killed(self, number: int) -> Failure:
+        name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
+        if number == signal.SIGKILL:
+            kind = FailureKind.OUT_OF_MEMORY if _out_of_memory_kills() > self._kills_before else FailureKind.KILLED
+            return self._failure(kind, f"ended by {name}", name)
+        return self._failure(FailureKind.CRASHED, f"ended by {name}", name)
+
+    def _failure(self, kind: FailureKind, message: str, signal_name: str | None = None) -> Failure:
+        return Failure(
+            kind=kind,
+            message=message,
+            phase=self._phase,
+            exit_code=self._process.returncode,
+            signal=signal_name,
+            stderr=self._tail(),
+        )
+
+    def _raw_tail(self) -> bytes:
+        try:
+            with (self._folder / "stderr.txt").open("rb") as stream:
+                stream.seek(0, os.SEEK_END)
+                stream.seek(max(0, stream.tell() - 16_384))
+                return stream.read()
+        except OSError:
+            return b""
+
+    def _tail(self) -> tuple[str, ...]:
+        lines = self._raw_tail().decode("utf-8", "replace").splitlines()
+        return tuple(line[:500] for line in lines[-TAIL_LINES:])
+
+
+def _out_of_memory_kills() -> int:
+    """How often the kernel's OOM killer has struck here (cgroup v2, else the whole machine); 0 if unknown."""
+    for path in ("/sys/fs/cgroup/memory.events", "/proc/vmstat"):
+        with suppress(OSError):
+            found = re.search(r"^oom_kill (\d+)$", Path(path).read_text(), re.MULTILINE)
+            if found:
+                return int(found[1])
+    return 0

@@ -1,0 +1,60 @@
+"""Power beside one launch: starts the sampler of the backend's first meter that answers, and makes the ledger.
+
+A launch without a meter is still a launch: its energy is null with the reason.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from npubench.cards import BackendCard
+from npubench.discovery import code
+from npubench.engine.energy import ledger
+from npubench.engine.power import PowerSampler, read_readings
+from npubench.schema import EnergyLedger, Window
+
+# Slow enough to cost nothing, fast enough for sensors that refresh once a second or quicker (METRICS.md, Energy).
+INTERVAL_S = 0.1
+
+
+class Metering(msgspec.Struct):
+    """One launch's power. `file` holds the raw readings once the meter has stopped; None without a meter."""
+
+    sampler: PowerSampler | None
+    reason: str = ""
+    file: Path | None = None
+
+    def ledger(self, window: Window) -> EnergyLedger:
+        """Joules per channel in the timed window. Call after the meter has stopped."""
+        if self.sampler is None or self.file is None or not self.file.exists():
+            return EnergyLedger(reason=self.reason or "the meter wrote no readings")
+        return ledger(read_readings(self.file), self.sampler.channels, window.start_ns, window.end_ns)
+
+
+@contextmanager
+def metering(card: BackendCard, folder: Path) -> Iterator[Metering]:
+    """Reads power while the body runs."""
+    metering = Metering(sampler=None, reason="no power meter is set up for this backend")
+    reasons: list[str] = []
+    for name in card.meters:
+        sampler = PowerSampler.start(
+            code("meters", name), INTERVAL_S, folder, card.environment.python or sys.executable
+        )
+        if sampler.availability.available:
+            metering = Metering(sampler=sampler)
+            break
+        sampler.stop()
+        reasons.append(f"{name}: {sampler.availability.reason}")
+    else:
+        if reasons:
+            metering.reason = "; ".join(reasons)
+    try:
+        yield metering
+    finally:
+        if metering.sampler is not None:
+            metering.file = metering.sampler.stop()

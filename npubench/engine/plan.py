@@ -1,0 +1,246 @@
+"""From what was asked to what will be measured: cells, their canonical keys and identities, and a seeded order.
+
+Pure: everything that it needs to know of the machine and its backends is passed in.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from npubench import __version__
+from npubench.cards import BackendCard, ModelCard, SuiteCard, did_you_mean, semantics, to_builtins
+from npubench.engine.schedule import ARRIVALS
+from npubench.errors import UsageError
+from npubench.lang import Text
+from npubench.rules import Ruleset
+from npubench.schema import Machine, Plan, PlannedCell, Scenario, UnsupportedCell, cell_id
+from npubench.units import show_bytes, utc_now
+
+FLOOR_MODEL = "overhead-floor"
+NATIVE = "native"
+"""The precision of a user's own ONNX file: whatever is in it. Nothing is converted, so every backend is asked."""
+
+FLOOR_WINDOW_S = 0.5
+
+# Of a launch's share of the budget: the timed window, and at most this much for warming up.
+_WINDOW_SHARE, _WARMUP_SHARE = 0.7, 0.2
+_SHORTEST_WINDOW_S = 0.5
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """One model to be measured and how; empty tuples mean the card's own choice."""
+
+    model: str
+    precisions: tuple[str, ...] = ()
+    scenarios: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ()
+
+
+class Budget(msgspec.Struct, frozen=True, kw_only=True):
+    """How much measuring: seconds over all launches, launches per cell, and the longest window of one launch."""
+
+    profile: str
+    seconds: float
+    launches: int
+    max_window_s: float
+
+
+def wanted_from_suite(suite: SuiteCard, profile: str) -> tuple[Wanted, ...]:
+    """The suite's entries for a profile."""
+    return tuple(
+        Wanted(model=e.model, precisions=e.precisions, scenarios=e.scenarios, scopes=e.scopes)
+        for e in suite.entries
+        if profile in e.profiles
+    )
+
+
+def check_scenarios(names: Sequence[str]) -> None:
+    """Raises UsageError for a scenario that does not exist."""
+    for name in names:
+        if name not in ARRIVALS:
+            raise UsageError(
+                f'no scenario "{name}"{did_you_mean(name, list(ARRIVALS))}; known: {", ".join(ARRIVALS)}',
+                hint="`npubench list scenarios` says what each one is",
+            )
+
+
+def machine_identity(machine: Machine) -> dict[str, Any]:
+    """Given name, CPU model and core count, accelerators; never kernel or driver (DESIGN.md, Decisions)."""
+    return {
+        "name": machine.name,
+        "cpu": machine.cpu,
+        "threads": machine.threads,
+        "accelerators": [f"{device.vendor} {device.name}".strip() for device in machine.accelerators],
+    }
+
+
+def scenario_of(name: str, card: ModelCard) -> Scenario:
+    """The scenario with its parameters for a model: offline takes the card's batch."""
+    return Scenario(name=name, params={"batch": card.offline_batch if name == "offline" else 1})
+
+
+def planned_cell(
+    card: ModelCard,
+    backend: BackendCard,
+    precision: str,
+    scenario: Scenario,
+    scope: str,
+    *,
+    data_sha256: str | None,
+    machine: Machine,
+    ruleset: str,
+) -> PlannedCell:
+    """One cell with its key and identity."""
+    key = {
+        "model": card.id,
+        "variant": "default",
+        "precision": precision,
+        "backend": backend.id,
+        "devices": str(backend.device.count),
+        "scenario": scenario.name,
+        **{f"scenario.{name}": str(value) for name, value in scenario.params.items()},
+        "scope": scope,
+        "ruleset": ruleset,
+    }
+    identity = {
+        **semantics(card, precision),
+        **semantics(backend),
+        "data": data_sha256,
+        "scenario": {"name": scenario.name, **scenario.params},
+        "scope": scope,
+        "ruleset": ruleset,
+        "machine": machine_identity(machine),
+    }
+    return PlannedCell(
+        id=cell_id(key),
+        key=key,
+        identity=identity,
+        model=card.id,
+        backend=backend.id,
+        precision=precision,
+        scenario=scenario,
+        scope=scope,
+        purpose="floor" if card.id == FLOOR_MODEL else "measure",
+    )
+
+
+def _reason_unsupported(card: ModelCard, backend: BackendCard, precision: str, machine: Machine) -> Text | None:
+    if precision == NATIVE:
+        return None
+    if precision not in card.precisions:
+        offered = ", ".join(card.precisions)
+        return Text(
+            en=f"the model is not built in {precision} (it has {offered})", ko=f"{precision} 모델 없음({offered} 제공)"
+        )
+    if precision not in backend.precisions:
+        taken = ", ".join(backend.precisions)
+        return Text(en=f"this backend takes {taken}", ko=f"이 백엔드가 받는 정밀도: {taken}")
+    need = (card.requires_memory_gb or 0) * 1e9
+    if machine.memory_bytes is not None and need > machine.memory_bytes:
+        have = show_bytes(machine.memory_bytes)
+        return Text(
+            en=f"needs {show_bytes(need)} of memory; this machine has {have}",
+            ko=f"메모리 {show_bytes(need)} 필요, 이 장비는 {have}",
+        )
+    return None
+
+
+def make(
+    *,
+    run: str,
+    wanted: Sequence[Wanted],
+    models: Mapping[str, ModelCard],
+    backends: Mapping[str, BackendCard],
+    data_sha256: Mapping[str, str],
+    machine: Machine,
+    rules: Ruleset,
+    budget: Budget,
+    seed: int,
+    suite: str | None,
+    command: Sequence[str] = (),
+    **context: Any,
+) -> Plan:
+    """The plan of a run. `models` and `backends` hold the cards in use.
+
+    Raises UsageError when nothing at all is left to measure.
+    """
+    cells: dict[str, PlannedCell] = {}
+    unsupported: list[UnsupportedCell] = []
+    for backend in backends.values():
+        if FLOOR_MODEL in models:
+            floor = models[FLOOR_MODEL]
+            cell = planned_cell(
+                floor,
+                backend,
+                floor.precisions[0],
+                scenario_of("single-stream", floor),
+                "device",
+                data_sha256=None,
+                machine=machine,
+                ruleset=rules.id,
+            )
+            cells[cell.id] = cell
+        for item in wanted:
+            card = models[item.model]
+            for precision in item.precisions or (card.precisions[0],):
+                if (reason := _reason_unsupported(card, backend, precision, machine)) is not None:
+                    unsupported.append(
+                        UnsupportedCell(model=card.id, backend=backend.id, precision=precision, reason=reason)
+                    )
+                    continue
+                for scenario in item.scenarios:
+                    for scope in item.scopes or card.scopes:
+                        if scope not in card.scopes:
+                            continue
+                        cell = planned_cell(
+                            card,
+                            backend,
+                            precision,
+                            scenario_of(scenario, card),
+                            scope,
+                            data_sha256=data_sha256.get(card.id),
+                            machine=machine,
+                            ruleset=rules.id,
+                        )
+                        cells[cell.id] = cell
+    measured = [cell for cell in cells.values() if cell.purpose == "measure"]
+    if not measured and not unsupported:
+        raise UsageError("nothing to measure: no cell is left of what was asked", hint="see `npubench list models`")
+    share_s = budget.seconds / max(1, len(measured) * budget.launches)
+    return Plan(
+        run=run,
+        created=utc_now(),
+        npubench=__version__,
+        profile=budget.profile,
+        suite=suite,
+        ruleset=rules.id,
+        seed=seed,
+        launches=budget.launches,
+        window_s=min(budget.max_window_s, max(_SHORTEST_WINDOW_S, share_s * _WINDOW_SHARE)),
+        warmup_s=min(budget.max_window_s, max(_SHORTEST_WINDOW_S, share_s * _WARMUP_SHARE)),
+        max_samples=2_000_000,
+        cells=tuple(cells.values()),
+        order=_order(list(cells.values()), budget.launches, seed),
+        models={name: to_builtins(card) for name, card in models.items()},
+        backends={name: to_builtins(card) for name, card in backends.items()},
+        inputs=dict(data_sha256),
+        command=tuple(command),
+        machine=machine,
+        unsupported=tuple(unsupported),
+        **context,
+    )
+
+
+def _order(cells: Sequence[PlannedCell], launches: int, seed: int) -> tuple[tuple[str, int], ...]:
+    """Floors first, then round by round, each round shuffled anew: slow drifts then hit all cells alike."""
+    order = [(cell.id, 1) for cell in cells if cell.purpose == "floor"]
+    generator = random.Random(seed)
+    measured = [cell.id for cell in cells if cell.purpose == "measure"]
+    for number in range(1, launches + 1):
+        generator.shuffle(measured)
+        order.extend((name, number) for name in measured)
+    return tuple(order)

@@ -1,0 +1,121 @@
+"""What crosses the process boundary: one JSON job on the worker's stdin, JSON-lines events on a pipe of its own.
+
+stdout and stderr belong to the vendor's library. Code is named as `module:attr`, so that the worker needs no entry
+points of ours. Runs on Python 3.10, numpy 1.24, msgspec and nothing else.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import msgspec
+
+from npubench.schema import ExecutionKind, Failure, Warmup, Window
+from npubench.spi import Artifact, Availability, Placement, Request, TensorSpec
+
+
+class AdapterRef(msgspec.Struct, frozen=True, kw_only=True):
+    """An adapter's code and the two facts of the backend card that it is made from."""
+
+    code: str
+    provider: str | None = None
+    device: dict[str, Any] = {}
+    options: dict[str, Any] = {}
+
+
+class ProbeJob(msgspec.Struct, frozen=True, kw_only=True, tag="probe", tag_field="verb"):
+    """Is this backend here? Answers `Probed`."""
+
+    adapter: AdapterRef
+
+
+class BuildJob(msgspec.Struct, frozen=True, kw_only=True, tag="build", tag_field="verb"):
+    """Materialise a model. `builder` is called with `arguments`; answers `Built` with what it returns."""
+
+    builder: str
+    arguments: dict[str, Any] = {}
+
+
+class MeasureJob(msgspec.Struct, frozen=True, kw_only=True, tag="measure", tag_field="verb"):
+    """Measure one launch into the memory-mapped files of `folder`."""
+
+    adapter: AdapterRef
+    workload: str
+    artifacts: tuple[Artifact, ...]
+    request: Request
+    scenario: str
+    folder: str
+    window_ns: int
+    warmup_ns: int
+    least_samples: int
+    max_samples: int
+    max_tokens: int
+
+
+Job = ProbeJob | BuildJob | MeasureJob
+
+
+class Probed(msgspec.Struct, frozen=True, kw_only=True, tag="probed", tag_field="event"):
+    """The adapter's answer."""
+
+    availability: Availability
+
+
+class Built(msgspec.Struct, frozen=True, kw_only=True, tag="built", tag_field="event"):
+    """What the builder returned, as plain JSON values."""
+
+    result: Any
+
+
+class Said(msgspec.Struct, frozen=True, kw_only=True, tag="said", tag_field="event"):
+    """A line of progress for people."""
+
+    text: str
+
+
+class Phase(msgspec.Struct, frozen=True, kw_only=True, tag="phase", tag_field="event"):
+    """The worker enters a phase: open, bind, first, check, warm-up, measure, finish."""
+
+    name: str
+
+
+class Measured(msgspec.Struct, frozen=True, kw_only=True, tag="measured", tag_field="event"):
+    """The launch is done; its samples are in the mapped files."""
+
+    unit: str
+    load_ns: int
+    first_inference_ns: int
+    warmup: Warmup
+    window: Window
+    samples_per_row: int
+    placement: Placement | None
+    execution_kind: ExecutionKind
+    pid: int
+    python: str
+    executable: str
+    peak_rss_bytes: int
+    cpu_ns: int
+    involuntary_switches: int
+    versions: dict[str, str]
+    options: dict[str, Any]
+    inputs: dict[str, tuple[TensorSpec, ...]]
+    outputs: dict[str, tuple[TensorSpec, ...]]
+
+
+class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed", tag_field="event"):
+    """The worker could not do the job and knows why."""
+
+    failure: Failure
+
+
+Event = Probed | Built | Said | Phase | Measured | Failed
+
+
+def resolve(name: str) -> Any:
+    """The object that `module:attr` names. Raises ImportError or AttributeError."""
+    module, _, attribute = name.partition(":")
+    found: Any = importlib.import_module(module)
+    for part in attribute.split("."):
+        found = getattr(found, part)
+    return found

@@ -1,0 +1,245 @@
+"""Carries out a plan: builds, launches one fresh process after the other, writes each result once, seals the run.
+
+Guarantees: a launch that fails becomes a result and the next one starts; whatever was written stays; `--resume` carries
+on with exactly the plan that was written; Ctrl-C stops the launch in flight and says how to go on.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from npubench.cards import BackendCard, ModelCard
+from npubench.discovery import code
+from npubench.engine import table
+from npubench.engine.launcher import Limits, StopRequested, run_job
+from npubench.engine.metering import Metering, metering
+from npubench.engine.plan import FLOOR_WINDOW_S
+from npubench.engine.protocol import BuildJob, Event, Measured, MeasureJob, Said
+from npubench.engine.schedule import ARRIVALS
+from npubench.engine.select import adapter_ref, environment_of, run_build
+from npubench.errors import ArtifactError, DataError, RunInterruptedError
+from npubench.rules import Ruleset, load
+from npubench.schema import (
+    Failure,
+    FailureKind,
+    Launch,
+    Plan,
+    PlannedCell,
+    ProcessFacts,
+    Run,
+    SampleFile,
+    Value,
+)
+from npubench.spi import Artifact, Request
+from npubench.stats.judge import judge
+from npubench.stats.runs import assembled
+from npubench.stats.samples import Samples
+from npubench.stats.summary import summarise
+from npubench.store import RunFolder, sha256_file, write_once
+from npubench.units import utc_now
+
+# A window is extended until it has this many samples (worker.EXTEND bounds it), so that a median can be stated.
+LEAST_SAMPLES = {"completion": 12, "at-once": 4}
+MAX_TOKENS = 1_000_000
+
+
+class Watcher(Protocol):
+    """Who is told how the run goes. All calls come from the parent's main thread."""
+
+    def building(self, model: str, text: str) -> None: ...
+    def starting(self, cell: PlannedCell, number: int, index: int, total: int) -> None: ...
+    def event(self, event: Event, completed: int) -> None: ...
+    def finished(self, cell: PlannedCell, launch: Launch) -> None: ...
+
+
+class Built(msgspec.Struct, frozen=True):
+    """A model's artefacts, or why there are none."""
+
+    artifacts: tuple[Artifact, ...] = ()
+    failure: Failure | None = None
+
+
+def build_model(plan: Plan, model: str, precision: str, cache: Path, watcher: Watcher) -> Built:
+    """Materialises one model of the plan in a child process."""
+    card = msgspec.convert(plan.models[model], ModelCard)
+    if own := plan.sources.get(f"onnx:{model}"):
+        arguments = {"path": own, "sha256": card.graphs["model"].sha256, "precision": precision}
+        job = BuildJob(builder="npubench.build.verbs:user_artifact", arguments=arguments)
+    else:
+        arguments = {"card": plan.models[model], "room": plan.sources[f"room:{model}"], "cache": str(cache)}
+        job = BuildJob(builder="npubench.build.verbs:materialise_card", arguments={**arguments, "precision": precision})
+    try:
+        result = run_build(job, lambda event: watcher.building(model, event.text) if isinstance(event, Said) else None)
+    except (ArtifactError, DataError) as error:
+        return Built(failure=Failure(kind=FailureKind.BAD_ARTIFACT, message=str(error), phase="build"))
+    return Built(artifacts=msgspec.convert(result, tuple[Artifact, ...]))
+
+
+class Execution:
+    """One plan on its way. Lives from the first launch to the seal."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        folder: RunFolder,
+        cache: Path,
+        watcher: Watcher,
+        limits: Limits,
+        stop: Callable[[], bool],
+    ) -> None:
+        self._plan = plan
+        self._folder = folder
+        self._cache = cache
+        self._watcher = watcher
+        self._limits = limits
+        self._stop = stop
+        self._rules: Ruleset = load(plan.ruleset)
+        self._built: dict[tuple[str, str], Built] = {}
+        self._cells = {cell.id: cell for cell in plan.cells}
+
+    def carry_out(self) -> Run:
+        """Measures what is not measured yet, then seals and returns the run.
+
+        Raises RunInterruptedError on Ctrl-C and StoreError when results cannot be written.
+        """
+        total = len(self._plan.order)
+        try:
+            for index, (cell_id, number) in enumerate(self._plan.order):
+                if self._folder.launch_path(cell_id, number).exists():
+                    continue
+                if self._stop():
+                    raise StopRequested
+                cell = self._cells[cell_id]
+                self._watcher.starting(cell, number, index, total)
+                launch = self._launch(cell, number)
+                self._folder.write_launch(launch)
+                self._watcher.finished(cell, launch)
+        except StopRequested:
+            raise RunInterruptedError(
+                "stopped; every finished launch is kept",
+                hint=f"npubench run --resume {self._folder.path}",
+            ) from None
+        finally:
+            self._folder.clear_work()
+        run = assembled(self._folder)
+        self._folder.write_run(run)
+        return run
+
+    def _artifacts(self, cell: PlannedCell) -> Built:
+        at = (cell.model, cell.precision)
+        if at not in self._built:
+            self._built[at] = build_model(self._plan, cell.model, cell.precision, self._cache, self._watcher)
+        return self._built[at]
+
+    def _launch(self, cell: PlannedCell, number: int) -> Launch:
+        """One launch, whatever becomes of it."""
+        started, load_average = utc_now(), os.getloadavg()
+        blank = Launch(
+            run=self._plan.run,
+            cell=cell.id,
+            number=number,
+            started=started,
+            status="failed",
+            verdict="invalid",
+            load_average=load_average,
+        )
+        built = self._artifacts(cell)
+        if built.failure is not None:
+            return msgspec.structs.replace(blank, failure=built.failure)
+        work = self._folder.work(cell.id, number)
+        backend = msgspec.convert(self._plan.backends[cell.backend], BackendCard)
+        with metering(backend, work) as power:
+            answer = run_job(
+                self._job(cell, backend, built, work),
+                work,
+                environment_of(backend),
+                self._limits,
+                lambda event: self._watcher.event(event, table.completed(work)),
+                self._stop,
+            )
+        try:
+            if isinstance(answer, Failure):
+                return msgspec.structs.replace(blank, failure=answer)
+            assert isinstance(answer, Measured)
+            return self._finish(blank, cell, number, answer, work, power)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+
+    def _job(self, cell: PlannedCell, backend: BackendCard, built: Built, work: Path) -> MeasureJob:
+        model = msgspec.convert(self._plan.models[cell.model], ModelCard)
+        floor = cell.purpose == "floor"
+        arrival = ARRIVALS[cell.scenario.name]
+        return MeasureJob(
+            adapter=adapter_ref(backend),
+            workload=code("workloads", model.workload),
+            artifacts=built.artifacts,
+            request=Request(
+                scope=cell.scope,
+                batch=int(cell.scenario.params.get("batch", 1)),
+                seed=self._plan.seed,
+                params=model.params,
+                data=self._plan.sources.get(f"data:{cell.model}"),
+            ),
+            scenario=cell.scenario.name,
+            folder=str(work),
+            window_ns=int((FLOOR_WINDOW_S if floor else self._plan.window_s) * 1e9),
+            warmup_ns=int((FLOOR_WINDOW_S if floor else self._plan.warmup_s) * 1e9),
+            least_samples=LEAST_SAMPLES[arrival],
+            max_samples=self._plan.max_samples,
+            max_tokens=MAX_TOKENS,
+        )
+
+    def _finish(
+        self, blank: Launch, cell: PlannedCell, number: int, done: Measured, work: Path, power: Metering
+    ) -> Launch:
+        """Keeps the samples, derives the summary, judges."""
+        samples = Samples(*table.read(work))
+        path = self._folder.samples_path(cell.id, number)
+        path.unlink(missing_ok=True)  # a killed run may have left samples without their launch file
+        write_once(path, samples.encode())
+        if power.file is not None and power.file.exists():
+            readings = path.with_suffix(".power.jsonl")
+            readings.unlink(missing_ok=True)
+            write_once(readings, power.file.read_bytes())
+        arrival = ARRIVALS[cell.scenario.name]
+        summary = summarise(samples, done.window, done.unit, arrival, done.samples_per_row)
+        summary["load_ns"] = Value(value=float(done.load_ns))
+        summary["first_inference_ns"] = Value(value=float(done.first_inference_ns))
+        summary["peak_rss_bytes"] = Value(value=float(done.peak_rss_bytes))
+        verdict, reasons = judge(samples, done.warmup, arrival, self._rules)
+        return msgspec.structs.replace(
+            blank,
+            status="ok",
+            verdict=verdict,
+            reasons=reasons,
+            load_ns=done.load_ns,
+            first_inference_ns=done.first_inference_ns,
+            warmup=done.warmup,
+            window=done.window,
+            unit=done.unit,
+            summary=summary,
+            samples=SampleFile(
+                file=path.name, sha256=sha256_file(path), rows=len(samples.table), tokens=len(samples.tokens)
+            ),
+            process=ProcessFacts(
+                pid=done.pid,
+                python=done.python,
+                executable=done.executable,
+                peak_rss_bytes=done.peak_rss_bytes,
+                cpu_ns=done.cpu_ns,
+                involuntary_switches=done.involuntary_switches,
+                versions=done.versions,
+                options=done.options,
+                inputs=done.inputs,
+                outputs=done.outputs,
+            ),
+            energy=power.ledger(done.window),
+            placement=done.placement,
+            execution_kind=done.execution_kind,
+        )

@@ -1,0 +1,185 @@
+"""What is asked for, against what there is: cards, inputs of the user's own, and backends that answer a probe.
+
+Every absent backend is kept with its reason and the command that would make it ready, so that a CPU-only run on a
+machine full of accelerators never passes silently.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from npubench.cards import BackendCard, GraphSpec, ModelCard, to_builtins
+from npubench.discovery import Catalogue, code, pick
+from npubench.engine.launcher import Environment, Limits, run_job
+from npubench.engine.protocol import AdapterRef, BuildJob, Built, ProbeJob
+from npubench.errors import AbsentBackendError, ArtifactError, DataError, UsageError
+from npubench.lang import Text
+from npubench.schema import AbsentBackend, Failure, FailureKind
+from npubench.spi import Availability
+
+# A probe imports a vendor's library; one that takes longer than this is not going to answer.
+PROBE_STALL_S = 120.0
+
+
+class Model(msgspec.Struct, frozen=True, kw_only=True):
+    """A model to be measured: its card, its room and the data that its workload reads."""
+
+    card: ModelCard
+    room: Path
+    data: Path | None = None
+    data_sha256: str | None = None
+
+
+class Backends(msgspec.Struct, frozen=True, kw_only=True):
+    """Backends that answered, and those that did not."""
+
+    ready: dict[str, BackendCard]
+    absent: tuple[AbsentBackend, ...]
+    availability: dict[str, Availability]
+
+
+def environment_of(card: BackendCard) -> Environment:
+    """The Python that this backend's worker runs in."""
+    return Environment(python=card.environment.python or sys.executable, variables=dict(card.environment.variables))
+
+
+def adapter_ref(card: BackendCard) -> AdapterRef:
+    """What the worker needs to know of a backend card."""
+    return AdapterRef(
+        code=code("adapters", card.adapter),
+        provider=card.provider,
+        device=to_builtins(card.device),
+        options=dict(card.options),
+    )
+
+
+def probe(card: BackendCard, folder: Path) -> Availability:
+    """Asks a backend, in a process and environment of its own, whether it is here. Never raises for its faults."""
+    if card.environment.requires and card.environment.python is None:
+        listed = ", ".join(card.environment.requires)
+        return Availability(available=False, reason=f"it needs a Python environment of its own ({listed})")
+    answer = run_job(ProbeJob(adapter=adapter_ref(card)), folder, environment_of(card), Limits(stall_s=PROBE_STALL_S))
+    if isinstance(answer, Failure):
+        return Availability(available=False, reason=answer.message)
+    availability: Availability = answer.availability  # type: ignore[union-attr]
+    return availability
+
+
+def find_backends(
+    catalogue: Catalogue, named: Sequence[str], say: Callable[[str], None] = lambda text: None
+) -> Backends:
+    """Probes the named backends, or every one that is not hidden. Raises UnknownNameError for a name that is none.
+
+    Raises AbsentBackendError when none of the named ones is here.
+    """
+    chosen = [pick(catalogue.backends, name, "backend").card for name in dict.fromkeys(named)] or [
+        found.card for found in catalogue.backends.values() if not found.card.hidden
+    ]
+    ready: dict[str, BackendCard] = {}
+    absent: list[AbsentBackend] = []
+    availability: dict[str, Availability] = {}
+    with tempfile.TemporaryDirectory(prefix="npubench-probe-") as folder:
+        for card in chosen:
+            say(card.id)
+            answer = probe(card, Path(folder) / card.id)
+            availability[card.id] = answer
+            if answer.available:
+                ready[card.id] = card
+            else:
+                absent.append(
+                    AbsentBackend(
+                        backend=card.id,
+                        title=card.title,
+                        reason=answer.reason,
+                        fix=answer.fix or card.install.en,
+                        device_type=card.device.type,
+                    )
+                )
+    if not ready:
+        lines = "; ".join(f"{item.backend}: {item.reason}" for item in absent)
+        raise AbsentBackendError(
+            f"no backend is ready ({lines})" if not named else f"what was asked for is not here ({lines})",
+            hint=absent[0].fix if absent else "`npubench list backends` shows what there is",
+        )
+    return Backends(ready=ready, absent=tuple(absent), availability=availability)
+
+
+def model_of(catalogue: Catalogue, name: str) -> Model:
+    """A model by id with its own data set, whose bytes are checked. Raises UnknownNameError, ArtifactError."""
+    found = pick(catalogue.models, name, "model")
+    data = catalogue.data[found.card.data] if found.card.data else None
+    if data is not None:
+        from npubench.build.data.sets import verify_set
+
+        verify_set(data.path.parent, data.card)
+    return Model(
+        card=found.card,
+        room=found.path.parent,
+        data=data.path.parent if data else None,
+        data_sha256=data.card.sha256 if data else None,
+    )
+
+
+def with_user_data(model: Model, folders: Mapping[str, Path], catalogue: Catalogue) -> Model:
+    """`model` reading the user's own frames or pages where its workload takes that kind. Raises DataError."""
+    kind = catalogue.data[model.card.data].card.kind if model.card.data else None
+    if kind is None or kind not in folders:
+        return model
+    from npubench.build.userdata import describe_folder
+
+    found = describe_folder(folders[kind], kind)  # type: ignore[arg-type]
+    return msgspec.structs.replace(model, data=folders[kind].resolve(), data_sha256=found.sha256)
+
+
+def parse_shapes(texts: Sequence[str]) -> dict[str, list[int]]:
+    """`NAME=1x3x224x224` → {NAME: [1, 3, 224, 224]}. Raises UsageError."""
+    shapes: dict[str, list[int]] = {}
+    for text in texts:
+        name, _, sizes = text.rpartition("=")
+        if not name or not re.fullmatch(r"\d+(x\d+)*", sizes) or name in shapes:
+            raise UsageError(f"--shape {text}: expected NAME=1x3x224x224, each name once")
+        shapes[name] = [int(size) for size in sizes.split("x")]
+    return shapes
+
+
+def user_model(path: Path, shapes: Mapping[str, list[int]]) -> tuple[Model, tuple[str, ...]]:
+    """A model made of any ONNX file, and sentences about the input shapes that were chosen.
+
+    The file is examined in a child process. Raises DataError.
+    """
+    job = BuildJob(
+        builder="npubench.build.verbs:inspect_user_onnx", arguments={"path": str(path), "shapes": dict(shapes)}
+    )
+    described = run_build(job)
+    slug = re.sub(r"[^a-z0-9]+", "-", path.stem.lower()).strip("-")[:48] or "model"
+    card = ModelCard(
+        schema="npubench.model/1",
+        id=f"onnx-{slug}",
+        title=Text(en=path.name, ko=path.name),
+        summary=Text(en="An ONNX file of the user's own.", ko="사용자가 지정한 ONNX 파일."),
+        workload="tensor",
+        license="unknown",
+        precisions=("fp32",),
+        scopes=("device",),
+        graphs={"model": GraphSpec(file=path.name, sha256=described["sha256"])},
+        params={"shapes": dict(shapes), "sizes": described["sizes"]},
+    )
+    return Model(card=card, room=path.resolve().parent), tuple(described["notes"])
+
+
+def run_build(job: BuildJob, say: Callable[[Any], None] = lambda event: None) -> Any:
+    """Runs a builder in a child process and returns its result. Raises DataError or ArtifactError."""
+    with tempfile.TemporaryDirectory(prefix="npubench-build-") as folder:
+        answer = run_job(job, Path(folder), say=say)
+    if isinstance(answer, Built):
+        return answer.result
+    assert isinstance(answer, Failure)
+    error = DataError if answer.kind is FailureKind.BAD_DATA else ArtifactError
+    raise error(answer.message)

@@ -1,0 +1,103 @@
+"""The memory-mapped sample table of a launch: written by the worker's loop, watched and read by the parent.
+
+`samples.bin` holds a header of eight int64 and then one row of `SAMPLE_COLUMNS` per request; `tokens.bin` one pair
+(row, time) per output token. A worker that dies leaves every finished sample readable. The header's `completed` word
+is the worker's sign of life.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import time
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from npubench.schema import SAMPLE_COLUMNS
+
+WIDTH = len(SAMPLE_COLUMNS)
+HEADER_WORDS = 8
+MAGIC = 0x4E50_5542_454E_4331  # "NPUBENC1"
+_MAGIC, _CAPACITY, COMPLETED, _TOKENS = 0, 1, 2, 3
+_WORD = 8
+
+
+class TokenTimes:
+    """Where the loop keeps the moment of each output token. Implements `spi.TokenClock`."""
+
+    __slots__ = ("cells", "dropped", "room", "row", "used")
+
+    def __init__(self, cells: memoryview, room: int) -> None:
+        self.cells = cells
+        self.room = room
+        self.row = -1
+        self.used = 0
+        self.dropped = 0
+
+    def tick(self) -> None:
+        """One output token, now. Outside the timed window (row < 0) nothing is kept."""
+        if self.row < 0:
+            return
+        used = self.used
+        if used < self.room:
+            cells = self.cells
+            cells[2 * used] = self.row
+            cells[2 * used + 1] = time.perf_counter_ns()
+            self.used = used + 1
+        else:
+            self.dropped += 1
+
+
+class SampleTable:
+    """The worker's side: a sparse file of `capacity` rows, and one of `tokens` token times."""
+
+    def __init__(self, folder: Path, capacity: int, tokens: int) -> None:
+        self._maps: list[mmap.mmap] = []
+        self._files: list[BinaryIO] = []
+        self.capacity = capacity
+        words = self._map(folder / "samples.bin", HEADER_WORDS + capacity * WIDTH)
+        self.header = words[:HEADER_WORDS]
+        self.rows = words[HEADER_WORDS:]
+        self._words = words
+        self._token_words = self._map(folder / "tokens.bin", max(2, 2 * tokens))
+        self.tokens = TokenTimes(self._token_words, tokens)
+        self.header[_MAGIC] = MAGIC
+        self.header[_CAPACITY] = capacity
+
+    def _map(self, path: Path, words: int) -> memoryview:
+        stream = path.open("w+b")
+        self._files.append(stream)
+        # Claimed, not sparse: on a full disk this raises ENOSPC now, where a hole would end the loop with SIGBUS.
+        os.posix_fallocate(stream.fileno(), 0, words * _WORD)
+        mapped = mmap.mmap(stream.fileno(), words * _WORD)
+        self._maps.append(mapped)
+        return memoryview(mapped).cast("q")
+
+    def finish(self) -> None:
+        """Notes how many token times were kept; the mappings live as long as the process."""
+        self.header[_TOKENS] = self.tokens.used
+
+
+def completed(folder: Path) -> int:
+    """How many requests the worker has completed so far; 0 before the table exists."""
+    try:
+        with (folder / "samples.bin").open("rb") as stream:
+            head = stream.read(HEADER_WORDS * _WORD)
+    except OSError:
+        return 0
+    words = np.frombuffer(head, dtype=np.int64) if len(head) == HEADER_WORDS * _WORD else None
+    return int(words[COMPLETED]) if words is not None and words[_MAGIC] == MAGIC else 0
+
+
+def read(folder: Path) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """(requests, columns) and (tokens, 2) as far as they were written, in the order of completion."""
+    words = np.fromfile(folder / "samples.bin", dtype=np.int64)
+    table = words[HEADER_WORDS:].reshape(-1, WIDTH)
+    done = table[:, SAMPLE_COLUMNS.index("completed_ns")] > 0
+    table = table[: int(np.flatnonzero(done).max()) + 1] if done.any() else table[:0]
+    tokens = np.fromfile(folder / "tokens.bin", dtype=np.int64).reshape(-1, 2)
+    used = tokens[:, 1] > 0
+    return table.copy(), tokens[used].copy()

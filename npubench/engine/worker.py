@@ -1,0 +1,288 @@
+"""The worker: a fresh process that speaks to one runtime and does one job.
+
+    python -m npubench.engine.worker EVENTS_FD PARENT_PID < job.json
+
+It runs in the backend's own environment: Python 3.10, numpy, msgspec, its adapter and workload, nothing else. Events
+go to the pipe EVENTS_FD as JSON lines. It dies with its parent. What it cannot do it reports as a `Failed` event and
+ends 0; what kills it, the parent classifies (`launcher`).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import itertools
+import os
+import platform
+import resource
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from npubench import __version__
+from npubench.engine import protocol
+from npubench.engine.measure import drive, quiet_collector
+from npubench.engine.protocol import BuildJob, Event, Failed, MeasureJob, Phase, ProbeJob, resolve
+from npubench.engine.schedule import issuer
+from npubench.engine.table import SampleTable
+from npubench.engine.warmup import warm_up
+from npubench.errors import ArtifactError, DataError
+from npubench.schema import ExecutionKind, Failure, FailureKind, Window
+from npubench.spi import Adapter, Array, Bound, Outputs, Placement, Places, Session, TensorSpec, Workload
+
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+# A window that has too few samples when it ends is extended up to this many times its length.
+EXTEND = 3
+
+
+class WrongOutputError(Exception):
+    """An output that is not what the model declares, or not finite."""
+
+    def __init__(self, kind: FailureKind, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class Events:
+    """The pipe to the parent."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self.phase = ""
+
+    def send(self, event: Event) -> None:
+        os.write(self._descriptor, msgspec.json.encode(event) + b"\n")
+
+    def enter(self, phase: str) -> None:
+        self.phase = phase
+        self.send(Phase(name=phase))
+
+
+def die_with_parent(parent: int) -> None:
+    """SIGKILL for this process when its parent thread ends, also when that has happened already."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def make_adapter(ref: protocol.AdapterRef) -> Adapter:
+    """The adapter that the job names, made from the backend card's provider and device."""
+    adapter: Adapter = resolve(ref.code)(provider=ref.provider, device=ref.device)
+    return adapter
+
+
+def probe(job: ProbeJob, events: Events) -> None:
+    """Asks the adapter whether it is here."""
+    events.enter("probe")
+    events.send(protocol.Probed(availability=make_adapter(job.adapter).probe()))
+
+
+def build(job: BuildJob, events: Events) -> None:
+    """Calls the builder, passing its progress on."""
+    events.enter("build")
+    result = resolve(job.builder)(**job.arguments, progress=lambda text: events.send(protocol.Said(text=text)))
+    events.send(protocol.Built(result=msgspec.to_builtins(result)))
+
+
+def measure(job: MeasureJob, events: Events) -> None:
+    """Opens, binds, warms up, measures, checks; see the module `measure` for the timed part."""
+    now = time.perf_counter_ns
+    events.enter("open")
+    adapter = make_adapter(job.adapter)
+    start = now()
+    sessions = {artifact.role: adapter.open(artifact, job.adapter.options) for artifact in job.artifacts}
+    load_ns = now() - start
+    events.enter("bind")
+    folder = Path(job.folder)
+    clock = _Clock()
+    workload: Workload = resolve(job.workload)()
+    bound = workload.bind(sessions, job.request, clock)
+    events.enter("first")
+    start = now()
+    bound.step(0)
+    first_ns = now() - start
+    events.enter("check")
+    check_outputs(bound, sessions, 0)
+    events.enter("warm-up")
+    warmup, step_ns = warm_up(bound.step, job.warmup_ns)
+    peak_rss_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    capacity = min(job.max_samples, max(4096, job.least_samples, 3 * EXTEND * job.window_ns // max(step_ns, 1)))
+    table = SampleTable(folder, capacity, job.max_tokens if bound.unit == "token" else 1)
+    clock.target = table.tokens
+    events.enter("measure")
+    before = resource.getrusage(resource.RUSAGE_SELF)
+    with quiet_collector():
+        start = now()
+        drive(
+            bound.step,
+            table,
+            itertools.count().__next__,
+            issuer(job.scenario, start),
+            stop_ns=start + job.window_ns,
+            least=min(job.least_samples, capacity),
+            last_ns=start + EXTEND * job.window_ns,
+        )
+        end = now()
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    table.finish()
+    events.enter("check")
+    check_outputs(bound, sessions, 1)
+    placement = next((item.placement() for item in sessions.values() if isinstance(item, Places)), None)
+    kind = execution_kind(job.adapter, placement)
+    if kind == "cpu_fallback":
+        requested = placement.requested if placement else job.adapter.provider
+        raise WrongOutputError(FailureKind.CPU_FALLBACK, f"no node of the graph ran on {requested}")
+    events.send(
+        protocol.Measured(
+            unit=bound.unit,
+            load_ns=load_ns,
+            first_inference_ns=first_ns,
+            warmup=warmup,
+            window=Window(start_ns=start, end_ns=end),
+            samples_per_row=job.request.batch,
+            placement=placement,
+            execution_kind=kind,
+            pid=os.getpid(),
+            python=platform.python_version(),
+            executable=os.path.basename(sys.executable),
+            peak_rss_bytes=max(peak_rss_bytes, anonymous_rss_bytes()),
+            cpu_ns=int((after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) * 1e9),
+            involuntary_switches=after.ru_nivcsw - before.ru_nivcsw,
+            versions={"numpy": np.__version__, "npubench-worker": __version__, **adapter.describe()},
+            options=dict(getattr(next(iter(sessions.values()), None), "options", {})),
+            inputs={role: tuple(session.inputs) for role, session in sessions.items()},
+            outputs={role: tuple(session.outputs) for role, session in sessions.items()},
+        )
+    )
+    bound.close()
+    for session in sessions.values():
+        session.close()
+
+
+def anonymous_rss_bytes() -> int:
+    """Resident memory without mapped files: the sample table is one, and it is not the model's memory. 0 if unknown."""
+    try:
+        with open("/proc/self/status", encoding="ascii") as stream:
+            for line in stream:
+                if line.startswith("RssAnon:"):
+                    return int(line.split()[1]) * 1024
+    except (OSError, ValueError):
+        return 0
+    return 0
+
+
+class _Clock:
+    """The clock that a workload is bound to; it ticks into the sample table once that exists."""
+
+    target: Any = None
+
+    def tick(self) -> None:
+        if self.target is not None:
+            self.target.tick()
+
+
+def execution_kind(ref: protocol.AdapterRef, placement: Placement | None) -> ExecutionKind:
+    """What a result of this backend is, from the evidence (METRICS.md, Placement)."""
+    wanted = ref.device.get("type", "none")
+    if wanted == "endpoint":
+        return "endpoint"
+    if wanted == "none":
+        return "virtual"
+    if placement is not None:
+        if placement.providers is not None and not placement.providers.get(placement.requested, 0):
+            return "cpu_fallback"
+        if wanted == "npu" and placement.device_type == "cpu":
+            return "simulated"
+        if placement.device_type == "virtual":
+            return "virtual"
+    return "hardware"
+
+
+def check_outputs(bound: Bound, sessions: Mapping[str, Session], index: int) -> None:
+    """Runs input `index` outside any timed region; raises WrongOutputError for what cannot be right."""
+    declared: dict[str, TensorSpec] = {}
+    for role, session in sessions.items():
+        for spec in session.outputs:
+            declared[f"{role}/{spec.name}"] = spec
+            declared.setdefault(spec.name, spec)
+    for name, value in outputs_of(bound, index).items():
+        if name in declared:
+            check_output(name, value, declared[name])
+
+
+def outputs_of(bound: Bound, index: int) -> Outputs:
+    """The raw outputs for input `index` (modulo the number of distinct inputs)."""
+    return bound.inspect(index % max(bound.count, 1))
+
+
+def check_output(name: str, value: Array, spec: TensorSpec) -> None:
+    """Raises WrongOutputError when `value` does not have the declared shape and type, or holds NaN or infinity."""
+    shape = tuple(value.shape)
+    fits = len(shape) == len(spec.shape) and all(
+        not isinstance(want, int) or have == want for have, want in zip(shape, spec.shape, strict=True)
+    )
+    if not fits:
+        raise WrongOutputError(FailureKind.WRONG_SHAPE, f"output {name}: shape {shape}, declared {spec.shape}")
+    if value.dtype != np.dtype(spec.dtype):
+        raise WrongOutputError(FailureKind.WRONG_SHAPE, f"output {name}: type {value.dtype}, declared {spec.dtype}")
+    if value.dtype.kind == "f" and not np.isfinite(value).all():
+        bad = int(value.size - np.isfinite(value).sum())
+        raise WrongOutputError(
+            FailureKind.NON_FINITE, f"output {name}: {bad} of {value.size} values are NaN or infinite"
+        )
+
+
+def classify(error: BaseException) -> FailureKind:
+    """The class of an exception that the worker itself caught."""
+    if isinstance(error, WrongOutputError):
+        return error.kind
+    if isinstance(error, DataError):
+        return FailureKind.BAD_DATA
+    if isinstance(error, ArtifactError):
+        return FailureKind.BAD_ARTIFACT
+    text = str(error).lower()
+    # Runtimes report exhausted memory in words: std::bad_alloc, "Failed to allocate memory", CUDA "out of memory".
+    if isinstance(error, MemoryError) or any(
+        phrase in text for phrase in ("bad_alloc", "bad alloc", "failed to allocate memory", "out of memory")
+    ):
+        return FailureKind.OUT_OF_MEMORY
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return FailureKind.DISK_FULL
+    return FailureKind.RAISED
+
+
+def main() -> int:
+    """Reads the job, does it, reports."""
+    events = Events(int(sys.argv[1]))
+    die_with_parent(int(sys.argv[2]))
+    job: protocol.Job = msgspec.json.decode(sys.stdin.buffer.read(), type=protocol.Job)
+    try:
+        if isinstance(job, ProbeJob):
+            probe(job, events)
+        elif isinstance(job, BuildJob):
+            build(job, events)
+        else:
+            measure(job, events)
+    except Exception as error:
+        traceback.print_exc()
+        kind = classify(error)
+        if isinstance(job, BuildJob) and kind is FailureKind.RAISED:
+            kind = FailureKind.BUILD_FAILED
+        message = str(error) or type(error).__name__
+        if kind in (FailureKind.RAISED, FailureKind.BUILD_FAILED):
+            message = f"{type(error).__name__}: {message}"
+        events.send(Failed(failure=Failure(kind=kind, message=message[:4000], phase=events.phase)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,154 @@
+"""A run document from its plan and its finished launches: pure, so that a killed run can be read at any point.
+
+The value of a cell is the median of its launches' values, never of pooled samples: the launch is the unit of
+replication (METRICS.md, Comparing).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from statistics import median
+
+from npubench.cards import digest
+from npubench.lang import Text
+from npubench.metrics import METRICS
+from npubench.rules import Ruleset
+from npubench.schema import Cell, Launch, Plan, PlannedCell, Run, Spread, Validity, Value
+from npubench.units import show_ns, utc_now
+
+_RANK: dict[Validity, int] = {"valid": 0, "degraded": 1, "invalid": 2, "unsupported": 3}
+
+
+def spread(values: Iterable[Value]) -> Spread:
+    """The median over launches, null (with the first reason) when any launch has none."""
+    found = list(values)
+    numbers = tuple(item.value for item in found)
+    known = [number for number in numbers if number is not None]
+    if not known or len(known) < len(numbers):
+        reason = next((item.reason for item in found if item.value is None), "no launch finished")
+        return Spread(median=None, launches=numbers, reason=reason)
+    return Spread(median=float(median(known)), launches=numbers)
+
+
+def _summary(good: list[Launch]) -> dict[str, Spread]:
+    keys: list[str] = [key for key in METRICS if any(key in launch.summary for launch in good)]
+    missing = Value(value=None, reason="this launch has no such value")
+    return {key: spread(launch.summary.get(key, missing) for launch in good) for key in keys}
+
+
+def _verdict(planned: PlannedCell, launches: list[Launch], expected: int) -> tuple[Validity, tuple[Text, ...]]:
+    verdict: Validity = "valid"
+    reasons: dict[str, Text] = {}
+    for launch in launches:
+        if _RANK[launch.verdict] > _RANK[verdict]:
+            verdict = launch.verdict
+        for reason in launch.reasons:
+            reasons.setdefault(reason.en, reason)
+    if len(launches) < expected:
+        verdict = "invalid" if not launches else "degraded" if verdict == "valid" else verdict
+        done = len(launches)
+        text = Text(en=f"only {done} of {expected} launches finished", ko=f"실행 {expected}회 중 {done}회만 완료")
+        reasons.setdefault(text.en, text)
+    return verdict, tuple(reasons.values())
+
+
+def _cell(plan: Plan, planned: PlannedCell, launches: list[Launch], floor_ns: float | None, rules: Ruleset) -> Cell:
+    verdict, reasons = _verdict(planned, launches, plan.launches if planned.purpose == "measure" else 1)
+    good = [launch for launch in launches if launch.status == "ok"]
+    summary = _summary(good)
+    bound: bool | None = None
+    if planned.purpose == "measure" and good:
+        summary["overhead_floor_ns"] = (
+            Spread(median=floor_ns, launches=(floor_ns,))
+            if floor_ns is not None
+            else Spread(median=None, launches=(), reason="the floor could not be measured on this backend")
+        )
+        p50 = summary.get("latency_p50_ns")
+        if floor_ns is not None and p50 is not None and p50.median is not None:
+            bound = p50.median < rules.overhead_factor * floor_ns
+            if bound:
+                text = Text(
+                    en=f"overhead-bound: the latency is under {rules.overhead_factor:g} × the harness floor "
+                    f"({show_ns(floor_ns)})",
+                    ko=f"하네스 비용 지배: 지연 시간이 하네스 하한({show_ns(floor_ns)})의 "
+                    f"{rules.overhead_factor:g}배 미만",
+                )
+                reasons = (*reasons, text)
+    evidence = next((launch for launch in launches if launch.placement is not None), None)
+    kind = next((launch.execution_kind for launch in launches if launch.execution_kind), None)
+    card = plan.models.get(planned.model, {})
+    return Cell(
+        id=planned.id,
+        key=planned.key,
+        identity=planned.identity,
+        identity_sha256=digest(planned.identity),
+        model=planned.model,
+        backend=planned.backend,
+        precision=planned.precision,
+        scenario=planned.scenario,
+        scope=planned.scope,
+        unit=next((launch.unit for launch in good), "sample"),
+        purpose=planned.purpose,
+        overhead_bound=bound,
+        execution_kind=kind,
+        verdict=verdict,
+        reasons=reasons,
+        summary=summary,
+        launches=tuple(f"{launch.cell}-{launch.number}" for launch in launches),
+        failures=tuple(launch.failure for launch in launches if launch.failure is not None),
+        placement=evidence.placement if evidence else None,
+        placement_reason=None if evidence else "the adapter gave no placement evidence",
+        quality=None,
+        quality_reason=(
+            "the model card has no quality floor: its weights are seeded, so no task quality is claimed"
+            if isinstance(card, Mapping) and card.get("quality") is None
+            else "not measured in this run"
+        ),
+        energy_reason=next((launch.energy.reason for launch in launches), "no launch finished"),
+    )
+
+
+def assemble(plan: Plan, launches: Iterable[Launch], rules: Ruleset, files: Mapping[str, str] | None = None) -> Run:
+    """The run as far as it has come. `files` maps launch files to their SHA-256."""
+    by_cell: dict[str, list[Launch]] = {}
+    for launch in launches:
+        by_cell.setdefault(launch.cell, []).append(launch)
+    for found in by_cell.values():
+        found.sort(key=lambda launch: launch.number)
+    floors: dict[str, float | None] = {}
+    for planned in plan.cells:
+        if planned.purpose == "floor":
+            value = spread(item.summary["latency_p50_ns"] for item in by_cell.get(planned.id, []) if item.summary)
+            floors[planned.backend] = value.median
+    cells = tuple(
+        _cell(plan, planned, by_cell.get(planned.id, []), floors.get(planned.backend), rules) for planned in plan.cells
+    )
+    varying: dict[str, str] = {"npubench": plan.npubench, "kernel": plan.machine.kernel, "os": plan.machine.os}
+    for found in by_cell.values():
+        for launch in found:
+            if launch.process is not None:
+                varying.update({f"{name}": version for name, version in launch.process.versions.items()})
+    return Run(
+        id=plan.run,
+        created=plan.created,
+        sealed=utc_now(),
+        npubench=plan.npubench,
+        profile=plan.profile,
+        comparable=rules.profiles[plan.profile].comparable,
+        suite=plan.suite,
+        ruleset=plan.ruleset,
+        seed=plan.seed,
+        command=plan.command,
+        machine=plan.machine,
+        cells=cells,
+        absent=plan.absent,
+        unsupported=plan.unsupported,
+        notes=plan.notes,
+        models=plan.models,
+        backends=plan.backends,
+        inputs=plan.inputs,
+        availability=plan.availability,
+        files=dict(files or {}),
+        varying=varying,
+        measured_by=plan.measured_by,
+    )

@@ -1,0 +1,17 @@
+"""A run folder as a run document, sealed or not."""
+
+from __future__ import annotations
+
+from npubench.rules import load
+from npubench.schema import Run
+from npubench.stats.assemble import assemble
+from npubench.store import LAUNCHES, RunFolder, sha256_file
+
+
+def assembled(folder: RunFolder) -> Run:
+    """The sealed run, or what there is of one that is not complete, put together from its launches."""
+    if folder.sealed():
+        return folder.run()
+    plan = folder.plan()
+    files = {f"{LAUNCHES}/{path.name}": sha256_file(path) for path in sorted((folder.path / LAUNCHES).glob("*.json"))}
+    return assemble(plan, folder.launches(), load(plan.ruleset), files)

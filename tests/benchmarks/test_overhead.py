@@ -1,0 +1,133 @@
+"""What the harness adds, as paired ratios in one run. Run with `make benchmarks`; nothing here asserts a time.
+
+Each comparison interleaves short blocks of both sides, so that a noisy neighbour hits both; the figure is the median over
+blocks. Goals (stated, not asserted): step over a bare run_with_iobinding loop ≤ 1.02 for a model of a millisecond or
+more, ≤ +3 µs for one node; null cells ≥ 100 000 samples/s; `npubench --help` under 0.3 CPU-seconds.
+"""
+
+from __future__ import annotations
+
+import itertools
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import pytest
+
+from npubench.adapters.ort import OrtAdapter
+from npubench.build.materialise import materialise
+from npubench.discovery import catalogue
+from npubench.engine.measure import drive, quiet_collector
+from npubench.engine.table import SampleTable
+from npubench.schema import SAMPLE_COLUMNS
+from npubench.spi import Artifact, Request, seeded_feeds
+from npubench.workloads.tensor import Tensor
+
+BLOCKS = 25
+
+
+def bare_loop(session: Any, feeds: dict[str, Any], count: int) -> float:
+    """Median ns of `run_with_iobinding` on raw onnxruntime."""
+    raw = session._session
+    binding = raw.io_binding()
+    for name, value in feeds.items():
+        binding.bind_input(name, "cpu", 0, value.dtype.type, value.shape, value.ctypes.data)
+    outputs = []
+    for spec in session.outputs:
+        outputs.append(np.zeros([d if isinstance(d, int) else 1 for d in spec.shape], dtype=spec.dtype))
+        binding.bind_output(spec.name, "cpu", 0, outputs[-1].dtype.type, outputs[-1].shape, outputs[-1].ctypes.data)
+    run, now, taken = raw.run_with_iobinding, time.perf_counter_ns, []
+    for _ in range(count):
+        start = now()
+        run(binding)
+        taken.append(now() - start)
+    return median(taken)
+
+
+def harness_loop(step: Callable[[int], int], folder: Path, count: int) -> float:
+    """Median latency in ns as the harness measures it."""
+    table = SampleTable(folder, count, 1)
+    with quiet_collector():
+        far = time.perf_counter_ns() + 10**12
+        drive(step, table, itertools.count().__next__, None, far, count, far)
+    rows = np.frombuffer(table.rows, dtype=np.int64).reshape(-1, len(SAMPLE_COLUMNS))
+    return float(np.median(rows[:, 3] - rows[:, 0]))
+
+
+class NoClock:
+    def tick(self) -> None: ...
+
+
+@pytest.mark.parametrize(("model", "role", "count"), [("overhead-floor", "model", 2000), ("cctv-detect", "detector", 6)])
+def test_step_over_a_bare_loop(
+    benchmark: Any, tmp_path: Path, model_cache: Path, model: str, role: str, count: int, record_property: Any
+) -> None:
+    found = catalogue().models[model]
+    artifact: Artifact = materialise(found.card, found.path.parent, model_cache)[role]
+    session = OrtAdapter().open(artifact, {"intra_op_num_threads": 1})
+    request = Request(scope="device", params={"sizes": {"batch": 1}} if model == "cctv-detect" else {})
+    bound = Tensor().bind({role: session}, request, NoClock())
+    feeds = seeded_feeds(session.inputs, 0, {"batch": 1})
+    bound.step(0)
+    bare_loop(session, feeds, count)
+    blocks: list[tuple[float, float]] = []
+
+    def block() -> None:
+        harness = harness_loop(bound.step, tmp_path, count)
+        blocks.append((harness, bare_loop(session, feeds, count)))
+
+    benchmark.pedantic(block, rounds=BLOCKS)
+    ratio = median(harness / bare for harness, bare in blocks)
+    extra_us = median(harness - bare for harness, bare in blocks) / 1000
+    bare_us = median(bare for _, bare in blocks) / 1000
+    benchmark.extra_info.update(ratio=ratio, extra_us=extra_us, bare_us=bare_us)
+    print(f"\n{model}: step / bare loop = {ratio:.4f}, +{extra_us:.2f} µs on {bare_us:.1f} µs")  # noqa: T201
+
+
+def test_null_rate(benchmark: Any, tmp_path: Path) -> None:
+    rates = []
+
+    def block() -> None:
+        count = 50_000
+        table = SampleTable(tmp_path, count, 1)
+        with quiet_collector():
+            start = time.perf_counter_ns()
+            drive(lambda _: 1, table, itertools.count().__next__, None, start + 10**12, count, start + 10**12)
+            rates.append(count / (time.perf_counter_ns() - start) * 1e9)
+
+    benchmark.pedantic(block, rounds=BLOCKS)
+    benchmark.extra_info.update(samples_per_s=median(rates))
+    print(f"\nnull: {median(rates):,.0f} samples/s")  # noqa: T201
+
+
+@pytest.mark.parametrize("command", ["--help", "run --help"])
+def test_help_cpu_seconds(benchmark: Any, command: str) -> None:
+    spent = []
+
+    def block() -> None:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, "-m", "npubench", *command.split()], check=True, capture_output=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        spent.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+
+    benchmark.pedantic(block, rounds=5)
+    benchmark.extra_info.update(cpu_s=median(spent))
+    print(f"\nnpubench {command}: {median(spent):.2f} CPU-seconds")  # noqa: T201
+
+
+def test_building_the_suite(benchmark: Any, tmp_path: Path) -> None:
+    suite = catalogue().suites["public-sector"].card
+    models = [catalogue().models[entry.model] for entry in suite.entries]
+
+    def build() -> None:
+        for found in models:
+            materialise(found.card, found.path.parent, tmp_path)
+
+    benchmark.pedantic(build, rounds=1)
+    print(f"\nbuilding the suite: {benchmark.stats.stats.median:.1f} s")  # noqa: T201

@@ -1,0 +1,173 @@
+"""Whatever becomes of a worker is a result with a class, and no child stays."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from npubench.discovery import code
+from npubench.engine.launcher import Environment, Limits, StopRequested, run_job
+from npubench.engine.protocol import AdapterRef, Event, Measured, MeasureJob, Phase, ProbeJob
+from npubench.schema import Failure, FailureKind
+from npubench.spi import Artifact, Request
+
+
+def measure_job(folder: Path, **options: Any) -> MeasureJob:
+    """A short measurement of the null adapter with these options."""
+    return MeasureJob(
+        adapter=AdapterRef(code=code("adapters", "null"), device={"type": "none"}, options=options),
+        workload=code("workloads", "tensor"),
+        artifacts=(Artifact(role="model", path="none", sha256=""),),
+        request=Request(scope="device"),
+        scenario="single-stream",
+        folder=str(folder),
+        window_ns=200_000_000,
+        warmup_ns=50_000_000,
+        least_samples=12,
+        max_samples=10_000,
+        max_tokens=1,
+    )
+
+
+def failure_of(folder: Path, limits: Limits = Limits(), **options: Any) -> Failure:  # noqa: B008
+    answer = run_job(measure_job(folder, **options), folder, limits=limits)
+    assert isinstance(answer, Failure), answer
+    assert not psutil.Process().children(recursive=True)
+    return answer
+
+
+def test_a_sound_launch_answers(tmp_path: Path) -> None:
+    answer = run_job(measure_job(tmp_path), tmp_path)
+    assert isinstance(answer, Measured)
+    assert answer.execution_kind == "virtual"
+    assert answer.window.end_ns > answer.window.start_ns
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        ("crash", FailureKind.CRASHED),
+        ("kill", FailureKind.KILLED),
+        ("oom", FailureKind.OUT_OF_MEMORY),
+        ("raise", FailureKind.RAISED),
+        ("nan", FailureKind.NON_FINITE),
+        ("shape", FailureKind.WRONG_SHAPE),
+    ],
+)
+def test_each_fault_has_its_class(tmp_path: Path, fault: str, kind: FailureKind) -> None:
+    failure = failure_of(tmp_path, fault=fault)
+    assert failure.kind is kind
+    assert failure.message
+    if fault == "crash":
+        assert failure.signal == "SIGSEGV"
+    if fault == "raise":
+        assert any("the fault that was asked for" in line for line in failure.stderr)
+
+
+@pytest.mark.parametrize("fault", ["crash", "kill", "raise"])
+def test_a_fault_in_the_middle_of_the_window_says_where(tmp_path: Path, fault: str) -> None:
+    failure = failure_of(tmp_path, fault=fault, fault_at=3000, work_ns=20_000)
+    assert failure.phase in ("warm-up", "measure")
+
+
+def test_a_hang_is_given_up(tmp_path: Path) -> None:
+    failure = failure_of(tmp_path, Limits(stall_s=1.0), fault="hang")
+    assert failure.kind is FailureKind.HUNG
+    assert "no sign of life" in failure.message
+
+
+def test_wrong_output_late_in_the_run_is_caught_too(tmp_path: Path) -> None:
+    failure = failure_of(tmp_path, fault="nan", fault_at=500, work_ns=1000)
+    assert failure.kind is FailureKind.NON_FINITE
+
+
+def test_an_interpreter_that_is_not_there_is_a_result(tmp_path: Path) -> None:
+    answer = run_job(measure_job(tmp_path), tmp_path, Environment(python=str(tmp_path / "python")))
+    assert isinstance(answer, Failure)
+    assert answer.kind is FailureKind.NOT_AVAILABLE
+    assert "cannot be started" in answer.message
+
+
+def test_an_adapter_that_cannot_be_imported_is_a_result(tmp_path: Path) -> None:
+    job = ProbeJob(adapter=AdapterRef(code="no_such_vendor:Adapter"))
+    answer = run_job(job, tmp_path)
+    assert isinstance(answer, Failure)
+    assert "no_such_vendor" in answer.message
+
+
+def test_a_worker_that_exits_without_a_word_is_a_protocol_failure(tmp_path: Path) -> None:
+    script = tmp_path / "python"
+    script.write_text("#!/bin/sh\necho vendor says hello >&2\nexit 3\n")
+    script.chmod(0o755)
+    answer = run_job(measure_job(tmp_path), tmp_path, Environment(python=str(script)))
+    assert isinstance(answer, Failure)
+    assert answer.kind is FailureKind.PROTOCOL
+    assert answer.exit_code == 3
+    assert answer.stderr == ("vendor says hello",)
+
+
+def test_rubbish_on_the_event_pipe_is_a_protocol_failure(tmp_path: Path) -> None:
+    script = tmp_path / "python"
+    script.write_text('#!/bin/sh\neval "echo rubbish >&$3"\n')
+    script.chmod(0o755)
+    answer = run_job(measure_job(tmp_path), tmp_path, Environment(python=str(script)))
+    assert isinstance(answer, Failure)
+    assert answer.kind is FailureKind.PROTOCOL
+
+
+def test_a_noisy_library_does_not_disturb(tmp_path: Path) -> None:
+    """stdout belongs to the vendor's library: it is kept, and is no part of the protocol."""
+    (tmp_path / "noisy_vendor.py").write_text(
+        "from npubench.adapters.null import NullAdapter\n"
+        "class Noisy(NullAdapter):\n"
+        "    def probe(self):\n"
+        "        print('{\"event\": \"said\"}' * 1000)\n"
+        "        return super().probe()\n"
+    )
+    environment = Environment(variables={"PYTHONPATH": str(tmp_path)})
+    answer = run_job(ProbeJob(adapter=AdapterRef(code="noisy_vendor:Noisy")), tmp_path, environment)
+    assert not isinstance(answer, Failure)
+    assert "said" in (tmp_path / "stdout.txt").read_text()
+
+
+def test_stopping_ends_the_worker(tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    def say(event: Event) -> None:
+        if isinstance(event, Phase):
+            seen.append(event.name)
+
+    with pytest.raises(StopRequested):
+        run_job(measure_job(tmp_path, fault="hang"), tmp_path, say=say, stop=lambda: "first" in seen)
+    assert not psutil.Process().children(recursive=True)
+
+
+def test_a_worker_dies_with_its_parent(tmp_path: Path) -> None:
+    """`kill -9` of the parent leaves no orphan, not even one that hangs in a driver call."""
+    read, write = os.pipe()
+    parent = os.fork()
+    if parent == 0:  # a parent of its own, that can be killed
+        os.close(read)
+
+        def say(event: Event) -> None:
+            if isinstance(event, Phase) and event.name == "first":
+                children = psutil.Process().children()
+                os.write(write, f"{children[0].pid}\n".encode())
+
+        run_job(measure_job(tmp_path, fault="hang"), tmp_path, say=say)
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read) as stream:
+        worker = int(stream.readline())
+    os.kill(parent, signal.SIGKILL)
+    os.waitpid(parent, 0)
+    deadline = time.monotonic() + 10
+    while psutil.pid_exists(worker) and psutil.Process(worker).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline, "the worker outlived its parent"
+        time.sleep(0.05)

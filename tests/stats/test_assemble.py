@@ -1,0 +1,86 @@
+"""A run from its launches: medians over launches, nulls kept, floors applied."""
+
+from __future__ import annotations
+
+import msgspec
+
+from npubench.rules import load
+from npubench.schema import Launch, Plan, Value
+from npubench.stats.assemble import assemble, spread
+from tests.support import floor_model, null_card, null_plan
+
+
+def launch_of(plan: Plan, cell: str, number: int, p50_ns: float | None) -> Launch:
+    value = Value(value=p50_ns, reason=None if p50_ns is not None else "too few")
+    return Launch(
+        run=plan.run,
+        cell=cell,
+        number=number,
+        started="2026-11-24T00:00:00Z",
+        status="ok",
+        execution_kind="virtual",
+        summary={"latency_p50_ns": value},
+    )
+
+
+def test_the_cells_value_is_the_median_of_its_launches() -> None:
+    plan = null_plan(null_card(), launches=3)
+    cell = plan.cells[0].id
+    run = assemble(plan, [launch_of(plan, cell, n, v) for n, v in ((1, 30.0), (2, 10.0), (3, 20.0))], load())
+    assert run.cells[0].summary["latency_p50_ns"].median == 20.0
+    assert run.cells[0].summary["latency_p50_ns"].launches == (30.0, 10.0, 20.0)
+    assert run.cells[0].verdict == "valid"
+
+
+def test_one_null_launch_makes_the_cell_null_with_its_reason() -> None:
+    found = spread([Value(value=1.0), Value(value=None, reason="too few")])
+    assert found.median is None
+    assert found.reason == "too few"
+    assert found.launches == (1.0, None)
+
+
+def test_a_cell_without_launches_is_invalid_not_missing() -> None:
+    plan = null_plan(null_card(), launches=2)
+    run = assemble(plan, [], load())
+    assert run.cells[0].verdict == "invalid"
+    assert run.cells[0].execution_kind is None
+
+
+def test_a_result_near_the_floor_is_marked() -> None:
+    from npubench.engine import plan as planning
+    from tests.support import MACHINE, tensor_model
+
+    card = null_card()
+    floor, room = floor_model()
+    plan = planning.make(
+        run="r",
+        wanted=[planning.Wanted(model="tiny", scenarios=("single-stream",))],
+        models={floor.id: floor, "tiny": tensor_model()},
+        backends={card.id: card},
+        data_sha256={},
+        machine=MACHINE,
+        rules=load(),
+        budget=planning.Budget(profile="standard", seconds=1, launches=1, max_window_s=1),
+        seed=0,
+        suite=None,
+        sources={"room:tiny": str(room)},
+    )
+    floor_cell, cell = plan.cells
+    assert floor_cell.purpose == "floor"
+    assert plan.order[0] == (floor_cell.id, 1)
+    for p50, bound in ((19_000.0, True), (21_000.0, False)):
+        run = assemble(plan, [launch_of(plan, floor_cell.id, 1, 1000.0), launch_of(plan, cell.id, 1, p50)], load())
+        assert run.cells[1].overhead_bound is bound
+        assert run.cells[1].summary["overhead_floor_ns"].median == 1000.0
+        assert run.cells[1].verdict == "valid"
+
+
+def test_identity_ignores_versions_and_titles() -> None:
+    one = null_plan(null_card())
+    renamed = msgspec.structs.replace(null_card(), title=null_card().summary)
+    two = null_plan(renamed)
+    changed = null_plan(null_card(work_ns=5))
+    assert one.cells[0].identity == two.cells[0].identity
+    assert one.cells[0].id == changed.cells[0].id
+    assert one.cells[0].identity != changed.cells[0].identity
+    assert not any("kernel" in key or "version" in key for key in one.cells[0].identity)

@@ -1,0 +1,76 @@
+"""The process boundary: a worker in a bare old environment, and a parent that imports no runtime."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support import write_backend
+
+
+def old_python() -> str | None:
+    """A Python 3.10 or 3.11 that starts; numpy 1.24 has wheels for these."""
+    for name in ("python3.10", "python3.11"):
+        found = shutil.which(name)
+        if found and not subprocess.run([found, "-c", "import venv, ensurepip"], capture_output=True, check=False).returncode:
+            return found
+    return sys.executable if sys.version_info < (3, 12) else None
+
+
+@pytest.fixture(scope="module")
+def bare_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment with numpy 1.24 and msgspec, and nothing of ours."""
+    base = old_python()
+    if base is None:
+        pytest.skip("no Python 3.10 or 3.11 here to make the old environment with")
+    folder = tmp_path_factory.mktemp("bare")
+    subprocess.run([base, "-m", "venv", str(folder)], check=True, capture_output=True)
+    python = folder / "bin" / "python"
+    install = [str(python), "-m", "pip", "install", "--quiet", "numpy==1.24.*", "msgspec>=0.19"]
+    subprocess.run(install, check=True, capture_output=True)
+    return python
+
+
+def test_a_worker_runs_in_a_bare_environment_with_numpy_1_24(bare_python: Path, tmp_path: Path) -> None:
+    """… under a parent in which onnxruntime cannot be imported at all."""
+    cards = write_backend(tmp_path / "cards", "bare", environment=f'[environment]\npython = "{bare_python}"\n\n')
+    blocker = tmp_path / "blocked"
+    for runtime in ("onnxruntime", "torch"):
+        (blocker / runtime).mkdir(parents=True)
+        (blocker / runtime / "__init__.py").write_text("raise ImportError('the parent must not import a runtime')\n")
+    command = [sys.executable, "-m", "npubench", "run", "--cards", str(cards), "--backend", "bare"]
+    command += ["--model", "overhead-floor", "--scenario", "single-stream", "--profile", "smoke", "--json"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(blocker)}
+    )
+    assert done.returncode == 0, done.stderr
+    run = json.loads(done.stdout)
+    (cell,) = run["cells"]
+    assert cell["verdict"] == "valid"
+    assert run["varying"]["numpy"].startswith("1.24.")
+    assert run["backends"]["bare"]["environment"]["python"] == str(bare_python)
+
+
+def test_an_environment_without_numpy_says_what_is_missing(tmp_path: Path) -> None:
+    folder = tmp_path / "empty"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True, capture_output=True)
+    python = folder / "bin" / "python"
+    cards = write_backend(tmp_path / "cards", "empty", environment=f'[environment]\npython = "{python}"\n\n')
+    command = [sys.executable, "-m", "npubench", "run", "--cards", str(cards), "--backend", "empty"]
+    done = subprocess.run([*command, "--model", "overhead-floor"], capture_output=True, text=True, check=False)
+    assert done.returncode == 4
+    assert "needs numpy and msgspec" in done.stderr
+
+
+def test_the_workers_imports_stay_small() -> None:
+    """What a worker loads before its adapter: nothing of the parent's libraries."""
+    code = "import sys, npubench.engine.worker; print('\\n'.join(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    heavy = {"rich", "typer", "jinja2", "altair", "psutil", "scipy", "PIL", "onnx", "onnxruntime", "httpx"}
+    assert not heavy & {name.partition(".")[0] for name in loaded}
