@@ -1,0 +1,342 @@
+"""The commands and their options. Each body is one call into a sibling module, imported when it runs."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from npubench.lang import here
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
+    help=here(
+        "Measures what each device really delivers for CCTV detection, document reading and language models.",
+        "CCTV 탐지, 문서 판독, 언어 모델에서 각 장치가 실제로 내는 성능을 측정합니다.",
+    ),
+)
+
+
+class Kind(str, Enum):
+    """What `list` can list."""
+
+    backends = "backends"
+    models = "models"
+    scenarios = "scenarios"
+    suites = "suites"
+
+
+Cards = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--cards", metavar="DIR", help=here("Also take the cards in this folder.", "이 폴더의 카드도 사용합니다.")
+    ),
+]
+Json = Annotated[
+    bool,
+    typer.Option(
+        "--json",
+        help=here("One JSON document on stdout, all else on stderr.", "stdout에 JSON 문서 하나, 나머지는 stderr."),
+    ),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        metavar="DIR",
+        help=here(
+            "Results folder (default: NPUBENCH_RESULTS, else results/).",
+            "결과 폴더(기본: NPUBENCH_RESULTS 또는 results/).",
+        ),
+    ),
+]
+MachineName = Annotated[
+    str | None,
+    typer.Option(
+        "--machine",
+        metavar="NAME",
+        help=here("This machine's name (default: host name).", "장비 이름(기본: 호스트 이름)."),
+    ),
+]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from npubench import __version__
+
+        typer.echo(f"npubench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help=here("Print the version.", "버전을 출력합니다.")
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command(
+    help=here(
+        "Check every card and data set; name every mistake.", "모든 카드와 데이터 세트를 검사하고 잘못을 알려 줍니다."
+    )
+)
+def check(cards: Cards = None) -> None:
+    """See `look.check`."""
+    from npubench.cli import look
+
+    look.check(cards or [])
+
+
+@app.command(
+    help=here(
+        "What could run here, what is missing and how to get it.",
+        "여기서 실행 가능한 것과 빠진 것, 준비하는 방법을 보여 줍니다.",
+    )
+)
+def doctor(json: Json = False, cards: Cards = None, machine: MachineName = None, out: Out = None) -> None:
+    """See `look.doctor`."""
+    from npubench.cli import look
+
+    look.doctor(as_json=json, cards=cards or [], machine=machine, out=out)
+
+
+@app.command(
+    "list",
+    help=here("List backends, models, scenarios or suites.", "백엔드, 모델, 시나리오, 스위트 목록을 보여 줍니다."),
+)
+def list_(kind: Annotated[Kind, typer.Argument()], cards: Cards = None) -> None:
+    """See `look.listing`."""
+    from npubench.cli import look
+
+    look.listing(kind.value, cards or [])
+
+
+@app.command(help=here("Materialise models into the cache.", "모델을 캐시에 만듭니다."))
+def build(
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[MODEL]...", help=here("Models (default: the suite's).", "모델(기본: 스위트의 모델).")),
+    ] = None,
+    precision: Annotated[str, typer.Option("--precision")] = "fp32",
+    cards: Cards = None,
+) -> None:
+    """See `look.build`."""
+    from npubench.cli import look
+
+    look.build(models or [], precision, cards or [])
+
+
+@app.command(
+    help=here(
+        "Measure. Without options: the public-sector suite on every backend that is ready.",
+        "측정합니다. 옵션이 없으면 준비된 모든 백엔드에서 공공 서비스 스위트를 실행합니다.",
+    )
+)
+def run(
+    model: Annotated[
+        list[str] | None,
+        typer.Option("--model", "-m", metavar="NAME", help=here("Model (repeatable).", "모델(반복 가능).")),
+    ] = None,
+    backend: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--backend",
+            "-b",
+            metavar="NAME",
+            help=here("Backend (repeatable; default: all that are ready).", "백엔드(반복 가능, 기본: 준비된 모두)."),
+        ),
+    ] = None,
+    precision: Annotated[
+        list[str] | None,
+        typer.Option("--precision", "-p", metavar="NAME", help=here("Precision (repeatable).", "정밀도(반복 가능).")),
+    ] = None,
+    scenario: Annotated[
+        list[str] | None,
+        typer.Option("--scenario", "-s", metavar="NAME", help=here("Scenario (repeatable).", "시나리오(반복 가능).")),
+    ] = None,
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--scope", metavar="NAME", help=here("device or service (repeatable).", "device 또는 service(반복 가능).")
+        ),
+    ] = None,
+    suite: Annotated[str, typer.Option("--suite", metavar="NAME", help=here("Suite.", "스위트."))] = "public-sector",
+    profile: Annotated[
+        str, typer.Option("--profile", metavar="NAME", help="smoke, standard, nightly, certify.")
+    ] = "standard",
+    launches: Annotated[
+        int | None,
+        typer.Option(
+            "--launches", metavar="N", min=1, help=here("Fresh processes per cell.", "셀마다 새 프로세스 수.")
+        ),
+    ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            "--budget",
+            metavar="30m",
+            help=here("Measuring time in all, instead of the profile's.", "프로파일 대신 쓸 전체 측정 시간."),
+        ),
+    ] = None,
+    seed: Annotated[
+        int, typer.Option("--seed", metavar="N", help=here("Seed of order and inputs.", "순서와 입력의 시드."))
+    ] = 0,
+    onnx: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--onnx",
+            metavar="FILE",
+            help=here("Measure any ONNX file (repeatable).", "임의의 ONNX 파일을 측정(반복 가능)."),
+        ),
+    ] = None,
+    shape: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--shape", metavar="NAME=1x3x224x224", help=here("Shape of an input of --onnx.", "--onnx 입력의 모양.")
+        ),
+    ] = None,
+    frames: Annotated[
+        Path | None,
+        typer.Option(
+            "--frames", metavar="DIR", help=here("Your own frames for detection.", "탐지에 쓸 자체 프레임 폴더.")
+        ),
+    ] = None,
+    pages: Annotated[
+        Path | None,
+        typer.Option("--pages", metavar="DIR", help=here("Your own pages for OCR.", "OCR에 쓸 자체 문서 폴더.")),
+    ] = None,
+    out: Out = None,
+    machine: MachineName = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            "--report",
+            metavar="PATH",
+            help=here("Also write the HTML report, to a file or folder.", "HTML 보고서도 파일 또는 폴더에 씁니다."),
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help=here("Show the plan and stop.", "계획만 보여 주고 멈춥니다."))
+    ] = False,
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            "--resume", metavar="RUN", help=here("Finish a run that was stopped.", "중단된 실행을 마저 끝냅니다.")
+        ),
+    ] = None,
+    stall_timeout: Annotated[
+        str | None,
+        typer.Option(
+            "--stall-timeout",
+            metavar="2m",
+            help=here("Give a silent worker up after this long.", "응답 없는 작업을 포기할 시간."),
+        ),
+    ] = None,
+    wait: Annotated[
+        str,
+        typer.Option(
+            "--wait",
+            metavar="10m",
+            help=here("Wait this long for another run to end.", "다른 실행이 끝나기를 기다릴 시간."),
+        ),
+    ] = "10m",
+    json: Json = False,
+    cards: Cards = None,
+) -> None:
+    """See `measure.run`."""
+    from npubench.cli import measure
+
+    measure.run(
+        measure.Asked(
+            models=tuple(model or ()),
+            backends=tuple(backend or ()),
+            precisions=tuple(precision or ()),
+            scenarios=tuple(scenario or ()),
+            scopes=tuple(scope or ()),
+            suite=suite,
+            profile=profile,
+            launches=launches,
+            budget=budget,
+            seed=seed,
+            onnx=tuple(onnx or ()),
+            shapes=tuple(shape or ()),
+            frames=frames,
+            pages=pages,
+            out=out,
+            machine=machine,
+            report=report,
+            dry_run=dry_run,
+            resume=resume,
+            stall_timeout=stall_timeout,
+            wait=wait,
+            as_json=json,
+            cards=tuple(cards or ()),
+        )
+    )
+
+
+@app.command(
+    help=here("Show a run (a folder, a run id, or latest).", "실행 결과를 보여 줍니다(폴더, 실행 id 또는 latest).")
+)
+def show(run: Annotated[str, typer.Argument(metavar="RUN")] = "latest", json: Json = False, out: Out = None) -> None:
+    """See `look.show`."""
+    from npubench.cli import look
+
+    look.show(run, as_json=json, out=out)
+
+
+@app.command(help=here("Write the HTML report of one or more runs.", "하나 이상의 실행에 대한 HTML 보고서를 씁니다."))
+def report(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...")],
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="FILE", help=here("File or folder.", "파일 또는 폴더.")),
+    ] = None,
+    language: Annotated[
+        str,
+        typer.Option(
+            "--lang",
+            metavar="LANG",
+            help=here("First language of the page: en or ko.", "페이지의 첫 언어: en 또는 ko."),
+        ),
+    ] = "",
+    out: Out = None,
+) -> None:
+    """See `look.report`."""
+    from npubench.cli import look
+
+    look.report(runs, output, language, out)
+
+
+@app.command(help=here("Export JSON Schemas of cards and results.", "카드와 결과의 JSON Schema를 내보냅니다."))
+def schema(
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="DIR", help=here("Folder (default: stdout).", "폴더(기본: stdout).")),
+    ] = None,
+) -> None:
+    """See `look.schema`."""
+    from npubench.cli import look
+
+    look.schema(output)
+
+
+@app.command(
+    help=here("Measure npubench itself on this machine.", "이 장비에서 npubench 자체의 비용을 측정합니다."),
+)
+def selftest(json: Json = False) -> None:
+    """See `measure.selftest`."""
+    from npubench.cli import measure
+
+    measure.selftest(as_json=json)

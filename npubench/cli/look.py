@@ -1,0 +1,220 @@
+"""Commands that look and do not measure: check, doctor, list, build, show, report, schema."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+from rich.console import Console as RichConsole
+
+from npubench import store
+from npubench.cards import CARD_TYPES
+from npubench.discovery import catalogue, checkout_root, pick
+from npubench.errors import ArtifactError, CardError, UsageError
+from npubench.lang import Language, here, language
+from npubench.schema import Launch, Plan, Run, encode
+
+
+def _print(text: str = "") -> None:
+    RichConsole(highlight=False, markup=False).print(text, soft_wrap=True)
+
+
+def check(folders: Sequence[Path]) -> None:
+    """Reads every card, verifies every data set and committed graph; raises CardError with every mistake."""
+    cards = catalogue(folders)
+    from npubench.build.data.sets import verify_set
+
+    mistakes: list[str] = []
+    for item in cards.data.values():
+        try:
+            verify_set(item.path.parent, item.card)
+        except ArtifactError as error:  # noqa: PERF203 - all mistakes at once
+            mistakes.append(str(error))
+    for found in cards.models.values():
+        for role, graph in found.card.graphs.items():
+            sha256 = store.sha256_file(found.path.parent / graph.file)
+            if sha256 != graph.sha256:
+                mistakes.append(f"{found.path}: graphs.{role}.sha256: found {graph.sha256}; {graph.file} has {sha256}")
+    if mistakes:
+        raise CardError(mistakes)
+    counts = (len(cards.models), len(cards.backends), len(cards.suites), len(cards.data))
+    _print(
+        here(
+            "{} models, {} backends, {} suites, {} data sets: no mistakes",
+            "모델 {}개, 백엔드 {}개, 스위트 {}개, 데이터 세트 {}개: 잘못 없음",
+        ).format(*counts)
+    )
+
+
+def doctor(as_json: bool, cards: Sequence[Path], machine: str | None, out: Path | None) -> None:
+    """Probes every backend and looks at the machine."""
+    from npubench.engine import doctor as diagnosis
+    from npubench.engine import preflight
+    from npubench.engine.machine import facts
+    from npubench.engine.select import find_backends
+    from npubench.errors import AbsentBackendError
+    from npubench.spi import Availability
+
+    known = catalogue(cards)
+    shown = {name: found.card for name, found in known.backends.items() if not found.card.hidden}
+    availability: dict[str, Availability] = {}
+    for name in shown:
+        try:
+            availability.update(find_backends(known, (name,)).availability)
+        except AbsentBackendError as error:  # noqa: PERF203 - each answers for itself
+            availability[name] = Availability(available=False, reason=str(error), fix=error.hint or "")
+    here_now = facts(machine)
+    notes = preflight.check(here_now, store.results_root(out, checkout_root()), 2 << 30)
+    found = diagnosis.report(here_now, notes, availability, shown)
+    if as_json:
+        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
+        return
+    for line in found.lines(language()):
+        _print(line)
+
+
+def listing(kind: str, folders: Sequence[Path]) -> None:
+    """One line per card, then its summary."""
+    cards = catalogue(folders)
+    spoken = language()
+    if kind == "scenarios":
+        for name, text in SCENARIO_TEXT.items():
+            _print(f"{name:<18} {here(*text)}")
+        return
+    if kind == "backends":
+        for backend in cards.backends.values():
+            card = backend.card
+            _print(f"{card.id:<18} {card.title[spoken]} · {', '.join(card.precisions)} · {card.verified.how}")
+    elif kind == "models":
+        for model in cards.models.values():
+            _print(f"{model.card.id:<18} {model.card.title[spoken]} · {', '.join(model.card.precisions)}")
+    else:
+        for suite in cards.suites.values():
+            _print(f"{suite.card.id:<18} {suite.card.title[spoken]}: {', '.join(e.model for e in suite.card.entries)}")
+
+
+SCENARIO_TEXT = {
+    "single-stream": (
+        "one request at a time, the next on completion: latency",
+        "한 번에 한 요청, 끝나면 다음 요청: 지연 시간",
+    ),
+    "offline": (
+        "everything is there from the start, in batches: throughput",
+        "모든 입력이 처음부터 준비됨, 배치 처리: 처리량",
+    ),
+}
+
+
+def build(models: Sequence[str], precision: str, folders: Sequence[Path]) -> None:
+    """Materialises models and says where they are."""
+    from npubench.build.materialise import cache_root
+    from npubench.engine.protocol import BuildJob, Event, Said
+    from npubench.engine.select import run_build
+
+    cards = catalogue(folders)
+    names = list(models) or list(dict.fromkeys(e.model for found in cards.suites.values() for e in found.card.entries))
+    picked = [pick(cards.models, name, "model") for name in names]
+
+    def say(event: Event) -> None:
+        if isinstance(event, Said):
+            _print(f"  {event.text}")
+
+    for found in picked:
+        _print(found.card.id)
+        job = BuildJob(
+            builder="npubench.build.verbs:materialise_card",
+            arguments={
+                "card": msgspec.to_builtins(found.card),
+                "room": str(found.path.parent),
+                "cache": str(cache_root()),
+                "precision": precision,
+            },
+        )
+        for artifact in run_build(job, say):
+            _print(f"  {artifact['role']}: {artifact['path']}")
+
+
+def _load(names: Sequence[str], out: Path | None) -> list[store.RunFolder]:
+    root = store.results_root(out, checkout_root())
+    return [store.open_run(name, root) for name in names]
+
+
+def show(name: str, as_json: bool, out: Path | None) -> None:
+    """A run as a table or as its JSON document."""
+    from npubench.stats.runs import assembled
+
+    (folder,) = _load([name], out)
+    run = assembled(folder)
+    if as_json:
+        sys.stdout.buffer.write(encode(run))
+        return
+    console = RichConsole(highlight=False)
+    print_run(run, folder.path, console)
+    _print(str(folder.path))
+
+
+def print_run(run: Run, folder: Path, console: RichConsole) -> None:
+    """The run's tables."""
+    from npubench.report import text, view
+    from npubench.report.files import run_files
+
+    shown = view.build([run_files(store.RunFolder(folder), run)])
+    for part in text.run_table(shown, language()):
+        console.print(part)
+
+
+def report(names: Sequence[str], output: Path | None, spoken: str, out: Path | None) -> None:
+    """Writes the page and says where."""
+    folders = _load(names, out)
+    _print(str(write_report(folders, output, spoken, folders[0].path.name)))
+
+
+def write_report(folders: Sequence[store.RunFolder], output: Path | None, spoken: str, stem: str) -> Path:
+    """The HTML page of some runs, written to `output` (a file, or a folder for `<stem>.html`)."""
+    from npubench.report import html, view
+    from npubench.report.files import run_files
+    from npubench.stats.runs import assembled
+
+    if spoken not in ("", "en", "ko"):
+        raise UsageError(f'--lang {spoken}: expected "en" or "ko"')
+    chosen: Language = "ko" if (spoken or language()) == "ko" else "en"
+    if output is None:
+        root = checkout_root()
+        output = root / "reports" if root else Path()
+    path = output / f"{stem}.html" if output.is_dir() or output.suffix != ".html" else output
+    page = html.render(view.build([run_files(folder, assembled(folder)) for folder in folders]), chosen)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"{path}: the report cannot be written: {error.strerror}", hint="name another with -o"
+        ) from error
+    return path
+
+
+def schemas() -> dict[str, bytes]:
+    """File name → JSON Schema of every card and result document."""
+    kinds = {**{f"{name}-card": kind for name, kind in CARD_TYPES.items()}, "run": Run, "launch": Launch, "plan": Plan}
+    return {
+        f"{name}.schema.json": msgspec.json.format(
+            msgspec.json.encode(msgspec.json.schema(kind), order="sorted"), indent=1
+        )
+        + b"\n"
+        for name, kind in kinds.items()
+    }
+
+
+def schema(output: Path | None) -> None:
+    """Writes the schemas to a folder, or one document with all of them to stdout."""
+    found = schemas()
+    if output is None:
+        whole = {name: msgspec.Raw(data) for name, data in found.items()}
+        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(whole), indent=1) + b"\n")
+        return
+    output.mkdir(parents=True, exist_ok=True)
+    for name, data in found.items():
+        (output / name).write_bytes(data)
+        _print(str(output / name))

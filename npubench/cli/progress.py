@@ -1,0 +1,215 @@
+"""What the terminal shows while npubench works. Quiet when stdout is no terminal; with --json all of it is on stderr.
+
+The remaining time is honest: it counts every launch's warm-up and window as planned, and what launches really took once
+some are done.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+
+from rich.console import Console as RichConsole
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text as RichText
+
+from npubench.engine.lock import Holder
+from npubench.engine.protocol import Event, Phase
+from npubench.engine.run import Watcher
+from npubench.lang import here, language
+from npubench.metrics import METRICS, THROUGHPUT
+from npubench.schema import Launch, Plan, PlannedCell, Run
+from npubench.units import show, show_duration_s, show_ns
+
+# Process start, imports and model loading, before anything of this run has been seen.
+_ASSUMED_LOAD_S = 2.0
+
+
+def title_of(cell: PlannedCell) -> str:
+    """A cell in a few words."""
+    return f"{cell.model} {cell.precision} · {cell.backend} · {cell.scenario.name} · {cell.scope}"
+
+
+class Console:
+    """Where things are printed."""
+
+    def __init__(self, as_json: bool) -> None:
+        self._as_json = as_json
+        self._rich = RichConsole(stderr=as_json, highlight=False)
+
+    def say(self, text: str) -> None:
+        """A line for people."""
+        self._rich.print(RichText(text), soft_wrap=True)
+
+    def document(self, data: bytes) -> None:
+        """The one JSON document on stdout."""
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+
+    def table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """A plain table."""
+        drawn = Table(box=None, pad_edge=False)
+        for index, name in enumerate(head):
+            drawn.add_column(name, justify="left" if index == 0 else "right", overflow="fold")
+        for row in rows:
+            drawn.add_row(*(escape(cell) for cell in row))
+        self._rich.print(drawn)
+
+    def probing(self, backend: str) -> None:
+        """A backend is being asked whether it is here."""
+        if self._rich.is_terminal:
+            self.say(here(f"looking for {backend} …", f"{backend} 확인 중 …"))
+
+    def waiting(self, holder: Holder) -> None:
+        """Another run holds the devices."""
+        self.say(
+            here(
+                f"waiting: process {holder.pid} is measuring on this machine ({holder.run})",
+                f"대기 중: 프로세스 {holder.pid}가 이 장비에서 측정하고 있습니다({holder.run})",
+            )
+        )
+
+    def plan(self, plan: Plan) -> None:
+        """What will be measured, what is absent and what to mind."""
+        measured = [cell for cell in plan.cells if cell.purpose == "measure"]
+        launches = len(plan.order)
+        seconds = launches * _ASSUMED_LOAD_S + len(measured) * plan.launches * (plan.window_s + plan.warmup_s)
+        self.say(
+            here(
+                f"{len(measured)} cells × {plan.launches} launches, profile {plan.profile}, "
+                f"about {show_duration_s(seconds)} of measuring",
+                f"셀 {len(measured)}개 × 실행 {plan.launches}회, 프로파일 {plan.profile}, "
+                f"측정 약 {show_duration_s(seconds)}",
+            )
+        )
+        for cell in measured if self._rich.is_terminal else ():
+            self.say(f"  {title_of(cell)}")
+        for absent in plan.absent:
+            self.say(here(f"not here: {absent.backend}: {absent.reason}", f"없음: {absent.backend}: {absent.reason}"))
+            if absent.fix:
+                self.say(f"  → {absent.fix}")
+        for item in plan.unsupported:
+            self.say(
+                here("unsupported: ", "미지원: ")
+                + f"{item.model} {item.precision} · {item.backend}: {item.reason[language()]}"
+            )
+        for note in plan.notes:
+            if note.severity == "warning":
+                self.say(here("mind: ", "주의: ") + note.text[language()])
+
+    def result(self, run: Run, folder: Path) -> None:
+        """The finished run; the last line is its folder."""
+        if self._as_json:
+            from npubench.schema import encode
+
+            self.document(encode(run))
+            self.say(str(folder))
+            return
+        from npubench.cli.look import print_run
+
+        print_run(run, folder, self._rich)
+        self.say(str(folder))
+
+    @contextmanager
+    def live(self, plan: Plan) -> Iterator[Watcher]:
+        """Progress of a run: a live table on a terminal, a line per launch elsewhere."""
+        if not self._rich.is_terminal:
+            yield _Lines(self)
+            return
+        watcher = _LiveTable(plan, self._rich)
+        with Live(get_renderable=watcher.render, console=self._rich, refresh_per_second=4, transient=True):
+            yield watcher
+
+
+class _Lines:
+    """One line per finished launch."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._index = (0, 0)
+
+    def building(self, model: str, text: str) -> None:
+        self._console.say(f"{model}: {text}")
+
+    def starting(self, cell: PlannedCell, number: int, index: int, total: int) -> None:
+        self._index = (index + 1, total)
+
+    def event(self, event: Event, completed: int) -> None:
+        pass
+
+    def finished(self, cell: PlannedCell, launch: Launch) -> None:
+        at, total = self._index
+        self._console.say(f"[{at}/{total}] {title_of(cell)}: {outcome(launch)}")
+
+
+def outcome(launch: Launch) -> str:
+    """A launch in a few words: its service value and p50, or what went wrong."""
+    if launch.failure is not None:
+        return f"{launch.failure.kind.value}: {launch.failure.message.splitlines()[0][:160]}"
+    key = THROUGHPUT[launch.unit][0]
+    rate = launch.summary.get(key)
+    parts = [show(rate.value if rate else None, METRICS[key].unit)]
+    p50 = launch.summary.get("latency_p50_ns")
+    if p50 is not None and p50.value is not None:
+        parts.append(f"p50 {show_ns(p50.value)}")
+    if launch.verdict != "valid":
+        parts.append(launch.verdict)
+    return ", ".join(parts)
+
+
+class _LiveTable:
+    """The last few launches, the one in flight, and the time that is left."""
+
+    _SHOWN = 8
+
+    def __init__(self, plan: Plan, console: RichConsole) -> None:
+        self._plan = plan
+        self._console = console
+        self._done: list[str] = []
+        self._took: list[float] = []
+        self._now = here("starting", "시작 중")
+        self._phase = ""
+        self._completed = 0
+        self._started = time.monotonic()
+        self._left = len(plan.order)
+
+    def building(self, model: str, text: str) -> None:
+        self._now, self._phase = model, text
+
+    def starting(self, cell: PlannedCell, number: int, index: int, total: int) -> None:
+        self._now = f"[{index + 1}/{total}] {title_of(cell)}"
+        self._phase, self._completed = here("starting", "시작 중"), 0
+        self._started = time.monotonic()
+        self._left = total - index
+
+    def event(self, event: Event, completed: int) -> None:
+        if isinstance(event, Phase):
+            self._phase = event.name
+        self._completed = completed
+
+    def finished(self, cell: PlannedCell, launch: Launch) -> None:
+        self._took.append(time.monotonic() - self._started)
+        self._done.append(f"{title_of(cell)}: {outcome(launch)}")
+        self._left -= 1
+
+    def remaining_s(self) -> float:
+        """Launches left times what one takes."""
+        planned = self._plan.window_s + self._plan.warmup_s + _ASSUMED_LOAD_S
+        each = median(self._took[-9:]) if len(self._took) >= 3 else planned
+        return max(0.0, self._left * max(each, planned / 2) - (time.monotonic() - self._started))
+
+    def render(self) -> Table:
+        drawn = Table.grid(padding=(0, 1))
+        for line in self._done[-self._SHOWN :]:
+            drawn.add_row(RichText(f"✓ {line}", overflow="ellipsis", no_wrap=True))
+        elapsed = time.monotonic() - self._started
+        drawn.add_row(RichText(f"▸ {self._now} ({self._phase}, {elapsed:.0f} s)", overflow="ellipsis", no_wrap=True))
+        left = show_duration_s(self.remaining_s())
+        drawn.add_row(RichText(here(f"about {left} left", f"약 {left} 남음"), style="dim"))
+        return drawn
