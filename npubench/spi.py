@@ -110,7 +110,10 @@ class Session(Protocol):
 
 @runtime_checkable
 class Prepares(Protocol):
-    """Binds host buffers once; each call of the result runs the model on them and returns the (reused) outputs."""
+    """Binds host buffers once; each call of the result runs the model on them and returns the outputs.
+
+    Output buffers are reused: they hold until the next call on the same session.
+    """
 
     def prepare(self, feeds: Feeds) -> Callable[[], Outputs]: ...
 

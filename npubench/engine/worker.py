@@ -110,11 +110,12 @@ def measure(job: MeasureJob, events: Events) -> None:
     start = now()
     bound.step(0)
     first_ns = now() - start
-    events.enter("check")
-    check_outputs(bound, sessions, 0)
     events.enter("warm-up")
     warmup, step_ns = warm_up(bound.step, job.warmup_ns)
+    # Before the check, which copies outputs that the workload itself never holds all at once.
     peak_rss_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    events.enter("check")
+    check_outputs(bound, sessions, 0)
     capacity = min(job.max_samples, max(4096, job.least_samples, 3 * EXTEND * job.window_ns // max(step_ns, 1)))
     table = SampleTable(folder, capacity, job.max_tokens if bound.unit == "token" else 1)
     clock.target = table.tokens
@@ -154,7 +155,7 @@ def measure(job: MeasureJob, events: Events) -> None:
             pid=os.getpid(),
             python=platform.python_version(),
             executable=os.path.basename(sys.executable),
-            peak_rss_bytes=max(peak_rss_bytes, anonymous_rss_bytes()),
+            peak_rss_bytes=peak_rss_bytes,
             cpu_ns=int((after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) * 1e9),
             involuntary_switches=after.ru_nivcsw - before.ru_nivcsw,
             versions={"numpy": np.__version__, "npubench-worker": __version__, **adapter.describe()},
@@ -166,18 +167,6 @@ def measure(job: MeasureJob, events: Events) -> None:
     bound.close()
     for session in sessions.values():
         session.close()
-
-
-def anonymous_rss_bytes() -> int:
-    """Resident memory without mapped files: the sample table is one, and it is not the model's memory. 0 if unknown."""
-    try:
-        with open("/proc/self/status", encoding="ascii") as stream:
-            for line in stream:
-                if line.startswith("RssAnon:"):
-                    return int(line.split()[1]) * 1024
-    except (OSError, ValueError):
-        return 0
-    return 0
 
 
 class _Clock:

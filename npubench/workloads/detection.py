@@ -1,0 +1,166 @@
+"""CCTV detection: frames → boxes. Service unit: one frame.
+
+Scope `device`: frames are decoded and letterboxed once, at bind; a step is one `infer` on host buffers.
+Scope `service`: a step takes a JPEG's bytes from memory to a list of boxes: decode, letterbox into the bound buffer,
+infer, decode the heads, NMS, back to picture coordinates. A batch stacks consecutive frames.
+
+Both scopes feed the session the same bytes. A Bound is for one thread at a time: its buffers are reused by every step.
+Not aware of: annotations and scores (a quality check uses `detections` and `names`).
+
+Parameters: `input_size` ([640, 640], height and width), `strides`, `classes`, `score_threshold`, `nms_iou`,
+`max_detections`, `max_candidates`, `device_inputs` (8 inputs that are held prepared), `service_inputs` (64 files held).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from npubench.spi import Outputs, Request, Session, Step, TokenClock, prepared
+from npubench.workloads.asking import (
+    check_scope,
+    data_folder,
+    fixed_batch,
+    fraction,
+    height_width,
+    read_bytes,
+    role,
+    the_input,
+    whole,
+    wholes,
+    words,
+)
+from npubench.workloads.boxes import Floats, Heads, Rules
+from npubench.workloads.images import Canvas, Fit, image_files, open_image
+
+ROLE = "detector"
+INPUT = "images"
+CLASSES = ("person", "car", "bus", "truck", "motorcycle", "bicycle")
+
+# Letterbox grey of the YOLO family (Ultralytics: 114 of 255), which the shipped detector is made for.
+PAD = 114
+
+
+class Detection:
+    """The workload. Session role: detector."""
+
+    scopes: Sequence[str] = ("device", "service")
+    unit = "frame"
+
+    def bind(self, sessions: Mapping[str, Session], request: Request, clock: TokenClock) -> DetectionBound:
+        """Raises DataError for a folder or a picture that cannot be used, CardError for a graph of another shape."""
+        check_scope(request, self.scopes)
+        session = role(sessions, ROLE)
+        folder = data_folder(request, "frames")
+        held = whole(request.params, "service_inputs", 64)
+        if request.scope == "device":
+            held = whole(request.params, "device_inputs", 8) * request.batch
+        return DetectionBound(session, request, folder, image_files(folder, held))
+
+
+class DetectionBound:
+    """Frames bound to a detector. `names(i)` and `detections(i)` tell what input `i` is and what is found in it."""
+
+    unit = Detection.unit
+    step: Step
+    _run: Callable[[int], tuple[Outputs, list[Fit]]]
+
+    def __init__(self, session: Session, request: Request, folder: Path, files: Sequence[Path]) -> None:
+        params = request.params
+        self.classes = words(params, "classes", CLASSES)
+        self._batch = request.batch
+        self._session = session
+        self._names = [path.relative_to(folder).as_posix() for path in files]
+        self._paths = [str(path) for path in files]
+        self._bytes = [read_bytes(path) for path in files]
+        self._height, self._width = height_width(params, "input_size", (640, 640))
+        self._spec = the_input(session, INPUT, ROLE)
+        fixed_batch(self._spec, request.batch, ROLE)
+        self._heads = Heads(
+            Rules(
+                strides=wholes(params, "strides", (8, 16, 32)),
+                score_threshold=fraction(params, "score_threshold", 0.25),
+                nms_iou=fraction(params, "nms_iou", 0.6),
+                max_candidates=whole(params, "max_candidates", 1000),
+                max_detections=whole(params, "max_detections", 300),
+            ),
+            self._width,
+            self._height,
+        )
+        self._heads.check(session, ROLE)
+        # Files are taken in turn; the last batch is filled up with the first files.
+        self.count = -(-len(files) // request.batch)
+        self.step = self._bind_device() if request.scope == "device" else self._bind_service()
+
+    def names(self, index: int) -> list[str]:
+        """The files of input `index`, relative to the data folder, one per row of the batch."""
+        return [self._names[file] for file in self._files_of(index)]
+
+    def detections(self, index: int) -> list[Floats]:
+        """What is found in input `index`: per row of the batch float32 [n, 6] of x0, y0, x1, y1 (picture pixels),
+        score and class (an index into `classes`), best first."""
+        outputs, fits = self._run(index)
+        return [self._found(outputs, row, fit) for row, fit in enumerate(fits)]
+
+    def inspect(self, index: int) -> Outputs:
+        """The raw heads of input `index`, copied."""
+        return {name: np.array(value) for name, value in self._run(index)[0].items()}
+
+    def close(self) -> None:
+        """Nothing to release: the session belongs to the caller."""
+
+    def _canvas(self) -> Canvas:
+        return Canvas(self._spec, self._batch, self._width, self._height, PAD, ROLE)
+
+    def _files_of(self, index: int) -> list[int]:
+        first = index % self.count * self._batch
+        return [(first + row) % len(self._paths) for row in range(self._batch)]
+
+    def _fill(self, canvas: Canvas, index: int) -> list[Fit]:
+        return [
+            canvas.draw(open_image(self._bytes[file], self._paths[file]), row, centred=True)
+            for row, file in enumerate(self._files_of(index))
+        ]
+
+    def _found(self, outputs: Outputs, row: int, fit: Fit) -> Floats:
+        rows = self._heads.detections(outputs, row)
+        rows[:, :4] = fit.to_source(rows[:, :4])
+        return rows
+
+    def _bind_device(self) -> Step:
+        canvases = [self._canvas() for _ in range(self.count)]
+        fits = [self._fill(canvas, index) for index, canvas in enumerate(canvases)]
+        calls = [prepared(self._session, {INPUT: canvas.tensor}) for canvas in canvases]
+        self._bytes.clear()
+        count, batch = self.count, self._batch
+        self._run = lambda index: (calls[index % count](), fits[index % count])
+
+        def step(index: int) -> int:
+            calls[index % count]()
+            return batch
+
+        return step
+
+    def _bind_service(self) -> Step:
+        canvas = self._canvas()
+        # Every file is decoded once, so that a broken one is named before anything is measured.
+        for index in range(self.count):
+            self._fill(canvas, index)
+        call = prepared(self._session, {INPUT: canvas.tensor})
+        batch = self._batch
+
+        def run(index: int) -> tuple[Outputs, list[Fit]]:
+            fits = self._fill(canvas, index)
+            return call(), fits
+
+        def step(index: int) -> int:
+            outputs, fits = run(index)
+            for row, fit in enumerate(fits):
+                # A service hands out plain numbers, not arrays.
+                self._found(outputs, row, fit).tolist()
+            return batch
+
+        self._run = run
+        return step

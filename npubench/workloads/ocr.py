@@ -1,0 +1,284 @@
+"""Document reading: a page → the text of its words. Service unit: one page.
+
+Scope `device`: a step is one pass of the text detector over the prepared page and the line recogniser over the page's
+own word pictures, cropped at bind from the data set's reference boxes, so that every backend does equal work.
+Scope `service`: a step takes a JPEG's bytes from memory to texts: decode, fit, detect, text regions, crop, recognise,
+CTC. With `boxes = "reference"` the regions are computed all the same, but the data set's word boxes are cropped:
+weights that are not trained yet find regions of noise, whose number would set the amount of work. With
+`boxes = "detected"`, and always for a folder without annotations.json, the regions themselves are read.
+
+A batch takes consecutive pages; their words share the recogniser's batches. A Bound is for one thread at a time.
+Not aware of: error rates (a quality check uses `read`, `names` and the data set's annotations).
+
+Parameters: `charset`, `page_size` [1024, 736], `line_height` (32), `line_widths` ([128, 320]), `batch_lines` (8),
+`static_lines` (false), `boxes` ("reference"), `text_threshold` (0.3), `text_shrink` (0.4, r of `textregions`),
+`min_box_area` (4, cells of the text map), `max_boxes` (400), `device_inputs` (8 pages or batches held prepared),
+`service_inputs` (64 files held in memory).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from npubench.errors import CardError, DataError
+from npubench.lang import here
+from npubench.spi import Outputs, Request, Session, Step, TokenClock, prepared
+from npubench.workloads.asking import (
+    check_scope,
+    data_folder,
+    fixed_batch,
+    fraction,
+    height_width,
+    read_bytes,
+    role,
+    the_input,
+    whole,
+    wholes,
+)
+from npubench.workloads.ctc import Alphabet
+from npubench.workloads.images import Canvas, Fit, Pixels, image_files, open_image
+from npubench.workloads.lines import Batch, LineBuffers, Quads, shape_for, straighten
+from npubench.workloads.pages import ANNOTATIONS, reference_pages, restore
+from npubench.workloads.pages import quads as quads_of_page
+from npubench.workloads.textregions import regions
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+DETECTOR, RECOGNISER = "text_detector", "line_recogniser"
+PAGE, LINES = "page", "lines"
+MAP, CHARS = "text", "chars"
+
+WHITE = 255
+
+# x0, y0, x1, y1 → the corners tl, tr, br, bl.
+_CORNERS = [0, 1, 2, 1, 2, 3, 0, 3]
+
+Passed = tuple[Outputs, list[Quads], Iterable[Batch]]
+"""One pass: the detector's outputs, the quads of each page, the recogniser's batches (run each before the next)."""
+
+
+class Ocr:
+    """The workload. Session roles: text_detector, line_recogniser."""
+
+    scopes: Sequence[str] = ("device", "service")
+    unit = "page"
+
+    def bind(self, sessions: Mapping[str, Session], request: Request, clock: TokenClock) -> OcrBound:
+        """Raises DataError for a folder, picture or annotation that cannot be used, CardError for other graphs."""
+        check_scope(request, self.scopes)
+        folder = data_folder(request, "pages")
+        held = whole(request.params, "service_inputs", 64)
+        if request.scope == "device":
+            held = whole(request.params, "device_inputs", 8) * request.batch
+        return OcrBound(sessions, request, folder, image_files(folder, held))
+
+
+class OcrBound:
+    """Pages bound to a detector and a recogniser. `names(i)` and `read(i)` tell what input `i` is and says."""
+
+    unit = Ocr.unit
+    step: Step
+    _pass: Callable[[int], Passed]
+
+    def __init__(self, sessions: Mapping[str, Session], request: Request, folder: Path, files: Sequence[Path]) -> None:
+        params = request.params
+        self._detector, self._recogniser = role(sessions, DETECTOR), role(sessions, RECOGNISER)
+        self._page_spec = the_input(self._detector, PAGE, DETECTOR)
+        self._line_spec = the_input(self._recogniser, LINES, RECOGNISER)
+        fixed_batch(self._page_spec, request.batch, DETECTOR)
+        self._batch = request.batch
+        self._page_height, self._page_width = height_width(params, "page_size", (1024, 736))
+        self._alphabet = _alphabet(params, self._recogniser)
+        self._threshold = fraction(params, "text_threshold", 0.3)
+        self._shrink = fraction(params, "text_shrink", 0.4)
+        self._least_area = whole(params, "min_box_area", 4)
+        self._most_boxes = whole(params, "max_boxes", 400)
+        self._lines = LineBuffers(
+            self._recogniser,
+            self._line_spec,
+            shape_for(
+                self._line_spec,
+                whole(params, "line_height", 32),
+                wholes(params, "line_widths", (128, 320)),
+                whole(params, "batch_lines", 8),
+                params.get("static_lines") is True,
+            ),
+        )
+        self._names = [path.relative_to(folder).as_posix() for path in files]
+        self._paths = [str(path) for path in files]
+        self._bytes = [read_bytes(path) for path in files]
+        self._pages = reference_pages(folder, self._names) if _boxes(params) == "reference" else None
+        self._quads = None if self._pages is None else [quads_of_page(page) for page in self._pages]
+        self.count = -(-len(files) // request.batch)
+        self.step = self._bind_device() if request.scope == "device" else self._bind_service()
+
+    def names(self, index: int) -> list[str]:
+        """The files of input `index`, relative to the data folder, one per row of the batch."""
+        return [self._names[file] for file in self._files_of(index)]
+
+    def read(self, index: int) -> list[list[tuple[Quads, str]]]:
+        """The words of input `index`: per page of the batch a list of (quad float32 [4, 2] in page pixels, text)."""
+        return self._read(index)
+
+    def inspect(self, index: int) -> Outputs:
+        """The raw outputs of input `index`, copied: text_detector/text [batch, 1, h, w] and line_recogniser/chars
+        [words, frames, classes], one row per word in the order of `read`, whatever the batching; `frames` are those of
+        the widest bucket that occurs, rows of narrower buckets end in zeros.
+        """
+        outputs, quads, batches = self._pass(index)
+        page_map = np.array(outputs[MAP])
+        parts = [(batch.rows, np.array(batch.run()[CHARS][: len(batch.rows)])) for batch in batches]
+        frames = max((chars.shape[1] for _, chars in parts), default=0)
+        chars = np.zeros(
+            (sum(map(len, quads)), frames, self._alphabet.classes), parts[0][1].dtype if parts else np.float32
+        )
+        for rows, part in parts:
+            chars[rows, : part.shape[1]] = part
+        return {f"{DETECTOR}/{MAP}": page_map, f"{RECOGNISER}/{CHARS}": chars}
+
+    def close(self) -> None:
+        """Nothing to release: sessions belong to the caller."""
+
+    def _files_of(self, index: int) -> list[int]:
+        first = index % self.count * self._batch
+        return [(first + row) % len(self._paths) for row in range(self._batch)]
+
+    def _canvas(self) -> Canvas:
+        return Canvas(self._page_spec, self._batch, self._page_width, self._page_height, WHITE, DETECTOR)
+
+    def _fill(self, canvas: Canvas, index: int) -> list[tuple[Image, Fit]]:
+        """Draws the pages of input `index`; returns each as a grey picture in full size, and where it lies."""
+        pages = []
+        for row, file in enumerate(self._files_of(index)):
+            image = open_image(self._bytes[file], self._paths[file])
+            pages.append((image.convert("L"), canvas.draw(image, row, centred=False)))
+        return pages
+
+    def _found(self, outputs: Outputs, row: int, fit: Fit) -> Quads:
+        """The text regions of row `row` as quads [n, 4, 2] in page pixels."""
+        text = outputs[MAP][row, 0]
+        boxes, _ = regions(
+            text,
+            threshold=self._threshold,
+            min_area=self._least_area,
+            max_boxes=self._most_boxes,
+            shrink=self._shrink,
+        )
+        cell = np.array([self._page_width / text.shape[1], self._page_height / text.shape[0]] * 2, np.float32)
+        placed = fit.to_source(boxes * cell)
+        # Regions in the white beside the page have nothing left after clipping.
+        placed = placed[((placed[:, 2:] - placed[:, :2]) >= 1).all(axis=1)]
+        return placed[:, _CORNERS].reshape(-1, 4, 2)
+
+    def _crop(self, grey: Image, quads: Quads) -> list[Pixels]:
+        shape = self._lines.shape
+        return [straighten(grey, quad, shape.height, shape.widths[-1]) for quad in quads]
+
+    def _quads_of(self, index: int) -> list[Quads] | None:
+        """The reference boxes of input `index`, or None where the regions are read."""
+        return None if self._quads is None else [self._quads[file] for file in self._files_of(index)]
+
+    def _read(self, index: int) -> list[list[tuple[Quads, str]]]:
+        _, quads, batches = self._pass(index)
+        texts = [""] * sum(map(len, quads))
+        for batch in batches:
+            chars = batch.run()[CHARS][: len(batch.rows)]
+            for row, text in zip(batch.rows, self._alphabet.read(chars), strict=True):
+                texts[row] = text
+        following = iter(texts)
+        return [[(quad, next(following)) for quad in of_page] for of_page in quads]
+
+    def _bind_device(self) -> Step:
+        inputs: list[tuple[Callable[[], Outputs], list[Quads], list[Batch]]] = []
+        for index in range(self.count):
+            canvas = self._canvas()
+            pages = self._fill(canvas, index)
+            self._check_sizes(index, pages)
+            detect = prepared(self._detector, {PAGE: canvas.tensor})
+            quads = self._quads_of(index)
+            if quads is None:
+                outputs = detect()
+                quads = [self._found(outputs, row, fit) for row, (_, fit) in enumerate(pages)]
+            words = [word for (grey, _), found in zip(pages, quads, strict=True) for word in self._crop(grey, found)]
+            inputs.append((detect, quads, self._lines.keep(words)))
+        self._bytes.clear()
+        calls = [(detect, *(batch.run for batch in batches)) for detect, _, batches in inputs]
+        count, batch_pages = self.count, self._batch
+
+        def run(index: int) -> Passed:
+            detect, quads, batches = inputs[index % count]
+            return detect(), quads, batches
+
+        def step(index: int) -> int:
+            for call in calls[index % count]:
+                call()
+            return batch_pages
+
+        self._pass = run
+        return step
+
+    def _bind_service(self) -> Step:
+        canvas = self._canvas()
+        # Every file is decoded once, so that a broken one is named before anything is measured.
+        for index in range(self.count):
+            self._check_sizes(index, self._fill(canvas, index))
+        detect = prepared(self._detector, {PAGE: canvas.tensor})
+        batch_pages = self._batch
+
+        def run(index: int) -> Passed:
+            pages = self._fill(canvas, index)
+            outputs = detect()
+            found = [self._found(outputs, row, fit) for row, (_, fit) in enumerate(pages)]
+            quads = self._quads_of(index) or found
+            words = [
+                word for (grey, _), of_page in zip(pages, quads, strict=True) for word in self._crop(grey, of_page)
+            ]
+            return outputs, quads, self._lines.batches(words)
+
+        def step(index: int) -> int:
+            self._read(index)
+            return batch_pages
+
+        self._pass = run
+        return step
+
+    def _check_sizes(self, index: int, pages: Sequence[tuple[Image, Fit]]) -> None:
+        """Reference boxes are in pixels of a page of the annotated size; another size would crop the wrong places."""
+        if self._pages is None:
+            return
+        for file, (grey, _) in zip(self._files_of(index), pages, strict=True):
+            page = self._pages[file]
+            if grey.size != (page.width, page.height):
+                found, expected = f"{grey.width}×{grey.height}", f"{page.width}×{page.height}"
+                raise DataError(
+                    here(
+                        f"{self._paths[file]}: found {found} pixels; {ANNOTATIONS} says {expected}",
+                        f"{self._paths[file]}: 크기가 {found}인데 {ANNOTATIONS}에는 {expected}입니다",
+                    ),
+                    hint=restore(),
+                )
+
+
+def _boxes(params: Mapping[str, Any]) -> str:
+    value = params.get("boxes", "reference")
+    if value not in ("reference", "detected"):
+        raise CardError((f'params.boxes: found {value!r}; expected "reference" or "detected"',))
+    return str(value)
+
+
+def _alphabet(params: Mapping[str, Any], recogniser: Session) -> Alphabet:
+    charset = params.get("charset")
+    if not isinstance(charset, str) or not charset:
+        raise CardError((f"params.charset: found {charset!r}; expected the characters of classes 1, 2, …",))
+    alphabet = Alphabet(charset)
+    for spec in recogniser.outputs:
+        classes = spec.shape[-1] if spec.shape else None
+        if spec.name == CHARS and isinstance(classes, int) and classes != alphabet.classes:
+            found = f"params.charset: found {len(charset)} characters"
+            raise CardError((f"{found}; the graph's {classes} classes expect {classes - 1} and the blank",))
+    return alphabet

@@ -1,0 +1,76 @@
+"""Prompts of a data folder, made exactly as long as asked for.
+
+Not aware of: models, generation, how tokens are timed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from npubench.errors import DataError
+from npubench.lang import here
+from npubench.workloads.asking import read_bytes
+from npubench.workloads.bpe import Tokenizer
+
+PROMPTS = "prompts.jsonl"
+
+
+class Prompt(msgspec.Struct, frozen=True):
+    """One line of prompts.jsonl. Other keys (lang, demand) are not needed here."""
+
+    id: str
+    text: str
+
+
+class Fed(NamedTuple):
+    """A text and its first `prompt_tokens` ids."""
+
+    text: str
+    ids: list[int]
+
+
+def read_prompts(path: Path) -> list[Prompt]:
+    """The prompts of a prompts.jsonl. Raises DataError naming the file and line."""
+    prompts = []
+    for number, line in enumerate(read_bytes(path).splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            prompts.append(msgspec.json.decode(line, type=Prompt))
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise DataError(
+                here(f"{path}: line {number}: {error}", f"{path}: {number}번째 줄: {error}"),
+                hint=here(
+                    'each line is an object such as {"id": "a", "text": "…"}',
+                    '각 줄은 {"id": "a", "text": "…"} 형식입니다',
+                ),
+            ) from None
+    if not any(prompt.text for prompt in prompts):
+        raise DataError(
+            here(f"{path}: holds no text", f"{path}: 글이 없습니다"),
+            hint=here("write at least one prompt", "프롬프트를 하나 이상 적으십시오"),
+        )
+    return prompts
+
+
+def exactly(tokenizer: Tokenizer, prompts: Sequence[Prompt], start: int, length: int) -> Fed:
+    """A text that begins with prompt `start`, goes on with those after it, and has `length` tokens or a few more."""
+    pieces: list[str] = []
+    tokens = 0
+    place = start
+    while True:
+        text = prompts[place % len(prompts)].text
+        for piece in tokenizer.pieces(("\n" if pieces and text else "") + text):
+            pieces.append(piece)
+            tokens += len(tokenizer.word(piece))
+            # The cut text may split otherwise at its very end (white space), so the ids are counted once more.
+            if tokens >= length:
+                cut = "".join(pieces)
+                ids = tokenizer.encode(cut)
+                if len(ids) >= length:
+                    return Fed(cut, ids[:length])
+        place += 1
