@@ -87,7 +87,7 @@ METRICS: dict[str, Metric] = {
         ),
         _metric(
             "samples_per_s",
-            "1/s",
+            "samples/s",
             "lower",
             "samples per second",
             "초당 샘플",
@@ -96,7 +96,7 @@ METRICS: dict[str, Metric] = {
         ),
         _metric(
             "frames_per_s",
-            "1/s",
+            "frames/s",
             "lower",
             "frames per second",
             "초당 프레임",
@@ -105,7 +105,7 @@ METRICS: dict[str, Metric] = {
         ),
         _metric(
             "pages_per_min",
-            "1/min",
+            "pages/min",
             "lower",
             "pages per minute",
             "분당 페이지",
@@ -114,7 +114,7 @@ METRICS: dict[str, Metric] = {
         ),
         _metric(
             "tokens_per_s",
-            "1/s",
+            "tokens/s",
             "lower",
             "tokens per second",
             "초당 토큰",

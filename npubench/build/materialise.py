@@ -1,0 +1,207 @@
+"""Makes a model card's files in the cache: graph and weights, each checked against the SHA-256 that the card pins.
+
+`<cache>/<model id>/<first 16 hex of the digest of the card's graphs>/<role>/model.onnx` and `weights.bin` beside it.
+Guarantees: what is returned has just been hashed, on a cache hit too, so that a damaged or tampered cache is rebuilt
+and never measured; the folder appears at once or not at all (made under another name, then renamed), so that a killed
+or a second process does no harm; files are copied, never linked (onnx refuses hard links to external data); memory
+stays small. Needs numpy and hashlib only; no floating-point step that could differ between machines (`weights`).
+
+Not aware of: how rooms are written (`author`), runtimes.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from npubench import cards
+from npubench.build import weights
+from npubench.cards import GraphSpec, ModelCard
+from npubench.errors import StoreError, UsageError
+from npubench.lang import here
+from npubench.spi import Artifact
+from npubench.units import show_bytes
+
+GRAPH_FILE = "model.onnx"
+WEIGHTS_FILE = "weights.bin"
+
+_CHUNK_BYTES = 4 << 20
+# A half-built folder older than this was left by a process that was killed.
+_ABANDONED_S = 24 * 3600
+
+Progress = Callable[[str], None]
+
+
+def cache_root() -> Path:
+    """Where models are kept: NPUBENCH_CACHE, else the user's cache folder."""
+    named = os.environ.get("NPUBENCH_CACHE", "")
+    if named:
+        return Path(named).expanduser().absolute()
+    from platformdirs import user_cache_dir
+
+    return Path(user_cache_dir("npubench"))
+
+
+def materialise(
+    card: ModelCard, room: Path, cache: Path, precision: str = "fp32", progress: Progress | None = None
+) -> dict[str, Artifact]:
+    """The model's files, made or found in `cache`: role → Artifact, in the order of the card.
+
+    `room` is the card's folder. An artifact's `sha256` is the digest (canonical JSON) of the pinned hashes of its graph
+    and weights. Raises ArtifactError when a file of the room is missing or not what the card pins, UsageError for a
+    precision that cannot be made, StoreError when the cache cannot be written.
+    """
+    if precision != "fp32":
+        raise UsageError(
+            here(f"{card.id}: cannot be built in {precision}", f"{card.id}: {precision}로 만들 수 없습니다"),
+            hint=here("this version builds fp32", "이 버전은 fp32만 만듭니다"),
+        )
+    say = progress or (lambda _: None)
+    family = cache / card.id
+    folder = family / cards.digest(card.graphs)[:16]
+    started = time.perf_counter()
+    try:
+        if _intact(card, folder):
+            say(here(f"{card.id}: in the cache, checked", f"{card.id}: 캐시에 있음, 확인됨"))
+        else:
+            if folder.exists():
+                say(here(f"{card.id}: the cache is damaged; building anew", f"{card.id}: 캐시가 손상되어 다시 만듦"))
+            family.mkdir(parents=True, exist_ok=True)
+            _sweep(family)
+            _build(card, room, folder, say)
+            seconds = time.perf_counter() - started
+            say(here(f"{card.id}: built in {seconds:.1f} s", f"{card.id}: {seconds:.1f}초 만에 완성"))
+    except OSError as error:
+        raise _cache_error(folder, error) from error
+    return {
+        role: Artifact(
+            role=role, path=str(folder / role / GRAPH_FILE), sha256=artifact_sha256(graph), precision=precision
+        )
+        for role, graph in card.graphs.items()
+    }
+
+
+def artifact_sha256(graph: GraphSpec) -> str:
+    """One hash for a graph and its weights: the digest of both pinned hashes."""
+    return cards.digest({"graph": graph.sha256, "weights": graph.weights.sha256 if graph.weights else None})
+
+
+def _cache_error(folder: Path, error: OSError) -> StoreError:
+    reason = error.strerror or str(error)
+    if error.errno == errno.ENOSPC:
+        advice = here("free some space there, or set NPUBENCH_CACHE", "공간을 확보하거나 NPUBENCH_CACHE를 지정하십시오")
+    else:
+        advice = here("set NPUBENCH_CACHE to a writable folder", "NPUBENCH_CACHE에 쓰기 가능한 폴더를 지정하십시오")
+    return StoreError(here(f"{folder}: cannot build the model: {reason}", f"{folder}: {reason}"), hint=advice)
+
+
+def _file_sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    buffer = bytearray(_CHUNK_BYTES)
+    view = memoryview(buffer)
+    with path.open("rb", buffering=0) as file:
+        while size := file.readinto(buffer):
+            digest.update(view[:size])
+    return digest.hexdigest()
+
+
+def _is(path: Path, size: int | None, sha256: str) -> bool:
+    """Whether `path` is a plain file of its own with this content. A link could be redirected after the check."""
+    if path.is_symlink() or not path.is_file() or (size is not None and path.stat().st_size != size):
+        return False
+    return _file_sha256(path) == sha256
+
+
+def _intact(card: ModelCard, folder: Path) -> bool:
+    for role, graph in card.graphs.items():
+        if not _is(folder / role / GRAPH_FILE, None, graph.sha256):
+            return False
+        pinned = graph.weights
+        if pinned is not None and not _is(folder / role / WEIGHTS_FILE, pinned.bytes, pinned.sha256):
+            return False
+    return folder.is_dir()
+
+
+def _sweep(family: Path) -> None:
+    """Removes what killed processes left half-built."""
+    for left in family.glob(".building-*"):
+        if time.time() - left.stat().st_mtime > _ABANDONED_S:
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _build(card: ModelCard, room: Path, folder: Path, say: Progress) -> None:
+    work = Path(tempfile.mkdtemp(prefix=".building-", dir=folder.parent))
+    try:
+        made = work / "made"
+        for role, graph in card.graphs.items():
+            (made / role).mkdir(parents=True)
+            _copy_graph(room / graph.file, made / role / GRAPH_FILE, graph.sha256)
+            if graph.weights is not None:
+                size = show_bytes(graph.weights.bytes)
+                say(here(f"{card.id}: {role}: making {size} of weights", f"{card.id}: {role}: 가중치 {size} 생성 중"))
+                _write_weights(graph, room, made / role / WEIGHTS_FILE)
+        _publish(card, made, folder, work / "old")
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _publish(card: ModelCard, made: Path, folder: Path, aside: Path) -> None:
+    """Renames `made` to `folder`. Another process may have published the same in the meantime: then its files stay."""
+    if folder.exists() or folder.is_symlink():
+        if _intact(card, folder):
+            return
+        folder.rename(aside)
+    try:
+        made.rename(folder)
+    except OSError:
+        if not _intact(card, folder):
+            raise
+
+
+def _copy_graph(source: Path, target: Path, sha256: str) -> None:
+    try:
+        content = source.read_bytes()
+    except OSError as error:
+        reason = error.strerror
+        raise weights.room_error(source, here(f"cannot be read: {reason}", f"읽을 수 없습니다: {reason}")) from None
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise weights.room_error(source, _unlike(found, sha256))
+    target.write_bytes(content)
+
+
+def _unlike(found: str, expected: str) -> str:
+    return here(f"SHA-256 is {found}; the card pins {expected}", f"SHA-256이 {found}입니다. 카드에는 {expected}")
+
+
+def _write_weights(graph: GraphSpec, room: Path, target: Path) -> None:
+    spec = graph.weights
+    assert spec is not None
+    table_path = room / spec.table
+    table = weights.load_table(table_path)
+    arrays_path = room / spec.arrays if spec.arrays else None
+    arrays = weights.load_arrays(arrays_path)
+    if table.bytes != spec.bytes:
+        what = here(f"describes {table.bytes} bytes; the card pins {spec.bytes}", f"{table.bytes} ≠ {spec.bytes}")
+        raise weights.room_error(table_path, what)
+    digest = hashlib.sha256()
+    with target.open("wb") as file:
+        try:
+            for piece in weights.stream(table, spec.seed or "", arrays):
+                file.write(piece)
+                digest.update(piece)
+        except KeyError as error:
+            what = here(f"no array {error}", f"배열 {error} 없음")
+            raise weights.room_error(arrays_path or table_path, what) from None
+        except ValueError as error:
+            raise weights.room_error(arrays_path or table_path, str(error)) from None
+    if (found := digest.hexdigest()) != spec.sha256:
+        sources = here("weights made from it and from ", "이 파일과 다음으로 만든 가중치: ")
+        others = ", ".join(name for name in (spec.arrays, f"seed {spec.seed}" if spec.seed else None) if name)
+        raise weights.room_error(table_path, f"{sources}{others or '–'}: {_unlike(found, spec.sha256)}")

@@ -1,0 +1,47 @@
+"""What the worker's `build` verb calls: builders that take and give plain JSON values, run in a child process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from npubench.cards import ModelCard
+from npubench.errors import DataError
+from npubench.lang import here
+from npubench.spi import Artifact
+
+Progress = Callable[[str], None]
+
+
+def materialise_card(card: Mapping[str, Any], room: str, cache: str, precision: str, progress: Progress) -> list[Any]:
+    """The artefacts of a model card, in the card's order. Raises ArtifactError."""
+    from npubench.build.materialise import materialise
+
+    found = materialise(msgspec.convert(card, ModelCard), Path(room), Path(cache), precision, progress)
+    return [msgspec.to_builtins(artifact) for artifact in found.values()]
+
+
+def inspect_user_onnx(path: str, shapes: Mapping[str, Sequence[int]], progress: Progress) -> dict[str, Any]:
+    """What is to be known of a user's ONNX file: its hash, the sizes of its symbolic dimensions, what was chosen."""
+    from npubench.build.user_onnx import inspect_onnx
+
+    found = inspect_onnx(Path(path), {name: tuple(shape) for name, shape in shapes.items()})
+    for note in found.notes:
+        progress(note)
+    return {"sha256": found.sha256, "sizes": found.sizes, "notes": list(found.notes)}
+
+
+def user_artifact(path: str, sha256: str, precision: str, progress: Progress) -> list[Any]:
+    """The user's file where it lies. Raises DataError when it is no longer what was examined."""
+    from npubench.build.user_onnx import inspect_onnx
+
+    found = inspect_onnx(Path(path), {}).sha256
+    if found != sha256:
+        raise DataError(
+            here(f"{path}: changed since the run was planned", f"{path}: 실행을 계획한 뒤 파일이 바뀌었습니다"),
+            hint=here("start a new run", "새 실행을 시작하십시오"),
+        )
+    return [msgspec.to_builtins(Artifact(role="model", path=path, sha256=sha256, precision=precision))]
