@@ -341,13 +341,13 @@ def semantics(card: ModelCard | BackendCard, precision: str | None = None) -> di
 
 
 def to_builtins(value: Any) -> Any:
-    """`value` as plain JSON-able Python values."""
-    return msgspec.to_builtins(value)
+    """`value` as it comes back from JSON: what is written to a document and what is read from it are equal."""
+    return msgspec.json.decode(msgspec.json.encode(value))
 
 
 def canonical_json(value: Any) -> bytes:
     """One byte string per value: sorted keys, no spaces, UTF-8. What hashes are taken over."""
-    return msgspec.json.encode(to_builtins(value), order="sorted")
+    return msgspec.json.encode(value, order="sorted")
 
 
 def digest(value: Any) -> str:

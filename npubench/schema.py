@@ -31,6 +31,9 @@ Validity = Literal["valid", "degraded", "invalid", "unsupported"]
 Purpose = Literal["measure", "floor"]
 """`floor`: the one-node model whose latency is the harness's own overhead on that backend; no result in itself."""
 
+FLOOR_MODEL = "overhead-floor"
+"""The room of the one-node graph. A plan measures it on every backend; asked for by name it is a cell like others."""
+
 SAMPLE_COLUMNS = ("scheduled_ns", "issued_ns", "first_ns", "completed_ns", "units", "stream", "status", "preempted")
 """Columns of the sample table, int64 each. `first_ns` is 0 where no first result is observed; `status` 0 is success."""
 
@@ -224,7 +227,10 @@ class Scenario(_Document, frozen=True, kw_only=True):
 
 
 class PlannedCell(_Document, frozen=True, kw_only=True):
-    """A cell before it is measured. `key` are the canonical key's parts, `identity` what decides comparability."""
+    """A cell before it is measured. `key` are the canonical key's parts, `identity` what decides comparability.
+
+    `window_s` is the timed window of each launch, `warmup_s` the most that warming up may take.
+    """
 
     id: str
     key: dict[str, str]
@@ -234,6 +240,8 @@ class PlannedCell(_Document, frozen=True, kw_only=True):
     precision: str
     scenario: Scenario
     scope: str
+    window_s: float
+    warmup_s: float
     purpose: Purpose = "measure"
 
 
@@ -280,9 +288,9 @@ class Machine(_Document, frozen=True, kw_only=True):
 class Plan(_Document, frozen=True, kw_only=True):
     """What a run is going to measure; written first, so that a killed run can be resumed.
 
-    `order` lists (cell id, launch number) in the seeded, interleaved order; `window_s` is the timed window per launch.
-    `inputs` maps each model to the SHA-256 of its input data; `sources` holds local paths (rooms, the user's frames) and
-    stays in the plan: a run document names no path.
+    `order` lists (cell id, launch number) in the seeded, interleaved order.
+    `inputs` maps each model to the SHA-256 of its input data; `sources` holds local paths (rooms, the user's frames)
+    and stays in the plan: a run document names no path.
     """
 
     schema: Literal["npubench.plan/1"] = "npubench.plan/1"
@@ -294,8 +302,6 @@ class Plan(_Document, frozen=True, kw_only=True):
     ruleset: str
     seed: int
     launches: int
-    window_s: float
-    warmup_s: float
     max_samples: int
     cells: tuple[PlannedCell, ...]
     order: tuple[tuple[str, int], ...]

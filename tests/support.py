@@ -12,7 +12,7 @@ from npubench.cards import BackendCard, ModelCard
 from npubench.discovery import catalogue
 from npubench.engine import plan as planning
 from npubench.rules import load
-from npubench.schema import Machine, Plan
+from npubench.schema import FLOOR_MODEL, Machine, Plan
 
 MACHINE = Machine(name="test-machine", cpu="Test CPU", threads=2, kernel="6.0", os="Test OS", memory_bytes=8 << 30)
 
@@ -54,7 +54,7 @@ def null_card(id: str = "null", **options: Any) -> BackendCard:  # noqa: A002
 
 def floor_model() -> tuple[ModelCard, Path]:
     """The one-node model and its room."""
-    found = catalogue().models[planning.FLOOR_MODEL]
+    found = catalogue().models[FLOOR_MODEL]
     return found.card, found.path.parent
 
 
@@ -83,7 +83,7 @@ def null_plan(
         machine=MACHINE,
         rules=load(),
         budget=planning.Budget(
-            profile="standard", seconds=window_s / 0.7 * cells, launches=launches, max_window_s=window_s
+            profile="standard", seconds=window_s / 0.75 * 2 * cells, launches=launches, max_window_s=window_s
         ),
         seed=seed,
         suite=None,

@@ -18,7 +18,10 @@ def old_python() -> str | None:
     """A Python 3.10 or 3.11 that starts; numpy 1.24 has wheels for these."""
     for name in ("python3.10", "python3.11"):
         found = shutil.which(name)
-        if found and not subprocess.run([found, "-c", "import venv, ensurepip"], capture_output=True, check=False).returncode:
+        if (
+            found
+            and not subprocess.run([found, "-c", "import venv, ensurepip"], capture_output=True, check=False).returncode
+        ):
             return found
     return sys.executable if sys.version_info < (3, 12) else None
 
@@ -45,7 +48,7 @@ def test_a_worker_runs_in_a_bare_environment_with_numpy_1_24(bare_python: Path, 
         (blocker / runtime).mkdir(parents=True)
         (blocker / runtime / "__init__.py").write_text("raise ImportError('the parent must not import a runtime')\n")
     command = [sys.executable, "-m", "npubench", "run", "--cards", str(cards), "--backend", "bare"]
-    command += ["--model", "overhead-floor", "--scenario", "single-stream", "--profile", "smoke", "--json"]
+    command += ["--model", "overhead-floor", "--scenario", "single-stream", "--profile", "smoke", "--budget", "1s", "--json"]
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(blocker)}
     )

@@ -27,7 +27,7 @@ def test_a_card_with_three_mistakes_names_all_three(tmp_path: Path) -> None:
     assert 'adaptor: unknown key (did you mean "adapter"?)' in text
     assert "adapter: missing; expected text" in text
     assert "id: found 'Not An Id'; expected text matching" in text
-    assert 'precisions[0]: found \'fp33\'; expected one of' in text
+    assert "precisions[0]: found 'fp33'; expected one of" in text
     assert len(caught.value.mistakes) == 4
 
 
@@ -117,9 +117,7 @@ def test_a_model_is_identified_by_hashes_not_titles() -> None:
         ModelCard,
     )
     renamed = msgspec.structs.replace(card, title=card.summary, license="MIT")
-    retrained = msgspec.structs.replace(
-        card, graphs={"g": msgspec.structs.replace(card.graphs["g"], sha256="1" * 64)}
-    )
+    retrained = msgspec.structs.replace(card, graphs={"g": msgspec.structs.replace(card.graphs["g"], sha256="1" * 64)})
     assert semantics(card, "fp32") == semantics(renamed, "fp32")
     assert semantics(card, "fp32") != semantics(retrained, "fp32")
     assert semantics(card, "fp32") != semantics(card, "int8")

@@ -25,9 +25,9 @@ from npubench.store import sha256_file
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 ANNOTATIONS = "annotations.json"
 
-# 100 million pixels unpack to 300 MB of RGB; A3 at 600 dpi has 70 million. No side of a camera's or scanner's picture
-# comes near 16384 (which is also WebP's largest, plus one).
-MAX_PIXELS = 100_000_000
+# 64 million pixels unpack to 192 MB of RGB; A4 at 600 dpi has 35 million, and the worker refuses more, too. No side of
+# a camera's or scanner's picture comes near 16384 (which is also WebP's largest, plus one).
+MAX_PIXELS = 64_000_000
 MAX_SIDE_PX = 16_384
 
 # Only these are tried, whatever the name says: Pillow's other readers run programs or are rarely looked after.
@@ -47,11 +47,15 @@ def describe_folder(folder: Path, kind: Literal["frames", "pages"]) -> UserFolde
     `sha256` is taken over the sorted lines `<sha256>  <file>` of the pictures and, for pages, of an annotations.json,
     because its boxes decide what is read. Raises DataError naming the folder or the first file that cannot be used.
     """
-    if not folder.exists():
+    try:
+        folder.stat()
+    except (FileNotFoundError, NotADirectoryError):
         raise DataError(
             here(f"{folder}: no such folder", f"{folder}: 폴더가 없습니다"),
             hint=here(f"check the path given to --{kind}", f"--{kind}에 준 경로를 확인하십시오"),
-        )
+        ) from None
+    except OSError as error:
+        raise _unreadable(folder, error) from None
     if not folder.is_dir():
         raise DataError(
             here(f"{folder}: not a folder", f"{folder}: 폴더가 아닙니다"),
@@ -99,7 +103,7 @@ def check_picture(path: Path) -> tuple[int, int]:
                 image.load()
     except DataError:
         raise
-    except PermissionError as error:
+    except (PermissionError, FileNotFoundError) as error:
         raise _unreadable(path, error) from None
     # Pillow's readers raise many kinds of errors on broken files: OSError, SyntaxError, ValueError, struct.error, …
     except Exception as error:
@@ -136,7 +140,7 @@ def _check_size(path: Path, width: int, height: int) -> None:
         here(f"{path}: the picture is too large ({width}×{height})", f"{path}: 그림이 너무 큽니다({width}×{height})"),
         hint=here(
             f"scale it to at most {most} million pixels and {MAX_SIDE_PX} pixels a side, or remove it",
-            f"전체 {most * 100}만 화소, 한 변 {MAX_SIDE_PX}픽셀 이하로 줄이거나 지우십시오",
+            f"전체 {MAX_PIXELS:,}화소, 한 변 {MAX_SIDE_PX}픽셀 이하로 줄이거나 지우십시오",
         ),
     )
 

@@ -25,7 +25,7 @@ from npubench.engine.run import Execution
 from npubench.errors import AbsentBackendError, MeasurementError, UsageError, combine_exit_codes
 from npubench.lang import here
 from npubench.rules import Ruleset, load
-from npubench.schema import Plan, Run, encode
+from npubench.schema import FLOOR_MODEL, Plan, Run, encode
 from npubench.units import parse_duration_s, show
 
 DEFAULT_SCENARIOS = ("single-stream", "offline")
@@ -205,7 +205,7 @@ def make_plan(asked: Asked, rules: Ruleset, root: Path, console: Console) -> tup
     backends = selection.find_backends(cards, asked.backends, console.probing)
     machine = facts(asked.machine)
     notes = preflight.check(machine, root, _NEEDED_BYTES, availability=backends.availability, cards=backends.ready)
-    models[planning.FLOOR_MODEL] = selection.model_of(cards, planning.FLOOR_MODEL)
+    models[FLOOR_MODEL] = selection.model_of(cards, FLOOR_MODEL)
     for name, model in models.items():
         sources[f"room:{name}"] = str(model.room)
         if model.data is not None:
@@ -254,17 +254,17 @@ def selftest(as_json: bool) -> None:
     console = Console(as_json=as_json)
     cards = catalogue()
     rules = load()
-    floor = selection.model_of(cards, planning.FLOOR_MODEL)
+    floor = selection.model_of(cards, FLOOR_MODEL)
     ready: dict[str, BackendCard] = {"null": cards.backends["null"].card}
     try:
         ready.update(selection.find_backends(cards, ()).ready)
     except AbsentBackendError as error:
         console.say(str(error))
-    models: dict[str, ModelCard] = {planning.FLOOR_MODEL: floor.card}
+    models: dict[str, ModelCard] = {FLOOR_MODEL: floor.card}
     with tempfile.TemporaryDirectory(prefix="npubench-selftest-") as temporary:
         plan = planning.make(
             run=store.new_run_id(),
-            wanted=[planning.Wanted(model=planning.FLOOR_MODEL, scenarios=("single-stream",))],
+            wanted=[planning.Wanted(model=FLOOR_MODEL, scenarios=("single-stream",))],
             models=models,
             backends=ready,
             data_sha256={},
@@ -273,7 +273,7 @@ def selftest(as_json: bool) -> None:
             budget=planning.Budget(profile="smoke", seconds=1.0, launches=1, max_window_s=1.0),
             seed=0,
             suite=None,
-            sources={f"room:{planning.FLOOR_MODEL}": str(floor.room)},
+            sources={f"room:{FLOOR_MODEL}": str(floor.room)},
         )
         folder = store.RunFolder.create(Path(temporary), "selftest", plan.run)
         folder.write_plan(plan)
@@ -288,7 +288,11 @@ def selftest(as_json: bool) -> None:
                     cell.backend,
                     *(
                         show(cell.summary[key].median if key in cell.summary else None, unit)
-                        for key, unit in (("latency_p50_ns", "ns"), ("latency_p99_ns", "ns"), ("samples_per_s", "1/s"))
+                        for key, unit in (
+                            ("latency_p50_ns", "ns"),
+                            ("latency_p99_ns", "ns"),
+                            ("samples_per_s", "samples/s"),
+                        )
                     ),
                 )
                 for cell in result.cells

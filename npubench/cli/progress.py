@@ -36,6 +36,11 @@ def title_of(cell: PlannedCell) -> str:
     return f"{cell.model} {cell.precision} · {cell.backend} · {cell.scenario.name} · {cell.scope}"
 
 
+def planned_s(cell: PlannedCell) -> float:
+    """What a launch of this cell takes at most, its loading apart."""
+    return cell.window_s + cell.warmup_s
+
+
 class Console:
     """Where things are printed."""
 
@@ -78,8 +83,7 @@ class Console:
     def plan(self, plan: Plan) -> None:
         """What will be measured, what is absent and what to mind."""
         measured = [cell for cell in plan.cells if cell.purpose == "measure"]
-        launches = len(plan.order)
-        seconds = launches * _ASSUMED_LOAD_S + len(measured) * plan.launches * (plan.window_s + plan.warmup_s)
+        seconds = len(plan.order) * _ASSUMED_LOAD_S + sum(planned_s(cell) for cell in measured) * plan.launches
         self.say(
             here(
                 f"{len(measured)} cells × {plan.launches} launches, profile {plan.profile}, "
@@ -172,7 +176,8 @@ class _LiveTable:
         self._plan = plan
         self._console = console
         self._done: list[str] = []
-        self._took: list[float] = []
+        self._paces: list[float] = []
+        self._cells = {cell.id: cell for cell in plan.cells}
         self._now = here("starting", "시작 중")
         self._phase = ""
         self._completed = 0
@@ -194,15 +199,17 @@ class _LiveTable:
         self._completed = completed
 
     def finished(self, cell: PlannedCell, launch: Launch) -> None:
-        self._took.append(time.monotonic() - self._started)
+        self._paces.append((time.monotonic() - self._started) / (planned_s(cell) + _ASSUMED_LOAD_S))
         self._done.append(f"{title_of(cell)}: {outcome(launch)}")
         self._left -= 1
 
     def remaining_s(self) -> float:
         """Launches left times what one takes."""
-        planned = self._plan.window_s + self._plan.warmup_s + _ASSUMED_LOAD_S
-        each = median(self._took[-9:]) if len(self._took) >= 3 else planned
-        return max(0.0, self._left * max(each, planned / 2) - (time.monotonic() - self._started))
+        planned = [planned_s(self._cells[name]) + _ASSUMED_LOAD_S for name, _ in self._plan.order]
+        ahead = sum(planned[len(planned) - self._left :])
+        # What launches really took, against what was planned for them.
+        pace = median(self._paces) if self._paces else 1.0
+        return max(0.0, ahead * pace - (time.monotonic() - self._started))
 
     def render(self) -> Table:
         drawn = Table.grid(padding=(0, 1))

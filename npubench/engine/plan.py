@@ -17,17 +17,18 @@ from npubench.engine.schedule import ARRIVALS
 from npubench.errors import UsageError
 from npubench.lang import Text
 from npubench.rules import Ruleset
-from npubench.schema import Machine, Plan, PlannedCell, Scenario, UnsupportedCell, cell_id
+from npubench.schema import FLOOR_MODEL, Machine, Plan, PlannedCell, Purpose, Scenario, UnsupportedCell, cell_id
 from npubench.units import show_bytes, utc_now
 
-FLOOR_MODEL = "overhead-floor"
 NATIVE = "native"
 """The precision of a user's own ONNX file: whatever is in it. Nothing is converted, so every backend is asked."""
 
 FLOOR_WINDOW_S = 0.5
 
 # Of a launch's share of the budget: the timed window, and at most this much for warming up.
-_WINDOW_SHARE, _WARMUP_SHARE = 0.7, 0.2
+_WINDOW_SHARE, _WARMUP_SHARE = 0.75, 0.15
+# A tail percentile needs hundreds of samples, a throughput a handful: single-stream gets twice the time of offline.
+_WEIGHT = {"single-stream": 2.0, "offline": 1.0}
 _SHORTEST_WINDOW_S = 0.5
 
 
@@ -93,6 +94,7 @@ def planned_cell(
     data_sha256: str | None,
     machine: Machine,
     ruleset: str,
+    purpose: Purpose = "measure",
 ) -> PlannedCell:
     """One cell with its key and identity."""
     key = {
@@ -124,8 +126,28 @@ def planned_cell(
         precision=precision,
         scenario=scenario,
         scope=scope,
-        purpose="floor" if card.id == FLOOR_MODEL else "measure",
+        window_s=FLOOR_WINDOW_S,
+        warmup_s=FLOOR_WINDOW_S,
+        purpose=purpose,
     )
+
+
+def _with_windows(cells: Mapping[str, PlannedCell], budget: Budget) -> dict[str, PlannedCell]:
+    """The cells with their share of the budget."""
+    weights = {name: _WEIGHT[cell.scenario.name] for name, cell in cells.items() if cell.purpose == "measure"}
+    unit_s = budget.seconds / (sum(weights.values()) * budget.launches) if weights else 0.0
+
+    def seconds(name: str, share: float) -> float:
+        return min(budget.max_window_s, max(_SHORTEST_WINDOW_S, unit_s * weights[name] * share))
+
+    return {
+        name: msgspec.structs.replace(
+            cell, window_s=seconds(name, _WINDOW_SHARE), warmup_s=seconds(name, _WARMUP_SHARE)
+        )
+        if name in weights
+        else cell
+        for name, cell in cells.items()
+    }
 
 
 def _reason_unsupported(card: ModelCard, backend: BackendCard, precision: str, machine: Machine) -> Text | None:
@@ -182,6 +204,7 @@ def make(
                 data_sha256=None,
                 machine=machine,
                 ruleset=rules.id,
+                purpose="floor",
             )
             cells[cell.id] = cell
         for item in wanted:
@@ -207,10 +230,10 @@ def make(
                             ruleset=rules.id,
                         )
                         cells[cell.id] = cell
+    cells = _with_windows(cells, budget)
     measured = [cell for cell in cells.values() if cell.purpose == "measure"]
     if not measured and not unsupported:
         raise UsageError("nothing to measure: no cell is left of what was asked", hint="see `npubench list models`")
-    share_s = budget.seconds / max(1, len(measured) * budget.launches)
     return Plan(
         run=run,
         created=utc_now(),
@@ -220,8 +243,6 @@ def make(
         ruleset=rules.id,
         seed=seed,
         launches=budget.launches,
-        window_s=min(budget.max_window_s, max(_SHORTEST_WINDOW_S, share_s * _WINDOW_SHARE)),
-        warmup_s=min(budget.max_window_s, max(_SHORTEST_WINDOW_S, share_s * _WARMUP_SHARE)),
         max_samples=2_000_000,
         cells=tuple(cells.values()),
         order=_order(list(cells.values()), budget.launches, seed),

@@ -19,11 +19,10 @@ from npubench.discovery import code
 from npubench.engine import table
 from npubench.engine.launcher import Limits, StopRequested, run_job
 from npubench.engine.metering import Metering, metering
-from npubench.engine.plan import FLOOR_WINDOW_S
 from npubench.engine.protocol import BuildJob, Event, Measured, MeasureJob, Said
 from npubench.engine.schedule import ARRIVALS
 from npubench.engine.select import adapter_ref, environment_of, run_build
-from npubench.errors import ArtifactError, DataError, RunInterruptedError
+from npubench.errors import ArtifactError, DataError, RunInterruptedError, StoreError
 from npubench.rules import Ruleset, load
 from npubench.schema import (
     Failure,
@@ -47,6 +46,8 @@ from npubench.units import utc_now
 # A window is extended until it has this many samples (worker.EXTEND bounds it), so that a median can be stated.
 LEAST_SAMPLES = {"completion": 12, "at-once": 4}
 MAX_TOKENS = 1_000_000
+
+_RESUME = "free some space, then resume the run (`npubench run --resume RUN`)"
 
 
 class Watcher(Protocol):
@@ -165,6 +166,9 @@ class Execution:
             )
         try:
             if isinstance(answer, Failure):
+                if answer.kind is FailureKind.DISK_FULL:
+                    # Not a result of the device: the run stops here, and measures this launch when it is resumed.
+                    raise StoreError(f"{work}: the disk is full; everything written before is kept", hint=_RESUME)
                 return msgspec.structs.replace(blank, failure=answer)
             assert isinstance(answer, Measured)
             return self._finish(blank, cell, number, answer, work, power)
@@ -173,7 +177,6 @@ class Execution:
 
     def _job(self, cell: PlannedCell, backend: BackendCard, built: Built, work: Path) -> MeasureJob:
         model = msgspec.convert(self._plan.models[cell.model], ModelCard)
-        floor = cell.purpose == "floor"
         arrival = ARRIVALS[cell.scenario.name]
         return MeasureJob(
             adapter=adapter_ref(backend),
@@ -188,8 +191,8 @@ class Execution:
             ),
             scenario=cell.scenario.name,
             folder=str(work),
-            window_ns=int((FLOOR_WINDOW_S if floor else self._plan.window_s) * 1e9),
-            warmup_ns=int((FLOOR_WINDOW_S if floor else self._plan.warmup_s) * 1e9),
+            window_ns=int(cell.window_s * 1e9),
+            warmup_ns=int(cell.warmup_s * 1e9),
             least_samples=LEAST_SAMPLES[arrival],
             max_samples=self._plan.max_samples,
             max_tokens=MAX_TOKENS,

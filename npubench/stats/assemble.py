@@ -13,7 +13,7 @@ from npubench.cards import digest
 from npubench.lang import Text
 from npubench.metrics import METRICS
 from npubench.rules import Ruleset
-from npubench.schema import Cell, Launch, Plan, PlannedCell, Run, Spread, Validity, Value
+from npubench.schema import FLOOR_MODEL, Cell, Launch, Plan, PlannedCell, Run, Spread, Validity, Value
 from npubench.units import show_ns, utc_now
 
 _RANK: dict[Validity, int] = {"valid": 0, "degraded": 1, "invalid": 2, "unsupported": 3}
@@ -117,7 +117,7 @@ def assemble(plan: Plan, launches: Iterable[Launch], rules: Ruleset, files: Mapp
         found.sort(key=lambda launch: launch.number)
     floors: dict[str, float | None] = {}
     for planned in plan.cells:
-        if planned.purpose == "floor":
+        if planned.model == FLOOR_MODEL and planned.scenario.name == "single-stream":
             value = spread(item.summary["latency_p50_ns"] for item in by_cell.get(planned.id, []) if item.summary)
             floors[planned.backend] = value.median
     cells = tuple(

@@ -1,8 +1,8 @@
 """What the harness adds, as paired ratios in one run. Run with `make benchmarks`; nothing here asserts a time.
 
-Each comparison interleaves short blocks of both sides, so that a noisy neighbour hits both; the figure is the median over
-blocks. Goals (stated, not asserted): step over a bare run_with_iobinding loop ≤ 1.02 for a model of a millisecond or
-more, ≤ +3 µs for one node; null cells ≥ 100 000 samples/s; `npubench --help` under 0.3 CPU-seconds.
+Each comparison interleaves short blocks of both sides, so that a noisy neighbour hits both; the figure is the median
+over blocks. Goals (stated, not asserted): step over a bare run_with_iobinding loop ≤ 1.02 for a model of a millisecond
+or more, ≤ +3 µs for one node; null cells ≥ 100 000 samples/s; `npubench --help` under 0.3 CPU-seconds.
 """
 
 from __future__ import annotations
@@ -64,9 +64,11 @@ class NoClock:
     def tick(self) -> None: ...
 
 
-@pytest.mark.parametrize(("model", "role", "count"), [("overhead-floor", "model", 2000), ("cctv-detect", "detector", 6)])
+@pytest.mark.parametrize(
+    ("model", "role", "count"), [("overhead-floor", "model", 2000), ("cctv-detect", "detector", 6)]
+)
 def test_step_over_a_bare_loop(
-    benchmark: Any, tmp_path: Path, model_cache: Path, model: str, role: str, count: int, record_property: Any
+    benchmark: Any, tmp_path: Path, model_cache: Path, model: str, role: str, count: int
 ) -> None:
     found = catalogue().models[model]
     artifact: Artifact = materialise(found.card, found.path.parent, model_cache)[role]

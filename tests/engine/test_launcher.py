@@ -127,7 +127,7 @@ def test_a_noisy_library_does_not_disturb(tmp_path: Path) -> None:
         "from npubench.adapters.null import NullAdapter\n"
         "class Noisy(NullAdapter):\n"
         "    def probe(self):\n"
-        "        print('{\"event\": \"said\"}' * 1000)\n"
+        '        print(\'{"event": "said"}\' * 1000)\n'
         "        return super().probe()\n"
     )
     environment = Environment(variables={"PYTHONPATH": str(tmp_path)})

@@ -1,0 +1,89 @@
+"""Draws a view as one self-contained HTML page. Decides nothing.
+
+Guarantees: one file, no request, strict content policy (style and script by hash, no inline attribute of either kind),
+readable without scripts and on paper, everything foreign escaped by autoescape. The only markup that is not escaped is
+that of our own chart sanitiser (`svg.inline`).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import cache
+from pathlib import Path
+
+from npubench.lang import Language, Text
+from npubench.report import charts
+from npubench.report.shown import View
+
+FOLDER = Path(__file__).resolve().parent / "templates"
+
+
+def _hash(source: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
+
+
+@cache
+def _asset(name: str) -> str:
+    """A style sheet or script. It stands between tags, where its closing tag must not occur."""
+    text = (FOLDER / name).read_text(encoding="utf-8")
+    if "</" in text:
+        raise ValueError(f"{name}: must not contain a closing tag")
+    return text
+
+
+def policy(style: str, script: str) -> str:
+    """The page's content security policy."""
+    return (
+        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def render(view: View, language: Language) -> str:
+    """The page. `language` is shown first; the other is inside as well."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+    def prose(text: str) -> Markup:
+        """Our sentences name commands between backticks; everything else is escaped as it stands."""
+        parts = text.split("`")
+        if len(parts) % 2 == 0:
+            return Markup.escape(text)
+        return Markup("").join(
+            Markup("<code>{}</code>").format(part) if index % 2 else part for index, part in enumerate(parts)
+        )
+
+    def picture(key: str) -> Markup:
+        """The SVG of a figure: built by `svg.inline` from an allow-list, with every text escaped by its serialiser."""
+        return Markup(drawn[key])  # noqa: S704
+
+    drawn = {
+        figure.key: charts.latency_chart(figure.chart, figure.key)
+        for run in view.runs
+        for figure in run.figures
+        if figure.chart is not None
+    }
+    style, script = _asset("report.css"), _asset("report.js")
+    environment.filters["prose"] = prose
+    environment.globals.update(
+        picture=picture,
+        colour=charts.colour,
+        dash=charts.dash,
+        is_text=lambda value: isinstance(value, Text),
+    )
+    return environment.get_template("report.html.j2").render(
+        view=view,
+        language=language,
+        style=Markup(style),  # noqa: S704 - our own file, checked by _asset
+        script=Markup(script),  # noqa: S704 - our own file, checked by _asset
+        policy=policy(style, script),
+    )

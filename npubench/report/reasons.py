@@ -1,0 +1,67 @@
+"""Why a number is missing, in both languages.
+
+Result files carry these reasons as English sentences (`stats`, `engine`). Known ones are given here in Korean too; an
+unknown one is shown as it stands, never dropped. `short` is the footnote form: it leaves out what the table says anyway
+(how many samples there were), so that hundreds of cells share a handful of footnotes.
+"""
+
+from __future__ import annotations
+
+import re
+
+from npubench.lang import Text
+from npubench.report.foreign import MESSAGE_LIMIT, clean
+from npubench.units import show
+
+_TOO_FEW = re.compile(r"^(\d+) samples; p([\d.]+) needs at least (\d+), (\d+) more$")
+
+_KNOWN = {
+    "offline: every request is due from the start, see the throughput": (
+        "오프라인: 모든 요청이 처음부터 대기하므로 개별 지연 시간이 없습니다. 처리량을 보세요"
+    ),
+    "offline: see the throughput": "오프라인: 처리량을 보세요",
+    "nothing is scheduled ahead in this scenario": "이 시나리오는 요청 시각을 미리 정하지 않습니다",
+    "no request was completed": "완료된 요청이 없습니다",
+    "no token times were observed": "토큰 시각이 관측되지 않았습니다",
+    "no launch finished": "끝까지 실행된 프로세스가 없습니다",
+    "this launch has no such value": "이 실행에는 해당 값이 없습니다",
+    "the floor could not be measured on this backend": "이 백엔드에서 하네스 하한을 측정하지 못했습니다",
+    "the adapter gave no placement evidence": "어댑터가 배치 증거를 제공하지 않았습니다",
+    "the model card has no quality floor: its weights are seeded, so no task quality is claimed": (
+        "모델 카드에 품질 하한이 없습니다. 난수로 만든 가중치이므로 품질을 주장하지 않습니다"
+    ),
+    "not measured in this run": "이번 실행에서 측정하지 않았습니다",
+    "no meter was asked": "전력 측정기를 사용하지 않았습니다",
+    "no power meter answered": "응답한 전력 측정기가 없습니다",
+    "no power meter is set up for this backend": "이 백엔드에는 전력 측정기가 설정되어 있지 않습니다",
+}
+
+NO_REASON = Text(en="the result file gives no reason", ko="결과 파일에 이유가 적혀 있지 않습니다")
+NOT_MEASURED = Text(en="not measured for this cell", ko="이 셀에서는 측정하지 않았습니다")
+
+
+def full(reason: str | None) -> Text:
+    """The whole reason."""
+    if not reason:
+        return NO_REASON
+    if found := _TOO_FEW.match(reason):
+        n, percent, least, more = found.groups()
+        have, need, lack = (show(float(count), "count") for count in (n, least, more))
+        return Text(
+            en=f"{have} samples; p{percent} needs at least {need}, {lack} more",
+            ko=f"표본 {have}개. p{percent}에는 최소 {need}개가 필요합니다({lack}개 부족)",
+        )
+    shown = clean(reason, MESSAGE_LIMIT)
+    return Text(en=shown, ko=_KNOWN.get(reason, shown))
+
+
+def short(reason: str | None) -> Text:
+    """The footnote form."""
+    if found := _TOO_FEW.match(reason or ""):
+        _, percent, least, _ = found.groups()
+        need = show(float(least), "count")
+        return Text(
+            en=f"too few samples: p{percent} needs at least {need}",
+            ko=f"표본 부족: p{percent}에는 최소 {need}개가 필요합니다",
+        )
+    return full(reason)

@@ -1,0 +1,249 @@
+"""Everything that a report shows, decided and formatted: frozen structs of text, in both languages.
+
+`view` fills these; `html` and `text` draw them without deciding anything. A `Text` is our own sentence in two
+languages; a plain `str` is a name, a number or somebody else's words, already cleaned (`foreign`).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from npubench.lang import Text
+from npubench.report.latency import Chart
+
+Tone = Literal["good", "warn", "bad", "plain"]
+
+
+class _Shown(msgspec.Struct, frozen=True, kw_only=True):
+    """Immutable."""
+
+
+class Number(_Shown, frozen=True, kw_only=True):
+    """A number as text. Unknown is an en dash with `reason`; `note` is its footnote's number in its table (0: none)."""
+
+    text: str
+    unit: Text | None = None
+    reason: Text | None = None
+    note: int = 0
+
+
+class Name(_Shown, frozen=True, kw_only=True):
+    """A model or a backend: its card's title, and the id that one types."""
+
+    id: str
+    title: Text
+
+
+class Fault(_Shown, frozen=True, kw_only=True):
+    """Why a launch gave nothing: our explanation, the runtime's message, the last lines it printed."""
+
+    kind: str
+    explanation: Text
+    message: str
+    where: str
+    stderr: tuple[str, ...] = ()
+    times: int = 1
+
+
+class Row(_Shown, frozen=True, kw_only=True):
+    """One cell in the table of all cells. `anchor` is empty where the cell has no sheet (unsupported)."""
+
+    anchor: str
+    model: Name
+    precision: str
+    backend: Name
+    scenario: Text
+    scenario_id: str
+    scope: Text
+    verdict: str
+    verdict_text: Text
+    tone: Tone
+    rate: Number
+    p50: Number
+    p90: Number
+    p99: Number
+    samples: Number
+    reasons: tuple[Text, ...] = ()
+    faults: tuple[Fault, ...] = ()
+
+
+class Group(_Shown, frozen=True, kw_only=True):
+    """Cells of one execution kind: kinds never share a table."""
+
+    key: str
+    title: Text
+    meaning: Text
+    rows: tuple[Row, ...]
+    notes: tuple[Text, ...] = ()
+
+
+class ServiceRow(_Shown, frozen=True, kw_only=True):
+    """One model on one backend in one scope; `numbers` follow the panel's columns."""
+
+    backend: Name
+    model: Name
+    precision: str
+    numbers: tuple[Number, ...]
+    tone: Tone
+    verdict_text: Text
+    anchor: str
+
+
+class Panel(_Shown, frozen=True, kw_only=True):
+    """One scope of one service: its own table, because scopes are never mixed."""
+
+    scope: Text
+    columns: tuple[Text, ...]
+    rows: tuple[ServiceRow, ...]
+    notes: tuple[Text, ...] = ()
+
+
+class Service(_Shown, frozen=True, kw_only=True):
+    """One service (CCTV, OCR, language model) in one execution kind."""
+
+    key: str
+    title: Text
+    kind: Text | None
+    panels: tuple[Panel, ...]
+
+
+class SeriesRow(_Shown, frozen=True, kw_only=True):
+    """The numbers and the key of one line in a latency chart."""
+
+    colour: int
+    dash: int
+    drawn: bool
+    backend: Name
+    precision: str
+    scenario: Text
+    samples: str
+    counted: Text
+    p50: Number
+    p90: Number
+    p99: Number
+    missing: Text | None = None
+
+
+class Figure(_Shown, frozen=True, kw_only=True):
+    """A latency chart of one model, scope and execution kind, with the same numbers as a table."""
+
+    key: str
+    model: Name
+    context: Text
+    description: Text
+    chart: Chart | None
+    rows: tuple[SeriesRow, ...]
+    notes: tuple[Text, ...] = ()
+
+
+class Value(_Shown, frozen=True, kw_only=True):
+    """A metric of one cell: the median, and what each launch said."""
+
+    key: str
+    title: Text
+    number: Number
+    launches: tuple[str, ...]
+
+
+class Fact(_Shown, frozen=True, kw_only=True):
+    """A named fact. `code` marks a hash, a version, a command: set in a fixed-width face."""
+
+    name: Text
+    value: str | Text
+    code: bool = False
+
+
+class Sheet(_Shown, frozen=True, kw_only=True):
+    """Everything about one cell."""
+
+    anchor: str
+    title: Text
+    tone: Tone
+    verdict_text: Text
+    values: tuple[Value, ...]
+    facts: tuple[Fact, ...]
+    reasons: tuple[Text, ...]
+    faults: tuple[Fault, ...]
+
+
+class Absent(_Shown, frozen=True, kw_only=True):
+    """A backend that could not run here."""
+
+    backend: str
+    title: Text
+    device: str
+    reason: str
+    fix: str
+
+
+class Remark(_Shown, frozen=True, kw_only=True):
+    """A warning about the machine or the run."""
+
+    text: Text
+    code: str
+    tone: Tone
+
+
+class CardRow(_Shown, frozen=True, kw_only=True):
+    """A card that was used and its hashes."""
+
+    kind: Text
+    id: str
+    title: Text
+    sha256: str
+    parts: tuple[Fact, ...] = ()
+
+
+class Floor(_Shown, frozen=True, kw_only=True):
+    """What the harness itself costs per request on one backend."""
+
+    backend: Name
+    p50: Number
+    samples: Number
+
+
+class Term(_Shown, frozen=True, kw_only=True):
+    """A glossary entry."""
+
+    key: str
+    title: Text
+    meaning: Text
+
+
+class RunView(_Shown, frozen=True, kw_only=True):
+    """One run."""
+
+    key: str
+    id: str
+    machine: str
+    created: str
+    sentence: Text
+    verdict: Text
+    tone: Tone
+    caveats: tuple[Text, ...]
+    services: tuple[Service, ...]
+    scopes: tuple[Term, ...]
+    groups: tuple[Group, ...]
+    figures: tuple[Figure, ...]
+    sheets: tuple[Sheet, ...]
+    absent: tuple[Absent, ...]
+    remarks: tuple[Remark, ...]
+    machine_facts: tuple[Fact, ...]
+    versions: tuple[Fact, ...]
+    devices: tuple[Fact, ...]
+    floors: tuple[Floor, ...]
+    cards: tuple[CardRow, ...]
+    run_facts: tuple[Fact, ...]
+
+
+class View(_Shown, frozen=True, kw_only=True):
+    """A whole report."""
+
+    title: Text
+    runs: tuple[RunView, ...]
+    method: tuple[Term, ...]
+    limits: tuple[Text, ...]
+    words: tuple[Term, ...]
+    metrics: tuple[Term, ...]

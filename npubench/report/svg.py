@@ -1,0 +1,94 @@
+"""Makes an SVG of the chart renderer fit for our page: allow-listed, in both languages, without ids of its own.
+
+Guarantees: only drawing elements and presentation attributes remain (no script, style, link, image, handler, or `style`
+attribute, which the page's content policy would block), references stay inside the picture, and a text that has a
+translation stands there in both languages. Inline in HTML, so no namespace is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from xml.etree import ElementTree
+
+from npubench.lang import Text
+
+_ELEMENTS = frozenset({"svg", "g", "path", "line", "rect", "circle", "text", "tspan", "clipPath", "defs"})
+_PRESENTATION = frozenset(
+    {
+        "fill", "fill-opacity", "stroke", "stroke-width", "stroke-opacity", "stroke-dasharray", "stroke-dashoffset",
+        "stroke-linecap", "stroke-linejoin", "stroke-miterlimit", "opacity", "display", "clip-path",
+        "text-anchor", "dominant-baseline", "font-size", "font-weight", "font-style",
+    }
+)  # fmt: skip
+_GEOMETRY = frozenset(
+    {"d", "x", "y", "x1", "x2", "y1", "y2", "cx", "cy", "r", "dx", "dy", "width", "height", "transform", "id"}
+)
+
+
+def _name(tag: object) -> str:
+    return str(tag).rpartition("}")[2]
+
+
+def _attributes(element: ElementTree.Element, prefix: str) -> dict[str, str]:
+    found = {_name(key): value for key, value in element.attrib.items()}
+    for declaration in found.pop("style", "").split(";"):
+        key, _, value = declaration.partition(":")
+        if key.strip():
+            found[key.strip()] = value.strip()
+    kept = {}
+    for key, value in found.items():
+        if key not in _PRESENTATION and key not in _GEOMETRY:
+            continue
+        if key == "id":
+            kept[key] = f"{prefix}-{value}"
+        elif "url(" in value:
+            # Only a reference into this picture; its ids are prefixed, because a page holds many pictures.
+            if value.startswith("url(#"):
+                kept[key] = value.replace("url(#", f"url(#{prefix}-", 1)
+        else:
+            kept[key] = value
+    return kept
+
+
+def _copy(element: ElementTree.Element, prefix: str, words: Mapping[str, Text]) -> list[ElementTree.Element]:
+    name = _name(element.tag)
+    if name not in _ELEMENTS:
+        return []
+    attributes = _attributes(element, prefix)
+    text = (element.text or "").strip()
+    if name == "text" and text in words:
+        both = []
+        for language, shown in (("en", words[text].en), ("ko", words[text].ko)):
+            twin = ElementTree.Element(name, {**attributes, "class": language, "lang": language})
+            twin.text = shown
+            both.append(twin)
+        return both
+    copy = ElementTree.Element(name, attributes)
+    copy.text = text or None
+    for child in element:
+        copy.extend(_copy(child, prefix, words))
+    # What draws nothing only makes the page heavier.
+    if name == "g" and not len(copy):
+        return []
+    if name == "path" and not copy.get("d"):
+        return []
+    return [copy]
+
+
+def inline(svg: str, prefix: str, words: Mapping[str, Text], label: Mapping[str, str]) -> str:
+    """`svg` for inline use in HTML. `prefix` makes ids unique; `words` maps a drawn text to its translations.
+
+    `label` are attributes of the outermost element (role, aria-labelledby). The picture keeps its viewBox and loses its
+    fixed size. Raises ValueError for what is no SVG.
+    """
+    try:
+        # The input is our own renderer's output, which names no entity and no document type.
+        root = ElementTree.fromstring(svg)  # noqa: S314
+    except ElementTree.ParseError as error:
+        raise ValueError(f"the chart renderer gave no SVG: {error}") from error
+    if _name(root.tag) != "svg":
+        raise ValueError(f"the chart renderer gave <{_name(root.tag)}>, expected <svg>")
+    outer = ElementTree.Element("svg", {"viewBox": root.get("viewBox", ""), **label})
+    for child in root:
+        outer.extend(_copy(child, prefix, words))
+    return ElementTree.tostring(outer, encoding="unicode", short_empty_elements=True)

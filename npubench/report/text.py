@@ -1,0 +1,134 @@
+"""Draws a view for the terminal: tables that can be read in 80 columns. Decides nothing.
+
+Foreign text is already cleaned and goes in as `rich.text.Text`, never as markup, so that no square bracket of a driver
+becomes a colour or a link.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from npubench.lang import Language
+from npubench.lang import Text as Words
+from npubench.report.shown import Fault, Group, Number, Row, RunView, View
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+_STYLES = {"good": "green", "warn": "yellow", "bad": "red", "plain": "dim"}
+# Columns and their widths: together with the gaps no wider than 80.
+_COLUMNS = (
+    (Words(en="backend", ko="백엔드"), 14, "left"),
+    (Words(en="load", ko="부하"), 13, "left"),
+    (Words(en="rate", ko="처리량"), 16, "right"),
+    (Words(en="p50", ko="p50"), 8, "right"),
+    (Words(en="p99", ko="p99"), 8, "right"),
+    (Words(en="verdict", ko="판정"), 15, "left"),
+)
+_LEAST_STDERR = 3
+
+
+def _number(number: Number, language: Language) -> str:
+    text = f"{number.text} {number.unit[language]}" if number.unit else number.text
+    return f"{text} ({number.note})" if number.note else text
+
+
+def _faults(faults: Sequence[Fault], language: Language) -> list[str]:
+    lines = []
+    for fault in faults:
+        lines.append(f"{fault.explanation[language]}")
+        parts = [fault.kind + (f" ×{fault.times}" if fault.times > 1 else ""), fault.where, fault.message]
+        lines.append("  " + " · ".join(part for part in parts if part))
+        lines += [f"  | {line}" for line in fault.stderr[-_LEAST_STDERR:]]
+    return lines
+
+
+def _table(rows: Sequence[Row], marks: Sequence[str], language: Language, *, head: bool) -> RenderableType:
+    """The cells of one model and scope."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, show_header=head, header_style="dim")
+    for title, width, side in _COLUMNS:
+        table.add_column(title[language], width=width, justify="right" if side == "right" else "left", overflow="fold")
+    for row, mark in zip(rows, marks, strict=True):
+        table.add_row(
+            Text(f"  {row.backend.id}"),
+            Text(row.scenario_id),
+            Text(_number(row.rate, language)),
+            Text(_number(row.p50, language)),
+            Text(_number(row.p99, language)),
+            Text(f"{row.verdict_text[language]}{mark}", style=_STYLES[row.tone]),
+        )
+    return table
+
+
+def _group(group: Group, language: Language) -> list[RenderableType]:
+    """The cells of one execution kind: a table per model, precision and scope, remarks and footnotes below."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    together: dict[tuple[str, str, Words], list[Row]] = {}
+    for row in group.rows:
+        together.setdefault((row.model.id, row.precision, row.scope), []).append(row)
+    remarks: list[str] = []
+    parts: list[RenderableType] = [Text(group.title[language], style="bold underline")]
+    for index, ((model, precision, scope), rows) in enumerate(together.items()):
+        marks = []
+        for row in rows:
+            told = "\n".join([*(reason[language] for reason in row.reasons), *_faults(row.faults, language)])
+            if told and told not in remarks:
+                remarks.append(told)
+            marks.append(f" [{remarks.index(told) + 1}]" if told else "")
+        parts.append(Text.assemble((f"{model} {precision}", "bold cyan"), (f" · {scope[language]}", "dim")))
+        parts.append(_table(rows, marks, language, head=index == 0))
+    used = {number.note for row in group.rows for number in (row.rate, row.p50, row.p99)}
+    footnotes = [f"({n}) {text[language]}" for n, text in enumerate(group.notes, 1) if n in used]
+    footnotes += [f"[{n}] {remark}" for n, remark in enumerate(remarks, 1)]
+    if footnotes:
+        parts.append(Padding(Text("\n".join(footnotes), style="dim"), (0, 0, 0, 2)))
+    parts.append(Text(""))
+    return parts
+
+
+def _run(run: RunView, language: Language) -> list[RenderableType]:
+    from rich.text import Text
+
+    parts: list[RenderableType] = [
+        Text(run.verdict[language], style=f"bold {_STYLES[run.tone]}"),
+        Text(run.sentence[language]),
+        *(Text(f"· {caveat[language]}", style="dim") for caveat in run.caveats),
+        Text(""),
+    ]
+    for group in run.groups:
+        parts += _group(group, language)
+    if run.absent:
+        head = Words(en="Backends that are not here", ko="이 장비에 없는 백엔드")
+        parts.append(Text(head[language], style="bold"))
+        for item in run.absent:
+            parts.append(Text.assemble((f"  {item.backend}", "bold"), f"  {item.reason}"))
+            if item.fix:
+                parts.append(Text.assemble("    → ", (item.fix, "cyan")))
+        parts.append(Text(""))
+    if run.remarks:
+        head = Words(en="What may have disturbed it", ko="방해했을 수 있는 것")
+        parts.append(Text(head[language], style="bold"))
+        parts += [Text(f"  · {remark.text[language]}", style=_STYLES[remark.tone]) for remark in run.remarks]
+        parts.append(Text(""))
+    return parts
+
+
+def run_table(view: View, language: Language = "en", written: str | None = None) -> list[RenderableType]:
+    """What the console shows of a view: per run the verdict, all cells, absent backends and warnings.
+
+    `written` is where the results lie; it is the last line. Print each part with `rich.console.Console.print`.
+    """
+    from rich.text import Text
+
+    parts: list[RenderableType] = []
+    for run in view.runs:
+        parts += _run(run, language)
+    if written is not None:
+        parts.append(Text(Words(en=f"written to {written}", ko=f"저장 위치: {written}")[language]))
+    return parts

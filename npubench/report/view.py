@@ -1,0 +1,185 @@
+"""Decides everything that a report shows, and formats it: result documents in, `shown.View` out.
+
+Guarantees: no number reaches a page but through `units.show`, no foreign text but through `foreign.clean`, unknown is a
+dash with its reason, execution kinds and scopes never share a table or an axis. Pure but for `RunFiles.samples`, which
+reads a file. Not aware of: HTML, SVG, terminals (`html`, `charts`, `text` draw and decide nothing).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+
+from npubench.lang import Text
+from npubench.metrics import METRICS
+from npubench.report import cells, facts, figures, method, services
+from npubench.report.foreign import clean
+from npubench.report.numbers import backend_name, count
+from npubench.report.shown import RunView, Term, Tone, View
+from npubench.report.words import joined
+from npubench.schema import Launch, Run
+from npubench.stats.samples import Samples
+
+
+class RunFiles(msgspec.Struct, frozen=True, kw_only=True):
+    """A run with what lies beside it. Keys are `<cell>-<n>`; `samples` gives None where the file is missing."""
+
+    run: Run
+    launches: Mapping[str, Launch]
+    samples: Callable[[str], Samples | None]
+
+
+def build(runs: Sequence[RunFiles]) -> View:
+    """The report of these runs, in the order given."""
+    shown = tuple(_run(files, f"r{index}") for index, files in enumerate(runs, 1))
+    if len(shown) == 1:
+        title = Text(en=f"npubench · {shown[0].machine}", ko=f"npubench · {shown[0].machine}")
+    else:
+        title = Text(en=f"npubench · {count(len(shown))} runs", ko=f"npubench · 실행 {count(len(shown))}건")
+    return View(
+        title=title,
+        runs=shown,
+        method=method.METHOD,
+        limits=method.LIMITS,
+        words=method.WORDS,
+        metrics=tuple(Term(key=key, title=item.title, meaning=item.meaning) for key, item in METRICS.items()),
+    )
+
+
+def _run(files: RunFiles, key: str) -> RunView:
+    run = files.run
+    verdict, tone = _verdict(run)
+    return RunView(
+        key=key,
+        id=clean(run.id),
+        machine=clean(run.machine.name),
+        created=clean(run.created),
+        sentence=_sentence(run),
+        verdict=verdict,
+        tone=tone,
+        caveats=_caveats(run),
+        services=services.services(run, key),
+        scopes=services.scopes(run),
+        groups=cells.groups(run, key),
+        figures=figures.figures(run, key, files.samples),
+        sheets=cells.sheets(run, key, files.launches),
+        absent=facts.absent(run),
+        remarks=facts.remarks(run),
+        machine_facts=facts.machine_facts(run.machine),
+        versions=facts.versions(run),
+        devices=facts.devices(run),
+        floors=facts.floors(run),
+        cards=facts.cards(run),
+        run_facts=facts.run_facts(run),
+    )
+
+
+def _counts(run: Run) -> dict[str, int]:
+    found = {"valid": 0, "degraded": 0, "invalid": 0, "unsupported": len(run.unsupported)}
+    for cell in run.cells:
+        if cell.purpose == "measure":
+            found[cell.verdict] += 1
+    return found
+
+
+def _sentence(run: Run) -> Text:
+    """What was measured on what, and how much of it holds."""
+    measured = [cell for cell in run.cells if cell.purpose == "measure"]
+    name = clean(run.machine.name)
+    cpu = clean(run.machine.cpu) if run.machine.cpu else None
+    threads = run.machine.threads
+    extra = [part for part in (cpu, f"{count(threads)} threads" if threads else None) if part]
+    extra_ko = [part for part in (cpu, f"스레드 {count(threads)}개" if threads else None) if part]
+    machine = Text(
+        en=f"{name} ({', '.join(extra)})" if extra else name, ko=f"{name}({', '.join(extra_ko)})" if extra else name
+    )
+    if not measured:
+        return Text(en=f"On {machine.en}, nothing was measured.", ko=f"{machine.ko}에서 측정한 셀이 없습니다.")
+    models = len({cell.model for cell in measured})
+    used = list(dict.fromkeys(cell.backend for cell in measured))
+    backends = joined([backend_name(run, backend).title for backend in used])
+    number = _counts(run)
+    n, valid, degraded, invalid = (
+        count(value) for value in (len(measured), number["valid"], number["degraded"], number["invalid"])
+    )
+    return Text(
+        en=f"On {machine.en}, npubench measured {count(models)} {'model' if models == 1 else 'models'} on "
+        f"{backends.en}: "
+        f"of {n} {'cell' if len(measured) == 1 else 'cells'}, {valid} valid, {degraded} degraded, {invalid} invalid.",
+        ko=f"{machine.ko}에서 {backends.ko} 백엔드로 모델 {count(models)}개를 측정했습니다. "
+        f"셀 {n}개 가운데 유효 {valid}개, 저하 {degraded}개, 무효 {invalid}개입니다.",
+    )
+
+
+def _verdict(run: Run) -> tuple[Text, Tone]:
+    number = _counts(run)
+    valid, n = number["valid"], number["valid"] + number["degraded"] + number["invalid"]
+    tone: Tone
+    if n == 0:
+        return Text(en="Nothing was measured", ko="측정 결과 없음"), "bad"
+    if valid + number["degraded"] == 0:
+        return Text(en="No usable result", ko="쓸 수 있는 결과 없음"), "bad"
+    if valid == n:
+        text, tone = Text(en=f"All {count(n)} cells valid", ko=f"셀 {count(n)}개 모두 유효"), "good"
+        if n == 1:
+            text = Text(en="The one cell is valid", ko="셀 1개 유효")
+    else:
+        text = Text(en=f"{count(valid)} of {count(n)} cells valid", ko=f"셀 {count(n)}개 중 {count(valid)}개 유효")
+        tone = "warn"
+    if not run.comparable:
+        text, tone = Text(en=f"{text.en}, not comparable", ko=f"{text.ko}, 비교 불가"), "warn"
+    return text, tone
+
+
+def _caveats(run: Run) -> tuple[Text, ...]:
+    """What a reader who stops after the first paragraph must still know."""
+    found = []
+    if not run.comparable:
+        profile = clean(run.profile)
+        found.append(
+            Text(
+                en=f"Profile “{profile}” is a quick look with few samples: do not compare these numbers with "
+                "another run "
+                "or machine. `npubench run --profile standard` gives comparable ones.",
+                ko=f"‘{profile}’ 프로파일은 표본이 적은 간이 측정입니다. 다른 실행이나 장비와 비교하지 마십시오. "
+                "비교하려면 "
+                "`npubench run --profile standard`로 측정하십시오.",
+            )
+        )
+    failed = sum(1 for cell in run.cells if cell.purpose == "measure" and cell.failures)
+    if failed:
+        n = count(failed)
+        found.append(
+            Text(
+                en=f"Cells with a failed launch: {n}; the reason and the last output are in the table of all cells.",
+                ko=f"실패한 실행이 있는 셀이 {n}개 있습니다. 이유와 마지막 출력은 전체 셀 표에 있습니다.",
+            )
+        )
+    if run.absent:
+        names = joined([facts.absent(run)[i].title for i in range(len(run.absent))])
+        found.append(
+            Text(
+                en=f"Not measured, because absent on this machine: {names.en}.",
+                ko=f"이 장비에 없어 측정하지 못한 백엔드: {names.ko}.",
+            )
+        )
+    if run.unsupported:
+        n = count(len(run.unsupported))
+        found.append(
+            Text(
+                en=f"Combinations that a backend does not support: {n}; they are listed with their reasons.",
+                ko=f"백엔드가 지원하지 않는 조합이 {n}개 있으며 이유와 함께 표에 있습니다.",
+            )
+        )
+    if facts.has_seeded_weights(run):
+        found.append(
+            Text(
+                en="Weights are seeded, not trained: the speed is real, and no quality is claimed.",
+                ko="가중치는 학습된 것이 아니라 난수입니다. 속도는 실측이며 품질은 주장하지 않습니다.",
+            )
+        )
+    measured = [cell for cell in run.cells if cell.purpose == "measure"]
+    if measured and all(cell.energy_reason is not None for cell in measured):
+        found.append(Text(en="Energy is unknown: no meter was read.", ko="전력·에너지는 측정하지 않아 알 수 없습니다."))
+    return tuple(found)

@@ -1,0 +1,266 @@
+"""`npubench run` as a person uses it: real processes, real signals, real files."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import onnx
+import psutil
+import pytest
+from onnx import TensorProto, helper
+
+from tests.support import write_backend
+
+RUN = [sys.executable, "-m", "npubench", "run"]
+TINY = ["--model", "overhead-floor", "--scenario", "single-stream", "--profile", "smoke", "--budget", "1s"]
+
+
+def npubench(*arguments: str | Path, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "npubench", *(str(argument) for argument in arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout)
+
+
+def run_folder(done: subprocess.CompletedProcess[str]) -> Path:
+    """The last line of the output is the run folder."""
+    return Path(done.stdout.splitlines()[-1])
+
+
+def null_run(*options: str) -> list[str]:
+    """A quick run that needs no runtime."""
+    return [*RUN, "--backend", "null", *TINY, *options]
+
+
+def test_the_last_line_is_the_run_folder() -> None:
+    done = npubench("run", "--backend", "null", *TINY)
+    assert done.returncode == 0, done.stderr
+    folder = run_folder(done)
+    assert (folder / "run.json").is_file()
+    assert "\x1b" not in done.stdout  # no colour codes where there is no terminal
+
+
+def test_json_is_one_document_and_all_else_is_on_stderr() -> None:
+    done = npubench("run", "--backend", "null", *TINY, "--json")
+    run = json.loads(done.stdout)
+    assert run["schema"] == "npubench.run/1"
+    assert run["cells"][0]["execution_kind"] == "virtual"
+    assert done.stderr.splitlines()[-1].endswith(run["id"])
+
+
+def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
+    done = npubench("run", "--backend", "null", *TINY, "--dry-run", "--json")
+    assert json.loads(done.stdout)["schema"] == "npubench.plan/1"
+    assert not (tmp_path / "results").exists()
+
+
+def test_an_absent_backend_is_listed_with_its_reason_when_not_named() -> None:
+    done = npubench("run", *TINY, "--dry-run")
+    assert done.returncode == 0
+    assert "not here: cuda: " in done.stdout
+
+
+def test_an_absent_backend_asked_for_by_name_is_exit_4(tmp_path: Path) -> None:
+    alone = npubench("run", "--backend", "cuda", *TINY)
+    assert alone.returncode == 4
+    assert "CUDAExecutionProvider is not in this onnxruntime" in alone.stderr
+    beside = npubench("run", "--backend", "cuda", "--backend", "null", *TINY)
+    assert beside.returncode == 4
+    assert (run_folder(beside) / "run.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--backend", "cpuu"], 'no backend "cpuu" (did you mean "cpu"?)'),
+        (["--model", "cctv"], 'no model "cctv"'),
+        (["--scenario", "singlestream"], 'did you mean "single-stream"'),
+        (["--suite", "public"], 'no suite "public"'),
+        (["--profile", "quick"], 'no profile "quick"; known: smoke, standard, nightly, certify'),
+        (["--budget", "soon"], "--budget: 'soon' is not a duration"),
+        (["--shape", "x=1x2"], "--shape goes with --onnx"),
+        (["--onnx", "a.onnx", "--shape", "x:1"], "expected NAME=1x3x224x224"),
+        (["--resume", "nothing"], 'no run "nothing"'),
+        (["--cards", "nowhere"], "expects a folder"),
+    ],
+)
+def test_bad_usage_is_exit_2_and_says_what_to_do(arguments: list[str], said: str) -> None:
+    done = npubench("run", *arguments)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_results_folder_not_writable() -> None:
+    done = npubench("run", "--backend", "null", *TINY, "--out", "/proc/nowhere")
+    assert done.returncode == 2
+    assert "results cannot be written there" in done.stderr
+    assert "--out DIR" in done.stderr
+
+
+def test_an_empty_frames_folder(tmp_path: Path) -> None:
+    (tmp_path / "frames").mkdir()
+    done = npubench("run", "--model", "cctv-detect", "--frames", tmp_path / "frames", "--dry-run")
+    assert done.returncode == 2
+    assert str(tmp_path / "frames") in done.stderr
+
+
+def add_model(path: Path, shape: Sequence[int | str], op: str = "Add") -> Path:
+    inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)]
+    outputs = [helper.make_tensor_value_info("y", TensorProto.FLOAT, shape)]
+    graph = helper.make_graph([helper.make_node(op, ["x", "x"], ["y"])], "g", inputs, outputs)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
+    return path
+
+
+def test_any_onnx_file_and_its_symbolic_dimensions(tmp_path: Path) -> None:
+    path = add_model(tmp_path / "My Model.onnx", ["n", 4])
+    done = npubench("run", "--onnx", path, "--backend", "cpu", "--profile", "smoke", "--budget", "2s", "--json")
+    assert done.returncode == 0, done.stderr
+    run = json.loads(done.stdout)
+    cell = next(cell for cell in run["cells"] if cell["purpose"] == "measure")
+    assert cell["model"] == "onnx-my-model"
+    assert cell["precision"] == "native"
+    assert cell["placement"]["providers"] == {"CPUExecutionProvider": 1}
+    assert "n" in done.stderr
+    assert npubench("run", "--onnx", path, "--shape", "x=2x5", "--dry-run").returncode == 2
+    assert npubench("run", "--onnx", path, "--shape", "z=2x4", "--dry-run").returncode == 2
+
+
+def test_an_onnx_file_that_is_truncated(tmp_path: Path) -> None:
+    path = add_model(tmp_path / "m.onnx", [1, 4])
+    path.write_bytes(path.read_bytes()[:-9])
+    done = npubench("run", "--onnx", path, "--dry-run")
+    assert done.returncode == 2
+    assert str(path) in done.stderr
+
+
+def test_an_onnx_file_with_an_unknown_op(tmp_path: Path) -> None:
+    done = npubench("run", "--onnx", add_model(tmp_path / "m.onnx", [1, 4], "Frobnicate"), "--dry-run")
+    assert done.returncode == 2
+    assert "Frobnicate" in done.stderr
+
+
+def test_full_disk_during_a_run_then_resume(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(disk)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a tiny file system needs root")
+    try:
+        (disk / "ballast").write_bytes(b"0" * 100_000)
+        done = npubench("run", "--backend", "null", *TINY, "--out", disk, "--launches", "2")
+        assert done.returncode == 4
+        assert "the disk is full" in done.stderr
+        assert "--resume" in done.stderr
+        (run,) = (disk / "test-machine").iterdir()
+        assert not (run / "run.json").exists()
+        subprocess.run(["mount", "-o", "remount,size=600m", str(disk)], check=True)
+        assert npubench("run", "--resume", run).returncode == 0
+        assert (run / "run.json").is_file()
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def wait_for(path: Path, pattern: str, count: int = 1) -> list[Path]:
+    """The files of that pattern, once there are `count`."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        found = sorted(path.glob(pattern))
+        if len(found) >= count:
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"no {count} × {pattern} in {path}")
+
+
+LONG = ["--launches", "6"]
+
+
+def test_ctrl_c_once_finishes_the_write_and_says_how_to_resume(tmp_path: Path) -> None:
+    process = subprocess.Popen(null_run(*LONG), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    first = wait_for(tmp_path / "results", "*/*/launches/*-1.json")[0]
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    run = first.parent.parent
+    assert f"npubench run --resume {run}" in said
+    assert json.loads(first.read_bytes())["status"] == "ok"
+    assert not list(run.rglob(".*"))
+    assert not (run / "work").exists()
+    done = npubench("run", "--resume", run)
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads((run / "run.json").read_bytes())["cells"][0]["launches"]) == 6
+
+
+def test_ctrl_c_twice_ends_at_once(tmp_path: Path) -> None:
+    cards = write_backend(tmp_path / "cards", "stuck", fault="hang")
+    command = [*RUN, "--cards", str(cards), "--backend", "stuck", *TINY]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    wait_for(tmp_path / "results", "*/*/work/*/stderr.txt")
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode == 130
+
+
+def test_kill_9_of_the_parent_loses_at_most_one_launch_and_leaves_no_orphan(tmp_path: Path) -> None:
+    process = subprocess.Popen(null_run(*LONG), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    launches = wait_for(tmp_path / "results", "*/*/launches/*.json", 2)
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    process.wait()
+    _, alive = psutil.wait_procs(children, timeout=10)
+    assert not alive
+    run = launches[0].parent.parent
+    kept = {path.name: path.read_bytes() for path in (run / "launches").glob("*.json")}
+    assert len(kept) >= 2
+    assert npubench("show", run).returncode == 0  # readable before it is complete
+    done = npubench("run", "--resume", run)
+    assert done.returncode == 0, done.stderr
+    after = {path.name: path.read_bytes() for path in (run / "launches").glob("*.json")}
+    assert len(after) == 6
+    assert kept.items() <= after.items()
+
+
+def test_two_runs_at_once_the_second_names_the_first(tmp_path: Path) -> None:
+    cards = write_backend(tmp_path / "cards", "stuck", fault="hang")
+    command = [*RUN, "--cards", str(cards), "--backend", "stuck", *TINY]
+    first = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    try:
+        wait_for(tmp_path / "results", "*/*/work/*/stderr.txt")
+        second = npubench("run", "--backend", "null", *TINY, "--wait", "1s")
+        assert second.returncode == 4
+        assert f"pid {first.pid}" in second.stderr
+    finally:
+        first.terminate()
+        first.wait()
+
+
+def test_a_hanging_backend_is_a_result_and_exit_4(tmp_path: Path) -> None:
+    cards = write_backend(tmp_path / "cards", "stuck", fault="hang")
+    arguments = ["--cards", cards, "--backend", "stuck", "--backend", "null", *TINY, "--stall-timeout", "1s"]
+    done = npubench("run", *arguments, "--json")
+    assert done.returncode == 4
+    verdicts = {cell["backend"]: cell["verdict"] for cell in json.loads(done.stdout)["cells"]}
+    assert verdicts == {"stuck": "invalid", "null": "valid"}
+
+
+def test_power_of_a_test_meter_is_in_the_launch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NPUBENCH_SYNTHETIC_POWER", "constant:25")
+    cards = write_backend(tmp_path / "cards", "metered")
+    card = cards / "backends" / "metered.toml"
+    card.write_text(card.read_text().replace("precisions =", 'meters = ["synthetic"]\nprecisions ='))
+    done = npubench("run", "--cards", cards, "--backend", "metered", *TINY)
+    assert done.returncode == 0, done.stderr
+    (path,) = (run_folder(done) / "launches").glob("*.json")
+    launch = json.loads(path.read_bytes())
+    window_s = (launch["window"]["end_ns"] - launch["window"]["start_ns"]) / 1e9
+    energies = [channel["energy_j"] for channel in launch["energy"]["channels"].values()]
+    assert energies
+    assert all(energy == pytest.approx(25 * window_s, rel=0.05) for energy in energies if energy is not None)
+    assert os.path.exists(path.with_suffix(".power.jsonl"))
