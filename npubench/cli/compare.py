@@ -51,6 +51,10 @@ _STATUSES: dict[Status, tuple[str, Text]] = {
     "unsupported": ("dim", Text(en="Unsupported on both sides", ko="미지원")),
     "new": ("cyan", Text(en="New: only NEW has it", ko="신규: NEW에만 있음")),
 }
+_ALLOW = Text(
+    en="  → measure with equal settings, or accept a difference: --allow FIELD (it is recorded)",
+    ko="  → 같은 조건으로 측정하거나, 차이를 인정하려면 --allow FIELD (기록에 남음)",
+)
 _SHORT = {
     "latency_p50_ns": "p50",
     "latency_p99_ns": "p99",
@@ -150,6 +154,8 @@ def draw(found: Comparison, spoken: Language) -> Iterator[RenderableType]:
         if cells:
             yield Drawn(title[spoken], style=f"bold {colour}")
             yield from _listed(cells, spoken)
+            if status == "not_comparable":
+                yield Drawn(_ALLOW[spoken], style="dim")
             yield Drawn("")
     compared = [cell for cell in found.cells if cell.status == "compared"]
     for index, cell in enumerate(compared):

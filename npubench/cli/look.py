@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -53,18 +54,12 @@ def doctor(as_json: bool, cards: Sequence[Path], machine: str | None, out: Path 
     from npubench.engine import doctor as diagnosis
     from npubench.engine import preflight
     from npubench.engine.machine import facts
-    from npubench.engine.select import find_backends
-    from npubench.errors import AbsentBackendError
-    from npubench.spi import Availability
+    from npubench.engine.select import probe
 
     known = catalogue(cards)
     shown = {name: found.card for name, found in known.backends.items() if not found.card.hidden}
-    availability: dict[str, Availability] = {}
-    for name in shown:
-        try:
-            availability.update(find_backends(known, (name,)).availability)
-        except AbsentBackendError as error:  # noqa: PERF203 - each answers for itself
-            availability[name] = Availability(available=False, reason=str(error), fix=error.hint or "")
+    with tempfile.TemporaryDirectory(prefix="npubench-doctor-") as folder:
+        availability = {name: probe(card, Path(folder) / name) for name, card in shown.items()}
     here_now = facts(machine)
     notes = preflight.check(here_now, store.results_root(out, checkout_root()), 2 << 30)
     found = diagnosis.report(here_now, notes, availability, shown)

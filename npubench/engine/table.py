@@ -11,7 +11,6 @@ import mmap
 import os
 import time
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -55,8 +54,6 @@ class SampleTable:
     """The worker's side: a sparse file of `capacity` rows, and one of `tokens` token times."""
 
     def __init__(self, folder: Path, capacity: int, tokens: int) -> None:
-        self._maps: list[mmap.mmap] = []
-        self._files: list[BinaryIO] = []
         self.capacity = capacity
         words = self._map(folder / "samples.bin", HEADER_WORDS + capacity * WIDTH)
         self.header = words[:HEADER_WORDS]
@@ -68,12 +65,10 @@ class SampleTable:
         self.header[_CAPACITY] = capacity
 
     def _map(self, path: Path, words: int) -> memoryview:
-        stream = path.open("w+b")
-        self._files.append(stream)
-        # Claimed, not sparse: on a full disk this raises ENOSPC now, where a hole would end the loop with SIGBUS.
-        os.posix_fallocate(stream.fileno(), 0, words * _WORD)
-        mapped = mmap.mmap(stream.fileno(), words * _WORD)
-        self._maps.append(mapped)
+        with path.open("w+b") as stream:
+            # Claimed, not sparse: on a full disk this raises ENOSPC now, where a hole would end the loop with SIGBUS.
+            os.posix_fallocate(stream.fileno(), 0, words * _WORD)
+            mapped = mmap.mmap(stream.fileno(), words * _WORD)
         return memoryview(mapped).cast("q")
 
     def finish(self) -> None:

@@ -131,5 +131,6 @@ def test_building_the_suite(benchmark: Any, tmp_path: Path) -> None:
         for found in models:
             materialise(found.card, found.path.parent, tmp_path)
 
+    started = time.perf_counter()
     benchmark.pedantic(build, rounds=1)
-    print(f"\nbuilding the suite: {benchmark.stats.stats.median:.1f} s")  # noqa: T201
+    print(f"\nbuilding the suite: {time.perf_counter() - started:.1f} s")  # noqa: T201

@@ -1,0 +1,64 @@
+"""Korean fonts under free licences that this machine has, found by family in the standard font folders.
+
+No font is committed; a set's list names family and SHA-256 of those that it was drawn with. Not aware of: pages.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from pathlib import Path
+
+import msgspec
+from PIL import ImageFont
+
+from npubench.errors import DataError
+from npubench.lang import here
+from npubench.store import sha256_file
+
+# Families published under the SIL Open Font Licence, by the start of their file names.
+FAMILIES: tuple[str, ...] = ("nanum", "notosanskr", "notoserifkr", "pretendard", "gowun", "ibmplexsanskr", "hahmlet")
+SUFFIXES = (".ttf", ".otf")
+
+
+class FontFile(msgspec.Struct, frozen=True):
+    """A font file. `family` and `style` are the names that the font gives itself."""
+
+    path: str
+    family: str
+    style: str
+    sha256: str
+
+    @property
+    def bold(self) -> bool:
+        """Whether it is made for headings."""
+        return "bold" in self.style.lower() or Path(self.path).stem.endswith("B")
+
+
+def font_folders() -> list[Path]:
+    """The standard font folders of a Linux system and of its user."""
+    data_home = os.environ.get("XDG_DATA_HOME", "")
+    own = Path(data_home) if data_home else Path.home() / ".local" / "share"
+    return [Path("/usr/share/fonts"), Path("/usr/local/share/fonts"), own / "fonts", Path.home() / ".fonts"]
+
+
+def find_fonts() -> tuple[FontFile, ...]:
+    """The Korean fonts of this machine in the order of their file names. Raises DataError when there is none."""
+    found: dict[str, FontFile] = {}
+    for folder in font_folders():
+        for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
+            if path.suffix.lower() in SUFFIXES and path.name.lower().startswith(FAMILIES) and path.name not in found:
+                family, style = ImageFont.truetype(str(path), 20).getname()
+                found[path.name] = FontFile(str(path), family or path.stem, style or "", sha256_file(path))
+    if not found:
+        raise DataError(
+            here("pages cannot be drawn: no Korean font is installed", "한글 글꼴이 없어 페이지를 그릴 수 없습니다"),
+            hint="apt install fonts-nanum",
+        )
+    return tuple(found[name] for name in sorted(found))
+
+
+@functools.lru_cache(maxsize=256)
+def opened(path: str, size: int) -> ImageFont.FreeTypeFont:
+    """The font at `size` pixels."""
+    return ImageFont.truetype(path, size)
