@@ -48,7 +48,8 @@ def test_a_worker_runs_in_a_bare_environment_with_numpy_1_24(bare_python: Path, 
         (blocker / runtime).mkdir(parents=True)
         (blocker / runtime / "__init__.py").write_text("raise ImportError('the parent must not import a runtime')\n")
     command = [sys.executable, "-m", "npubench", "run", "--cards", str(cards), "--backend", "bare"]
-    command += ["--model", "overhead-floor", "--scenario", "single-stream", "--profile", "smoke", "--budget", "1s", "--json"]
+    command += ["--model", "overhead-floor", "--scenario", "single-stream"]
+    command += ["--profile", "smoke", "--budget", "1s", "--json"]
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(blocker)}
     )

@@ -68,11 +68,11 @@ _COLUMNS = (
     (Text(en="new", ko="새 값"), 9, "right"),
     (Text(en="change", ko="변화"), 9, "right"),
     (Text(en="{} % interval", ko="{} % 구간"), 17, "right"),
-    (Text(en="sees", ko="감지"), 8, "right"),
+    (Text(en="detects", ko="감지"), 8, "right"),
     (Text(en="verdict", ko="판정"), 12, "left"),
 )
 _LEGEND = Text(
-    en="base, new: geometric mean over launches. sees: the smallest slowdown that launches like these would call "
+    en="base, new: geometric mean over launches. detects: the smallest slowdown that launches like these would call "
     "regressed in {} of 100 repeats.",
     ko="기준, 새 값: 실행들의 기하평균. 감지: 이와 같은 실행을 100번 되풀이할 때 {}번 악화로 판정할 수 있는 "
     "가장 작은 성능 저하.",
@@ -208,16 +208,16 @@ def _cell(cell: CellComparison, spoken: Language, confidence: str, *, head: bool
     for title, width, side in _COLUMNS:
         justify: Literal["left", "right"] = "right" if side == "right" else "left"
         table.add_column(title[spoken].format(confidence), width=width, justify=justify, overflow="fold")
-    remarks = []
+    remarks: dict[str, list[str]] = {}
     for metric in cell.metrics:
         style, verdict = _VERDICTS[metric.verdict]
         table.add_row(*_numbers(metric), Drawn(verdict[spoken], style=style))
         if told := _advice(metric):
-            remarks.append(f"{_short(metric)}: {told[spoken]}")
+            remarks.setdefault(told[spoken], []).append(_short(metric))
     yield _name(cell, spoken)
     yield table
-    for remark in remarks:
-        yield Padding(Drawn(_line(remark, LINE_LIMIT), style="dim"), (0, 0, 0, 2))
+    for remark, metrics in remarks.items():
+        yield Padding(Drawn(_line(f"{', '.join(metrics)}: {remark}", LINE_LIMIT), style="dim"), (0, 0, 0, 2))
     yield from _remarks(cell, spoken)
     yield Drawn("")
 

@@ -192,7 +192,10 @@ def write_report(folders: Sequence[store.RunFolder], output: Path | None, spoken
 
 def schemas() -> dict[str, bytes]:
     """File name → JSON Schema of every card and result document."""
-    kinds = {**{f"{name}-card": kind for name, kind in CARD_TYPES.items()}, "run": Run, "launch": Launch, "plan": Plan}
+    from npubench.stats.compared import Comparison
+
+    documents = {"run": Run, "launch": Launch, "plan": Plan, "compare": Comparison}
+    kinds = {**{f"{name}-card": kind for name, kind in CARD_TYPES.items()}, **documents}
     return {
         f"{name}.schema.json": msgspec.json.format(
             msgspec.json.encode(msgspec.json.schema(kind), order="sorted"), indent=1

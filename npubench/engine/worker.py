@@ -40,7 +40,7 @@ from npubench.spi import Adapter, Array, Bound, Outputs, Placement, Places, Sess
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 # A window that has too few samples when it ends is extended up to this many times its length.
-EXTEND = 3
+EXTEND = 2
 
 
 class WrongOutputError(Exception):

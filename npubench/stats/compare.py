@@ -126,12 +126,13 @@ def compare_metric(
         )
         return msgspec.structs.replace(found, reason=reason)
     half = half_width(at, rule.confidence)
+    seen = detectable(before, after, rule.confidence, rule.power, band)
     bounds = sorted((_share(difference - half, key), _share(difference + half, key)))
     found = msgspec.structs.replace(
         found,
         low=bounds[0],
         high=bounds[1],
-        minimum_detectable_change=_share(detectable(at, rule.confidence, rule.power, band), key),
+        minimum_detectable_change=None if seen is None else _share(seen, key),
     )
     where = place(difference, half, band)
     if where is not None and fewest >= rule.least_launches:

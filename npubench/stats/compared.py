@@ -64,7 +64,9 @@ class Difference(_Document, frozen=True, kw_only=True):
 
 def differences(base: Any, new: Any, path: str = "") -> Iterator[Difference]:
     """Every leaf that differs, sorted by path. A list is a leaf; a key that one side lacks counts as null."""
-    if isinstance(base, Mapping) and isinstance(new, Mapping):
+    maps = isinstance(base, Mapping), isinstance(new, Mapping)
+    if all(maps) or (any(maps) and None in (base, new)):
+        base, new = base or {}, new or {}
         for name in sorted({*base, *new}):
             yield from differences(base.get(name), new.get(name), f"{path}.{name}" if path else name)
     # In Python True == 1; in a card's options they are two things.
@@ -168,6 +170,8 @@ def percent(share: float, signed: bool = True) -> str:
     """A relative change with one decimal and no unit: +12.3, −0.4, 0.0; unsigned where growth needs no sign."""
     if not math.isfinite(share):
         return "∞"
+    if share >= 100:
+        return ">9,999"
     text = f"{abs(share) * 100:,.1f}" if abs(share) < 10 else f"{abs(share) * 100:,.0f}"
     if float(text.replace(",", "")) == 0:
         return text
@@ -177,7 +181,8 @@ def percent(share: float, signed: bool = True) -> str:
 def _worst(cells: Iterable[CellComparison]) -> tuple[CellComparison, MetricComparison]:
     """The regressed metric whose cost grew most."""
     found = [(cell, item) for cell in cells for item in cell.metrics if item.verdict == "regressed"]
-    return max(found, key=lambda pair: abs(math.log1p(pair[1].change or 0.0)))
+    # Rounded, so that among equals the first metric of the first cell is named.
+    return max(found, key=lambda pair: round(abs(math.log1p(pair[1].change or 0.0)), 4))
 
 
 _STATUSES: tuple[tuple[Status, str, str], ...] = (
@@ -203,13 +208,13 @@ def headline(cells: Sequence[CellComparison], rule: Rule) -> Text:
         change, low, high = item.change or 0.0, item.low or 0.0, item.high or 0.0
         bounds = f"{percent(low, signed=False)}", f"{percent(high, signed=False)}"
         title, sure = METRICS[item.metric].title, f"{rule.confidence * 100:g} %"
-        which = Text(en="" if bad == 1 else "the worst: ", ko="" if bad == 1 else "가장 큰 것: ")
+        which = Text(en=":" if bad == 1 else ", the worst:", ko=":" if bad == 1 else ", 가장 큰 것:")
         english = (
-            f"{bad} of {total} metric{'s' if total > 1 else ''} regressed: {which.en}{cell.name} {title.en} "
+            f"{bad} of {total} metric{'s' if total > 1 else ''} regressed{which.en} {cell.name} {title.en} "
             f"{percent(change)} % ({sure} interval {bounds[0]} to {bounds[1]} %)"
         )
         korean = (
-            f"지표 {total}개 중 {bad}개 악화: {which.ko}{cell.name} {title.ko} "
+            f"지표 {total}개 중 {bad}개 악화{which.ko} {cell.name} {title.ko} "
             f"{percent(change)} % ({sure} 구간 {bounds[0]}~{bounds[1]} %)"
         )
     elif total:

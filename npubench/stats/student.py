@@ -12,13 +12,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from statistics import fmean
 from typing import Literal
 
 import msgspec
+import numpy as np
 
 # More launches than this a side is no plan: the answer is then "not to be estimated".
 MOST_LAUNCHES = 1000
+# Quantiles of each variance: against 200 of them the answer moves by 1 % at 5 launches a side, by 5 % at 2.
+_GRID = 32
 
 
 class Sample(msgspec.Struct, frozen=True):
@@ -74,18 +78,42 @@ def half_width(at: Standing, confidence: float) -> float:
     return at.error * quantile(at.freedom, (1 + confidence) / 2)
 
 
-def detectable(at: Standing, confidence: float, power: float, tolerance: float) -> float:
-    """The smallest true difference whose interval lies wholly above `tolerance` with probability `power`.
+def detectable(base: Sample, new: Sample, confidence: float, power: float, tolerance: float) -> float | None:
+    """The smallest true difference whose interval lies wholly above `tolerance` in a share `power` of repeats.
 
-    With (d̂ − tolerance)/s being noncentral t, that is tolerance + δ·s, where δ is the noncentrality at which a share
-    `power` lies above the interval's quantile. The true standard error is taken to be the observed one.
+    Repeats draw as many normal values with the spreads seen here. None where `standing` is None.
+    """
+    at = standing(base, new)
+    if at is None or base.variance is None or at.error == 0:
+        return None if at is None else tolerance
+    share = base.variance / base.count / at.error**2
+    return tolerance + at.error * _errors_needed(base.count, new.count, round(share, 2), confidence, power)
+
+
+@lru_cache(maxsize=4096)
+def _errors_needed(base: int, new: int, share: float, confidence: float, power: float) -> float:
+    """How many true standard errors above the tolerance a difference must lie; `share` is the base's of the variance.
+
+    The interval's half-width varies with both sample variances and, through them, with Welch's degrees of freedom. A
+    noncentral t of fixed freedom ignores the latter and promises 95 % where 5 launches a side deliver 92 %; so the
+    power is averaged over a grid of quantiles of both (scaled chi-square) variances.
     """
     from scipy import special
 
-    if at.error == 0:
-        return tolerance
-    edge = quantile(at.freedom, (1 + confidence) / 2)
-    return tolerance + at.error * float(special.nctdtrinc(at.freedom, 1 - power, edge))
+    middles = (np.arange(_GRID) + 0.5) / _GRID
+    a = share * special.chdtri(base - 1, middles)[:, None] / (base - 1)
+    b = (1 - share) * special.chdtri(new - 1, middles)[None, :] / (new - 1)
+    whole = a + b
+    freedom = 1 / ((a / whole) ** 2 / (base - 1) + (b / whole) ** 2 / (new - 1))
+    edge = np.sqrt(whole) * special.stdtrit(freedom, (1 + confidence) / 2)
+    low, high = 0.0, float(edge.max()) + 10.0
+    for _ in range(40):
+        middle = (low + high) / 2
+        if float(special.ndtr(middle - edge).mean()) < power:
+            low = middle
+        else:
+            high = middle
+    return high
 
 
 def place(difference: float, half: float, tolerance: float) -> Literal["above", "below", "inside"] | None:

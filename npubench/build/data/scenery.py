@@ -6,9 +6,9 @@ Not aware of: people and vehicles, light at night, rain.
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable, Sequence
-from itertools import pairwise
+from collections.abc import Sequence
 
 import msgspec
 import numpy as np
@@ -19,13 +19,6 @@ from npubench.build.data.camera import OCCLUDER, Brush, Colour, Frame, Point
 WHITE: Colour = (222, 224, 222)
 YELLOW: Colour = (214, 174, 60)
 BLUE: Colour = (60, 110, 190)
-WALLS: tuple[Colour, ...] = (
-    (186, 178, 166), (156, 148, 140), (168, 118, 96), (142, 92, 76), (198, 198, 196), (120, 126, 134), (206, 196, 176),
-    (104, 108, 112), (176, 164, 150),
-)  # fmt: skip
-SIGNBOARDS: tuple[Colour, ...] = (
-    (206, 52, 48), (40, 92, 170), (240, 238, 232), (52, 130, 84), (236, 184, 60), (44, 44, 48), (120, 60, 130),
-)  # fmt: skip
 LEAVES: tuple[Colour, ...] = ((66, 96, 54), (78, 112, 58), (58, 84, 52), (96, 118, 62), (110, 104, 56))
 
 LANE_M = 3.25
@@ -85,7 +78,7 @@ def draw_street(rng: np.random.Generator) -> Street:
 def paint_sky(brush: Brush, top: Colour, low: Colour) -> None:
     """Sky down to the horizon, far ground below it."""
     width, height = brush.image.size
-    rows = min(height, int(brush.camera.horizon_y() + width * abs(math.sin(brush.camera.roll)) / 2) + height // 20)
+    rows = min(height, int(brush.camera.lowest_horizon_y()) + height // 20)
     if rows <= 0:
         return
     ramp = Image.linear_gradient("L").resize((1, rows))
@@ -108,7 +101,7 @@ def _strip(
     """A long strip in pieces, so that each fades by its own distance."""
     cuts = [place for place in (-30.0, 0.0, 12.0, 25.0, 40.0, 60.0, 85.0, 120.0, FAR_M) if along[0] < place < along[1]]
     edges = [along[0], *cuts, along[1]]
-    for first, second in pairwise(edges):
+    for first, second in itertools.pairwise(edges):
         brush.flat(_quad(street, (first, second), aside), colour, 1.0)
 
 
@@ -162,9 +155,13 @@ def _patches(brush: Brush, street: Street, rng: np.random.Generator, asphalt: Co
     for _ in range(int(rng.integers(1, 4))):
         x, _, z = street.world(float(rng.uniform(4, 35)), float(rng.uniform(-half + 0.6, half - 0.6)))
         brush.flat(
-            [(x + 0.36 * math.cos(turn), 0, z + 0.36 * math.sin(turn)) for turn in np.arange(13) * (2 * math.pi / 13)],
-            (58, 56, 54), 1.0,
-        )  # fmt: skip
+            [
+                (x + 0.36 * math.cos(turn), 0.0, z + 0.36 * math.sin(turn))
+                for turn in (2 * math.pi * corner / 13 for corner in range(13))
+            ],
+            (58, 56, 54),
+            1.0,
+        )
 
 
 def _line(brush: Brush, street: Street, along: tuple[float, float], aside: tuple[float, float], colour: Colour) -> None:
@@ -207,150 +204,50 @@ def _markings(brush: Brush, street: Street, rng: np.random.Generator, half: floa
         _line(brush, street, (street.crossing_m - 2.6, street.crossing_m - 2.2), (0.2, half - 0.4), white)
 
 
-class Window(msgspec.Struct, frozen=True):
-    """A lit window or signboard at night: four corners in the world."""
+class Prop(msgspec.Struct, frozen=True):
+    """A tree or a street lamp beside the road, which may hide what is behind it."""
 
-    corners: tuple[Point, ...]
-    colour: Colour
-
-
-def paint_buildings(brush: Brush, street: Street, rng: np.random.Generator) -> list[Window]:
-    """House fronts along both pavements, the far ones first. Returns what shines at night."""
-    blocks: list[tuple[float, Callable[[], None]]] = []
-    lit: list[Window] = []
-    for side in (-1, 1):
-        along = -24.0
-        while along < 135.0:
-            length = float(rng.uniform(9, 24))
-            gap = float(rng.uniform(0.3, 2.5)) if rng.random() < 0.8 else float(rng.uniform(5, 12))
-            setback = float(rng.uniform(0.4, 3.0))
-            high = float(rng.uniform(5, 13)) if rng.random() < 0.6 else float(rng.uniform(14, 46))
-            first, second = along, along + length
-            along = second + gap
-            if street.crossroad_m is not None:
-                low_edge = street.crossroad_m - street.crossroad_half_m - street.pavement_m
-                high_edge = street.crossroad_m + street.crossroad_half_m + street.pavement_m
-                if first < high_edge and second > low_edge:
-                    continue
-            near = side * (street.half_m + street.pavement_m + setback)
-            far = near + side * float(rng.uniform(9, 16))
-            seed = int(rng.integers(1 << 30))
-            depth = brush.camera.view(street.world((first + second) / 2, near))[2]
-            blocks.append((depth, _block(brush, street, (first, second), (near, far), high, seed, lit)))
-    blocks.sort(key=lambda block: -block[0])
-    for _, paint in blocks:
-        paint()
-    return lit
+    depth: float
+    is_tree: bool
+    along: float
+    side: int
 
 
-def _block(
-    brush: Brush, street: Street, along: tuple[float, float], aside: tuple[float, float], high: float, seed: int,
-    lit: list[Window],
-) -> Callable[[], None]:  # fmt: skip
-    def paint() -> None:
-        rng = np.random.Generator(np.random.PCG64(seed))
-        wall = WALLS[int(rng.integers(len(WALLS)))]
-        (first, second), (near, far) = along, aside
-        for corner_along, other in ((second, first), (first, second)):
-            end = [
-                street.world(corner_along, near),
-                street.world(corner_along, far),
-                street.world(corner_along, far, high),
-                street.world(corner_along, near, high),
-            ]
-            seen = (
-                brush.camera.view(street.world(corner_along, near))[2] < brush.camera.view(street.world(other, near))[2]
-            )
-            if seen:
-                brush.flat(end, wall)
-        front = [
-            street.world(first, near),
-            street.world(second, near),
-            street.world(second, near, high),
-            street.world(first, near, high),
-        ]
-        if not brush.flat(front, wall):
-            return
-        _front(brush, street, (first, second), near, high, wall, rng, lit)
-
-    return paint
+def draw_props(brush: Brush, street: Street, rng: np.random.Generator) -> list[Prop]:
+    """Trees and lamps along both kerbs, the farthest first, none so near that it would fill the picture."""
+    props = []
+    first = float(rng.uniform(6, 16))
+    for index in range(5):
+        for side in (-1, 1):
+            along = first + index * 17.0
+            if street.crossroad_m is not None and abs(along - street.crossroad_m) < street.crossroad_half_m + 3:
+                continue
+            is_tree = bool(rng.random() < 0.55)
+            if not is_tree and rng.random() < 0.5:
+                continue
+            depth = brush.camera.view(street.world(along, side * street.half_m))[2]
+            if depth >= (18 if is_tree else 7):
+                props.append(Prop(depth, is_tree, along, side))
+    return sorted(props, key=lambda prop: -prop.depth)
 
 
-def _front(
-    brush: Brush, street: Street, along: tuple[float, float], near: float, high: float, wall: Colour,
-    rng: np.random.Generator, lit: list[Window],
-) -> None:  # fmt: skip
-    """Windows as glass bands with piers over them (thirty strokes instead of hundreds), and a ground floor of shops."""
-    first, second = along
-    light = brush.light_on([street.world(first, near), street.world(second, near), street.world(second, near, high)])
-    glass: Colour = ((58, 70, 84), (84, 98, 112), (48, 56, 62))[int(rng.integers(3))]
-    floor_m, shop_m = 3.2, 3.6
-
-    def panel(low_along: float, high_along: float, low: float, top: float, colour: Colour) -> None:
-        corners = [
-            street.world(low_along, near, low),
-            street.world(high_along, near, low),
-            street.world(high_along, near, top),
-            street.world(low_along, near, top),
-        ]
-        brush.flat(corners, colour, light)
-
-    floors = int((high - shop_m) / floor_m)
-    for storey in range(floors):
-        low = shop_m + storey * floor_m + 0.9
-        panel(first + 0.5, second - 0.5, low, low + 1.5, glass)
-    pitch = float(rng.uniform(1.8, 3.4))
-    if floors > 0:
-        for pier in range(1, int((second - first) / pitch)):
-            panel(first + pier * pitch - 0.25, first + pier * pitch + 0.25, shop_m, shop_m + floors * floor_m, wall)
-    panel(first + 0.3, second - 0.3, 0.0, 2.6, (60, 64, 68))
-    place = first + 0.4
-    while place < second - 2.5:
-        wide = float(rng.uniform(2.4, 5.5))
-        end = min(place + wide, second - 0.3)
-        board = SIGNBOARDS[int(rng.integers(len(SIGNBOARDS)))]
-        panel(place, end - 0.2, 2.7, 3.5, board)
-        panel(place + 0.3, end - 0.6, 2.95, 3.25, (244, 244, 240) if sum(board) < 500 else (60, 60, 64))
-        panel(place + 0.15, end - 0.35, 0.25, 2.45, (96, 106, 112))
-        panel(place + 0.15, place + 0.22, 0.0, 2.5, wall)
-        if rng.random() < 0.55:
-            corners = (
-                street.world(place, near, 2.7),
-                street.world(end - 0.2, near, 2.7),
-                street.world(end - 0.2, near, 3.5),
-                street.world(place, near, 3.5),
-            )
-            lit.append(Window(corners, board if sum(board) > 260 else (240, 240, 240)))
-        if rng.random() < 0.5:
-            corners = (
-                street.world(place + 0.2, near, 0.3),
-                street.world(end - 0.4, near, 0.3),
-                street.world(end - 0.4, near, 2.4),
-                street.world(place + 0.2, near, 2.4),
-            )
-            lit.append(Window(corners, (255, 236, 196)))
-        place = end
-    for _ in range(int(rng.integers(0, 5)) if floors > 0 else 0):
-        storey, column = int(rng.integers(floors)), int(rng.integers(max(1, int((second - first) / pitch) - 1)))
-        low, left = shop_m + storey * floor_m + 0.9, first + column * pitch + 0.3
-        corners = (
-            street.world(left, near, low),
-            street.world(left + pitch - 0.55, near, low),
-            street.world(left + pitch - 0.55, near, low + 1.5),
-            street.world(left, near, low + 1.5),
-        )
-        lit.append(Window(corners, (255, 226, 170) if rng.random() < 0.7 else (220, 236, 255)))
+def paint_prop(brush: Brush, street: Street, prop: Prop, rng: np.random.Generator) -> None:
+    """Paints a tree or a lamp, marked as something that hides objects and is none."""
+    brush.number = OCCLUDER
+    if prop.is_tree:
+        _tree(brush, street.world(prop.along, prop.side * (street.half_m + 0.9)), rng)
+    else:
+        _pole(brush, street, prop.along, prop.side)
 
 
-def tree(brush: Brush, foot: Point, rng: np.random.Generator) -> None:
+def _tree(brush: Brush, foot: Point, rng: np.random.Generator) -> None:
     """A pavement tree, 4 to 8 m tall."""
     x, _, z = foot
     high = float(rng.uniform(4.0, 8.0))
     leaf = LEAVES[int(rng.integers(len(LEAVES)))]
-    brush.number = OCCLUDER
     brush.stroke([(x, 0, z), (x + 0.1, high * 0.6, z)], 0.13, (84, 68, 54))
     crown = high * 0.27
-    count = int(rng.integers(34, 52))
+    count = int(rng.integers(14, 22))
     for place in range(count):
         # From the dark inside and underside to the lit top, in many small tufts.
         share = place / count
@@ -358,20 +255,18 @@ def tree(brush: Brush, foot: Point, rng: np.random.Generator) -> None:
         up = high * 0.74 + crown * (float(rng.uniform(-0.8, 0.55)) + 0.4 * share)
         brush.ball(
             (x + crown * out * math.cos(turn), up, z + crown * out * math.sin(turn) * 0.6),
-            crown * float(rng.uniform(0.16, 0.32)) * (1.2 - 0.5 * share), leaf,
+            crown * float(rng.uniform(0.2, 0.36)) * (1.2 - 0.5 * share), leaf,
             0.58 + 0.5 * share + float(rng.uniform(-0.08, 0.08)), 0.85,
         )  # fmt: skip
 
 
-def pole(brush: Brush, street: Street, along: float, side: int) -> Point:
-    """A street lamp on the kerb. Returns where its lamp is."""
+def _pole(brush: Brush, street: Street, along: float, side: int) -> None:
+    """A street lamp on the kerb."""
     aside = side * (street.half_m + 0.5)
     top, lamp = street.world(along, aside, 7.6), street.world(along, aside - side * 1.9, 7.9)
-    brush.number = OCCLUDER
     brush.stroke([street.world(along, aside), top], 0.085, (118, 122, 126))
     brush.stroke([top, lamp], 0.05, (118, 122, 126))
     brush.stroke([lamp, street.world(along, aside - side * 2.4, 7.9)], 0.09, (190, 190, 186))
-    return street.world(along, aside - side * 2.2, 7.8)
 
 
 def cast_shadow(brush: Brush, footprints: Sequence[Sequence[Point]], strength: int) -> None:

@@ -14,11 +14,12 @@ import msgspec
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
 
+from npubench.build.data.buildings import Window
 from npubench.build.data.camera import Brush, Colour, Point
-from npubench.build.data.scenery import Window
-from npubench.build.data.traffic import Lamp
+from npubench.build.data.solids import Lamp
 
 _TILE = (1792, 1024)
+_TILE_LEVELS = 56.0
 # Light is soft: its maps are drawn at this fraction of the picture.
 _LIGHT_SCALE = 4
 _DOMES = 6
@@ -34,12 +35,12 @@ class Glow(msgspec.Struct, frozen=True):
 
 
 @functools.cache
-def _noise_tile() -> Image.Image:
-    """Normal noise around 128 with a standard deviation of 32, RGB: mostly brightness, a little colour."""
+def _noise_tile(grey: bool) -> Image.Image:
+    """Normal noise around 128 with a standard deviation of `_TILE_LEVELS`, RGB: mostly brightness, a little colour."""
     rng = np.random.Generator(np.random.PCG64(20_240_601))
-    grey = rng.standard_normal((_TILE[1], _TILE[0], 1), dtype=np.float32) * 28
-    colour = rng.standard_normal((_TILE[1], _TILE[0], 3), dtype=np.float32) * 16
-    return Image.fromarray((grey + colour + 128).clip(0, 255).astype(np.uint8))
+    noise = rng.standard_normal((_TILE[1], _TILE[0], 1), dtype=np.float32) * (1.0 if grey else 0.87)
+    noise = noise + rng.standard_normal((_TILE[1], _TILE[0], 3), dtype=np.float32) * (0.0 if grey else 0.5)
+    return Image.fromarray((noise * _TILE_LEVELS + 128).clip(0, 255).astype(np.uint8))
 
 
 def _window_of(tile: Image.Image, size: tuple[int, int], rng: np.random.Generator) -> Image.Image:
@@ -49,14 +50,21 @@ def _window_of(tile: Image.Image, size: tuple[int, int], rng: np.random.Generato
     return tile.crop((left, top, left + size[0], top + size[1]))
 
 
-def add_noise(image: Image.Image, amount: float, rng: np.random.Generator, *, grey: bool = False) -> Image.Image:
-    """Sensor noise with a standard deviation of about `amount` grey levels."""
-    noise = _window_of(_noise_tile(), image.size, rng)
-    if grey:
-        noise = noise.convert("L").convert("RGB")
-    factor = amount / 32
-    noise = noise.point([round(128 + (value - 128) * factor) for value in range(256)] * 3)
-    return ImageChops.add(image, noise, 1.0, -128)
+def softened(image: Image.Image, step: tuple[int, int], share: float) -> Image.Image:
+    """The picture mixed with `share` of itself moved by `step` pixels: a blur at a quarter of a box filter's price."""
+    moved = image.copy()
+    moved.paste(image, step)
+    return Image.blend(image, moved, share)
+
+
+def add_noise(image: Image.Image, levels: float, rng: np.random.Generator, *, grey: bool) -> tuple[Image.Image, float]:
+    """Sensor noise with a standard deviation of about `levels` grey levels.
+
+    Mixing with a tile of strong noise is several times faster than adding a weak one, and takes contrast away: the
+    second value is the factor that `graded` must give back.
+    """
+    share = levels / (_TILE_LEVELS + levels)
+    return Image.blend(image, _window_of(_noise_tile(grey), image.size, rng), share), 1 / (1 - share)
 
 
 def light_map(
@@ -91,7 +99,7 @@ def light_map(
             ]
             shine(ring, tuple(part // 3 for part in colour))  # type: ignore[arg-type]
     for lamp in lamps:
-        if lamp.ahead is None:
+        if not lamp.beam:
             continue
         (x0, _, z0), (x1, _, z1) = lamp.place, lamp.ahead
         dx, dz = x1 - x0, z1 - z0
@@ -104,42 +112,49 @@ def light_map(
 
 
 def infrared_map(size: tuple[int, int], rng: np.random.Generator) -> Image.Image:
-    """The camera's own infrared lamp: bright in the middle, dark towards the corners."""
+    """The camera's own infrared lamp, L: bright in the middle, dark towards the corners."""
     across = np.linspace(-1, 1, size[0] // _LIGHT_SCALE, dtype=np.float32)
     down = np.linspace(-1, 1, size[1] // _LIGHT_SCALE, dtype=np.float32)
     middle = rng.uniform(-0.15, 0.15), rng.uniform(-0.05, 0.35)
     distance = np.hypot(across[None, :] - middle[0], (down[:, None] - middle[1]) * 0.9)
     power = 190 * np.exp(-((distance / rng.uniform(0.8, 1.15)) ** 2)) + 62
-    return Image.fromarray(power.clip(0, 255).astype(np.uint8)).resize(size, Image.Resampling.BILINEAR).convert("RGB")
+    return Image.fromarray(power.clip(0, 255).astype(np.uint8)).resize(size, Image.Resampling.BILINEAR)
 
 
 def add_glows(image: Image.Image, brush: Brush, glows: Sequence[Glow], windows: Sequence[Window]) -> Image.Image:
-    """Everything that shines, screened over the picture. Windows that something stands before stay dark there."""
-    size = image.size
-    scale = brush.image.width / size[0]
-    sharp = Image.new("RGB", size)
-    draw = ImageDraw.Draw(sharp)
+    """Everything that shines, with halos. Windows that something stands before stay dark there. Changes `image`."""
+    small = Image.new("RGB", (image.width // _LIGHT_SCALE, image.height // _LIGHT_SCALE))
     for window in windows:
-        seen = [(x / scale, y / scale) for x, y in brush.camera.polygon(window.corners)]
-        if len(seen) >= 3:
-            draw.polygon(seen, fill=tuple(int(part * 0.8) for part in window.colour))
-    hidden = brush.numbers.resize(size, Image.Resampling.NEAREST).point([0] + [255] * 255)
-    sharp.paste((0, 0, 0), mask=hidden)
+        _shine_window(image, small, brush, window)
+    draw, wide = ImageDraw.Draw(image), ImageDraw.Draw(small)
     for glow in glows:
-        box = (glow.x - glow.radius, glow.y - glow.radius, glow.x + glow.radius, glow.y + glow.radius)
-        draw.ellipse(box, fill=glow.colour)
-    small = sharp.reduce(_LIGHT_SCALE)
-    wide = ImageDraw.Draw(small)
-    for glow in glows:
-        radius = glow.radius * 1.3 / _LIGHT_SCALE
-        x, y = glow.x / _LIGHT_SCALE, glow.y / _LIGHT_SCALE
+        x, y, radius = glow.x, glow.y, glow.radius
+        draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=glow.colour)
+        x, y, radius = x / _LIGHT_SCALE, y / _LIGHT_SCALE, radius * 1.3 / _LIGHT_SCALE
         wide.ellipse((x - radius, y - radius, x + radius, y + radius), fill=glow.colour)
-    halo = small.filter(ImageFilter.GaussianBlur(2.2)).resize(size, Image.Resampling.BILINEAR)
-    return ImageChops.add(ImageChops.add(image, sharp), halo)
+    halo = small.filter(ImageFilter.GaussianBlur(2.2)).resize(image.size, Image.Resampling.BILINEAR)
+    return ImageChops.screen(image, halo)
 
 
-def add_rain(image: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """Falling streaks, some drops on the dome, less contrast."""
+def _shine_window(image: Image.Image, small: Image.Image, brush: Brush, window: Window) -> None:
+    seen = brush.camera.polygon(window.corners)
+    if len(seen) < 3:
+        return
+    left, top = max(0, int(min(x for x, _ in seen))), max(0, int(min(y for _, y in seen)))
+    right = min(image.width, int(max(x for x, _ in seen)) + 1)
+    bottom = min(image.height, int(max(y for _, y in seen)) + 1)
+    if right <= left or bottom <= top:
+        return
+    mask = Image.new("L", (right - left, bottom - top))
+    ImageDraw.Draw(mask).polygon([(x - left, y - top) for x, y in seen], fill=204)
+    mask.paste(0, mask=brush.numbers.crop((left, top, right, bottom)).point([0] + [255] * 255))
+    image.paste(window.colour, (left, top), mask)
+    low = mask.resize((max(1, mask.width // _LIGHT_SCALE), max(1, mask.height // _LIGHT_SCALE)))
+    small.paste(window.colour, (left // _LIGHT_SCALE, top // _LIGHT_SCALE), low)
+
+
+def add_rain(image: Image.Image, rng: np.random.Generator, tone: Colour) -> None:
+    """Falling streaks of this tone and some drops on the dome, painted into `image`."""
     width, height = image.size
     mask = Image.new("L", image.size, 0)
     draw = ImageDraw.Draw(mask)
@@ -157,8 +172,7 @@ def add_rain(image: Image.Image, rng: np.random.Generator) -> Image.Image:
         blob = Image.new("L", part.size, 0)
         ImageDraw.Draw(blob).ellipse((1, 1, part.width - 2, part.height - 2), fill=210)
         image.paste(part, spot[:2], blob.filter(ImageFilter.GaussianBlur(1.5)))
-    grey = Image.new("RGB", image.size, (206, 212, 220))
-    return Image.composite(grey, image, mask)
+    image.paste(tone, mask=mask)
 
 
 @functools.cache
@@ -180,15 +194,12 @@ def add_dome(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     return ImageChops.multiply(image, _dome(image.size, int(rng.integers(_DOMES))))
 
 
-def graded(image: Image.Image, gains: tuple[float, float, float], lift: float, gamma: float) -> Image.Image:
-    """White balance, black level and contrast in one table."""
-    table = []
-    for gain in gains:
-        table += [
-            max(0, min(255, round(255 * ((value / 255) ** gamma) * gain * (1 - lift / 255) + lift)))
-            for value in range(256)
-        ]
-    return image.point(table)
+def graded(image: Image.Image, gains: Sequence[float], lift: float, gamma: float, contrast: float) -> Image.Image:
+    """Contrast, white balance, black level and tone curve in one table."""
+    values = ((np.arange(256) - 128) * contrast + 128).clip(0, 255) / 255
+    curve = 255 * values**gamma * (1 - lift / 255)
+    table = np.concatenate([(curve * gain + lift).round().clip(0, 255) for gain in gains])
+    return image.point(table.astype(int).tolist())
 
 
 @functools.cache
@@ -196,7 +207,7 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)
 
 
-def stamp_time(image: Image.Image, text: str, name: str, bottom: bool) -> None:
+def stamp_time(image: Image.Image, text: str, name: str, *, bottom: bool) -> None:
     """The recorder's overlay: time on the left, camera name on the right, outlined."""
     draw = ImageDraw.Draw(image)
     size = max(12, image.height // 32)
