@@ -140,7 +140,7 @@ def build(
 @app.command(
     help=here(
         "Measure. Without options: the public-sector suite on every backend that is ready.",
-        "측정합니다. 옵션이 없으면 준비된 모든 백엔드에서 공공 서비스 스위트를 실행합니다.",
+        "측정합니다. 옵션이 없으면 준비된 모든 백엔드에서 공공 서비스 스위트를 잽니다.",
     )
 )
 def run(

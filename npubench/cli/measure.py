@@ -99,7 +99,7 @@ def run(asked: Asked) -> None:
     if asked.resume:
         folder = store.open_run(asked.resume, root)
         if folder.sealed():
-            console.say(here(f"{folder.path} is complete already", f"{folder.path}: 이미 완료된 실행입니다"))
+            console.say(here("this run is complete already", "이미 완료된 실행입니다"))
         plan = folder.plan()
     else:
         rules = load()
@@ -238,7 +238,9 @@ def make_plan(asked: Asked, rules: Ruleset, root: Path, console: Console) -> tup
 
 
 def carry_out(plan: Plan, folder: store.RunFolder, limits: Limits, console: Console, wait_s: float) -> Run:
-    """Runs the plan under the machine's lock, with progress on the console."""
+    """Runs the plan under the machine's lock, with progress on the console; a sealed run is only read."""
+    if folder.sealed():
+        return folder.run()
     lock = DeviceLock(folder.path)
     with Stop() as stop:
         lock.acquire(wait_s, console.waiting)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import psutil
 import pytest
 from onnx import TensorProto, helper
 
+from npubench.discovery import catalogue
 from tests.support import write_backend
 
 RUN = [sys.executable, "-m", "npubench", "run"]
@@ -167,6 +169,22 @@ def test_full_disk_during_a_run_then_resume(tmp_path: Path) -> None:
         subprocess.run(["umount", str(disk)], check=True)
 
 
+def test_a_tampered_room_is_an_invalid_cell_and_the_others_go_on(tmp_path: Path) -> None:
+    room = tmp_path / "cards" / "models" / "tampered"
+    shutil.copytree(catalogue().models["overhead-floor"].path.parent, room)
+    card = room / "model.toml"
+    card.write_text(card.read_text().replace('id = "overhead-floor"', 'id = "tampered"'))
+    (room / "add.onnx").write_bytes((room / "add.onnx").read_bytes() + b"\0")
+    arguments = ["--cards", tmp_path / "cards", "--backend", "null", *TINY, "--model", "tampered", "--json"]
+    assert npubench("check", "--cards", tmp_path / "cards").returncode == 2
+    done = npubench("run", *arguments)
+    assert done.returncode == 4
+    cells = {cell["model"]: cell for cell in json.loads(done.stdout)["cells"]}
+    assert cells["overhead-floor"]["verdict"] == "valid"
+    assert cells["tampered"]["failures"][0]["kind"] == "bad_artifact"
+    assert "add.onnx" in cells["tampered"]["failures"][0]["message"]
+
+
 def wait_for(path: Path, pattern: str, count: int = 1) -> list[Path]:
     """The files of that pattern, once there are `count`."""
     deadline = time.monotonic() + 60
@@ -194,7 +212,12 @@ def test_ctrl_c_once_finishes_the_write_and_says_how_to_resume(tmp_path: Path) -
     assert not (run / "work").exists()
     done = npubench("run", "--resume", run)
     assert done.returncode == 0, done.stderr
-    assert len(json.loads((run / "run.json").read_bytes())["cells"][0]["launches"]) == 6
+    sealed = (run / "run.json").read_bytes()
+    assert len(json.loads(sealed)["cells"][0]["launches"]) == 6
+    again = npubench("run", "--resume", run)
+    assert again.returncode == 0, again.stderr
+    assert "complete already" in again.stdout
+    assert (run / "run.json").read_bytes() == sealed
 
 
 def test_ctrl_c_twice_ends_at_once(tmp_path: Path) -> None:

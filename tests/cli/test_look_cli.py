@@ -1,0 +1,82 @@
+"""The commands that look: help in 80 columns, check, doctor, list, show, report, schema, selftest."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+
+from tests.cli.test_run_cli import TINY, npubench, run_folder
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+@pytest.mark.parametrize(
+    "command", ["", "check", "doctor", "list", "build", "run", "show", "report", "schema", "selftest", "compare"]
+)
+def test_help_fits_80_columns_in_both_languages(command: str, language: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "npubench", *command.split(), "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "NPUBENCH_LANG": language, "COLUMNS": "80"},
+    )
+    assert all(cell_len(line) <= 80 for line in done.stdout.splitlines()), done.stdout
+    assert done.stdout.startswith("Usage: npubench")
+
+
+def test_check_says_that_all_is_well() -> None:
+    done = npubench("check")
+    assert done.returncode == 0
+    assert "no mistakes" in done.stdout
+
+
+def test_doctor_as_text_and_as_json() -> None:
+    text = npubench("doctor")
+    assert text.returncode == 0
+    assert "cpu" in text.stdout
+    assert "cuda" in text.stdout
+    assert all(cell_len(line) <= 80 for line in text.stdout.splitlines())
+    found = json.loads(npubench("doctor", "--json").stdout)
+    assert [item["backend"] for item in found["ready"]] == ["cpu"]
+    assert "CUDAExecutionProvider" in found["absent"][0]["reason"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("backends", "cpu"), ("models", "cctv-detect"), ("scenarios", "offline"), ("suites", "public-sector")],
+)
+def test_list_lists(kind: str, name: str) -> None:
+    done = npubench("list", kind)
+    assert done.returncode == 0
+    assert any(line.startswith(name) for line in done.stdout.splitlines())
+
+
+def test_show_and_report_of_a_run(tmp_path: Path) -> None:
+    folder = run_folder(npubench("run", "--backend", "null", *TINY, "--report", tmp_path / "page.html"))
+    assert "npubench" in (tmp_path / "page.html").read_text(encoding="utf-8")
+    shown = npubench("show", "latest", "--json")
+    assert json.loads(shown.stdout) == json.loads((folder / "run.json").read_bytes())
+    assert npubench("show", folder.name).stdout.splitlines()[-1] == str(folder)
+    korean = npubench("report", folder, "-o", tmp_path / "ko.html", "--lang", "ko")
+    assert korean.returncode == 0
+    assert '<html lang="ko"' in (tmp_path / "ko.html").read_text(encoding="utf-8")
+    assert npubench("report", folder, "--lang", "fr").returncode == 2
+    assert npubench("report", "nothing").returncode == 2
+
+
+def test_schema_on_stdout_is_one_document() -> None:
+    assert "run.schema.json" in json.loads(npubench("schema").stdout)
+
+
+def test_selftest_measures_the_harness() -> None:
+    done = npubench("selftest", "--json")
+    assert done.returncode == 0, done.stderr
+    cells = {cell["backend"]: cell for cell in json.loads(done.stdout)["cells"]}
+    assert cells["null"]["summary"]["samples_per_s"]["median"] > 0
+    assert cells["cpu"]["verdict"] == "valid"
