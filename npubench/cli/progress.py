@@ -139,7 +139,7 @@ class _Lines:
         self._index = (0, 0)
 
     def building(self, model: str, text: str) -> None:
-        self._console.say(f"{model}: {text}")
+        self._console.say(text)
 
     def starting(self, cell: PlannedCell, number: int, index: int, total: int) -> None:
         self._index = (index + 1, total)
@@ -185,7 +185,7 @@ class _LiveTable:
         self._left = len(plan.order)
 
     def building(self, model: str, text: str) -> None:
-        self._now, self._phase = model, text
+        self._phase = text
 
     def starting(self, cell: PlannedCell, number: int, index: int, total: int) -> None:
         self._now = f"[{index + 1}/{total}] {title_of(cell)}"
