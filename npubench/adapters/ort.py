@@ -9,9 +9,11 @@ Source: the Python API of onnxruntime 1.32.
 
 from __future__ import annotations
 
+import math
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -40,8 +42,14 @@ _DTYPES = {
 
 
 def usable_threads() -> int:
-    """How many CPUs this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """How many CPUs this process may use: its affinity, and the quota of its control group (cgroup v2)."""
+    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with suppress(OSError, ValueError):
+        with open("/sys/fs/cgroup/cpu.max", encoding="ascii") as stream:
+            quota, period = stream.read().split()
+        if quota != "max":
+            threads = min(threads, max(1, math.ceil(int(quota) / int(period))))
+    return threads
 
 
 def tensor_spec(node: Any) -> TensorSpec:

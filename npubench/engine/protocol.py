@@ -90,7 +90,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True, tag="measured", tag_fi
     window: Window
     samples_per_row: int
     placement: Placement | None
-    execution_kind: ExecutionKind
+    execution_kind: ExecutionKind | None
     pid: int
     python: str
     executable: str

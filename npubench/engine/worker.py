@@ -19,7 +19,8 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -137,11 +138,14 @@ def measure(job: MeasureJob, events: Events) -> None:
     table.finish()
     events.enter("check")
     check_outputs(bound, sessions, 1)
-    placement = next((item.placement() for item in sessions.values() if isinstance(item, Places)), None)
-    kind = execution_kind(job.adapter, placement)
-    if kind == "cpu_fallback":
-        requested = placement.requested if placement else job.adapter.provider
-        raise WrongOutputError(FailureKind.CPU_FALLBACK, f"no node of the graph ran on {requested}")
+    if table.tokens.dropped:
+        raise RuntimeError(f"{table.tokens.dropped} token times did not fit into the table of {job.max_tokens}")
+    evidence = {role: item.placement() for role, item in sessions.items() if isinstance(item, Places)}
+    for role, found in evidence.items():
+        if execution_kind(job.adapter, found) == "cpu_fallback":
+            message = f"no node of the graph {role} ran on {found.requested}"
+            raise WrongOutputError(FailureKind.CPU_FALLBACK, message)
+    placement = together(list(evidence.values())) if len(evidence) == len(sessions) else None
     events.send(
         protocol.Measured(
             unit=bound.unit,
@@ -151,7 +155,7 @@ def measure(job: MeasureJob, events: Events) -> None:
             window=Window(start_ns=start, end_ns=end),
             samples_per_row=job.request.batch,
             placement=placement,
-            execution_kind=kind,
+            execution_kind=execution_kind(job.adapter, placement),
             pid=os.getpid(),
             python=platform.python_version(),
             executable=os.path.basename(sys.executable),
@@ -179,8 +183,26 @@ class _Clock:
             self.target.tick()
 
 
-def execution_kind(ref: protocol.AdapterRef, placement: Placement | None) -> ExecutionKind:
-    """What a result of this backend is, from the evidence (METRICS.md, Placement)."""
+def together(evidence: Sequence[Placement]) -> Placement | None:
+    """One placement for a pipeline of several graphs: nodes are added up; unknown in one is unknown for all."""
+    if not evidence:
+        return None
+    known = [found.providers for found in evidence if found.providers is not None]
+    fallen = [found.fallback_ops for found in evidence if found.fallback_ops is not None]
+    types = {found.device_type for found in evidence}
+    return Placement(
+        requested=evidence[0].requested,
+        registered=evidence[0].registered,
+        selected=tuple(sorted({name for found in evidence for name in found.selected})),
+        providers=dict(sum(map(Counter, known), Counter())) if len(known) == len(evidence) else None,
+        fallback_ops=dict(sum(map(Counter, fallen), Counter())) if len(fallen) == len(evidence) else None,
+        device_type=types.pop() if len(types) == 1 else "",
+        sources=tuple(sorted({name for found in evidence for name in found.sources})),
+    )
+
+
+def execution_kind(ref: protocol.AdapterRef, placement: Placement | None) -> ExecutionKind | None:
+    """What a result of this backend is, from the evidence (METRICS.md, Placement). None: there is no evidence."""
     wanted = ref.device.get("type", "none")
     if wanted == "endpoint":
         return "endpoint"
@@ -193,7 +215,8 @@ def execution_kind(ref: protocol.AdapterRef, placement: Placement | None) -> Exe
             return "simulated"
         if placement.device_type == "virtual":
             return "virtual"
-    return "hardware"
+    # A CPU backend has nowhere to fall back to; of anything else, silence proves nothing.
+    return "hardware" if wanted == "cpu" or (placement is not None and placement.providers is not None) else None
 
 
 def check_outputs(bound: Bound, sessions: Mapping[str, Session], index: int) -> None:

@@ -52,6 +52,13 @@ def _verdict(planned: PlannedCell, launches: list[Launch], expected: int) -> tup
     return verdict, tuple(reasons.values())
 
 
+def _apart(summary: Mapping[str, Spread]) -> float:
+    """How far the throughputs of a cell's launches lie apart: largest over smallest, minus one."""
+    rate = summary.get("samples_per_s")
+    values = [value for value in rate.launches if value] if rate is not None else []
+    return max(values) / min(values) - 1 if len(values) > 1 else 0.0
+
+
 def _cell(plan: Plan, planned: PlannedCell, launches: list[Launch], floor_ns: float | None, rules: Ruleset) -> Cell:
     verdict, reasons = _verdict(planned, launches, plan.launches if planned.purpose == "measure" else 1)
     good = [launch for launch in launches if launch.status == "ok"]
@@ -76,6 +83,20 @@ def _cell(plan: Plan, planned: PlannedCell, launches: list[Launch], floor_ns: fl
                 reasons = (*reasons, text)
     evidence = next((launch for launch in launches if launch.placement is not None), None)
     kind = next((launch.execution_kind for launch in launches if launch.execution_kind), None)
+    if (apart := _apart(summary)) > rules.launch_spread:
+        verdict = "degraded" if verdict == "valid" else verdict
+        text = Text(
+            en=f"the launches differ by {apart:.0%}: the machine was busy with something else",
+            ko=f"실행 간 차이가 {apart:.0%}: 장비가 다른 작업으로 바빴습니다",
+        )
+        reasons = (*reasons, text)
+    if good and kind is None:
+        verdict = "degraded" if verdict == "valid" else verdict
+        text = Text(
+            en="where it ran is unknown: the adapter gave no placement evidence",
+            ko="어디에서 실행되었는지 알 수 없음: 어댑터가 배치 증거를 주지 않음",
+        )
+        reasons = (*reasons, text)
     card = plan.models.get(planned.model, {})
     return Cell(
         id=planned.id,

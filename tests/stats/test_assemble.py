@@ -75,6 +75,19 @@ def test_a_result_near_the_floor_is_marked() -> None:
         assert run.cells[1].verdict == "valid"
 
 
+def test_launches_far_apart_degrade_the_cell() -> None:
+    plan = null_plan(null_card(), launches=2)
+    cell = plan.cells[0].id
+    for rates, verdict in (((10.0, 11.0), "valid"), ((10.0, 20.0), "degraded")):
+        launches = [
+            msgspec.structs.replace(launch_of(plan, cell, n, 1e6), summary={"samples_per_s": Value(value=rate)})
+            for n, rate in enumerate(rates, 1)
+        ]
+        run = assemble(plan, launches, load())
+        assert run.cells[0].verdict == verdict
+    assert "the launches differ by 100%" in run.cells[0].reasons[0].en
+
+
 def test_identity_ignores_versions_and_titles() -> None:
     one = null_plan(null_card())
     renamed = msgspec.structs.replace(null_card(), title=null_card().summary)
