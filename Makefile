@@ -42,7 +42,7 @@ nightly: .venv/.bench ## the nightly profile, all launches (CI that reads exit c
 	@$(BIN)/npubench run --profile nightly $(SELECT) --report reports/
 
 benchmarks: .venv/.dev ## npubench's own speed, as ratios in one run
-	@$(BIN)/python -m pytest tests/benchmarks -q --benchmark-enable --benchmark-only --benchmark-columns=median,iqr,rounds
+	@$(BIN)/python -m pytest tests/benchmarks -q -s --benchmark-enable --benchmark-only --benchmark-columns=median,iqr,rounds
 
 schemas: .venv/.dev ## write docs/schemas anew after a declared change of format
 	@$(BIN)/npubench schema -o docs/schemas

@@ -107,7 +107,6 @@ class DeviceSpec(_Card, frozen=True, kw_only=True):
 
     type: DeviceType
     vendor: str | None = None
-    match: str | None = None
     count: Annotated[int, Meta(ge=1)] = 1
 
 
@@ -337,7 +336,18 @@ def semantics(card: ModelCard | BackendCard, precision: str | None = None) -> di
         "provider": card.provider,
         "device": to_builtins(card.device),
         "options": to_builtins(card.options),
+        "variables": to_builtins(card.environment.variables),
     }
+
+
+THREADS = "{threads}"
+"""In a backend card's options: as many threads as this machine may use, resolved when a run is planned."""
+
+
+def resolved(card: BackendCard, threads: int | None) -> BackendCard:
+    """`card` with the number of usable threads in its options where it says `{threads}`."""
+    options = {key: (threads or 1) if value == THREADS else value for key, value in card.options.items()}
+    return msgspec.structs.replace(card, options=options)
 
 
 def to_builtins(value: Any) -> Any:

@@ -8,7 +8,6 @@ there. A broken card or a duplicate id is always an error that names both places
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -26,11 +25,10 @@ T = TypeVar("T", ModelCard, BackendCard, SuiteCard, DataCard)
 
 
 class Found(msgspec.Struct, Generic[T], frozen=True):
-    """A card, the file it came from and the SHA-256 of that file's bytes."""
+    """A card and the file it came from."""
 
     card: T
     path: Path
-    sha256: str
 
 
 class Catalogue(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,8 +95,7 @@ def catalogue(extra: Sequence[Path] = ()) -> Catalogue:
             if (before := found[kind].get(card.id)) is not None:
                 mistakes.append(f'{path}: id: "{card.id}" is already the {kind} card {before.path}; ids must be unique')
                 continue
-            sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-            found[kind][card.id] = Found(card, path, sha256)
+            found[kind][card.id] = Found(card, path)
     mistakes.extend(_reference_mistakes(found))
     if mistakes:
         raise CardError(mistakes, hint="`npubench check` lists every mistake; CONTRIBUTING.md explains each key")

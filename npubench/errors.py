@@ -2,7 +2,8 @@
 
     NpubenchError                         2
      ├─ UsageError                        2   the command line asks for something that makes no sense
-     │   └─ UnknownNameError              2   … a name that does not exist ("did you mean")
+     │   ├─ UnknownNameError              2   … a name that does not exist ("did you mean")
+     │   └─ UnsupportedError              2   … a combination that this code does not take (a result when measured)
      ├─ CardError                         2   one or more mistakes in cards, all of them at once
      ├─ DataError                         2   frames, pages, prompts or an ONNX file that cannot be used
      ├─ ArtifactError                     4   a graph or weights file that is missing or not what it should be
@@ -42,6 +43,10 @@ class UsageError(NpubenchError):
 
 class UnknownNameError(UsageError):
     """A backend, model, scenario … of this name does not exist."""
+
+
+class UnsupportedError(UsageError):
+    """A combination (batch, scope, capability) that an adapter or workload does not take. In a run it is a result."""
 
 
 class CardError(NpubenchError):

@@ -26,7 +26,8 @@ RUN_SCHEMA = "npubench.run/1"
 LAUNCH_SCHEMA = "npubench.launch/1"
 PLAN_SCHEMA = "npubench.plan/1"
 
-ExecutionKind = Literal["hardware", "simulated", "virtual", "cpu_fallback", "endpoint"]
+ExecutionKind = Literal["hardware", "simulated", "virtual", "cpu_fallback", "endpoint", "unknown"]
+"""`unknown`: it ran and was timed, but nothing proves where. Never compared or ranked, not even with itself."""
 Validity = Literal["valid", "degraded", "invalid", "unsupported"]
 Purpose = Literal["measure", "floor"]
 """`floor`: the one-node model whose latency is the harness's own overhead on that backend; no result in itself."""
@@ -59,6 +60,8 @@ class FailureKind(str, enum.Enum):
     BUILD_FAILED = "build_failed"
     CPU_FALLBACK = "cpu_fallback"
     DISK_FULL = "disk_full"
+    UNSUPPORTED = "unsupported"
+    BAD_CARD = "bad_card"
 
 
 FAILURE_TEXT: dict[FailureKind, Text] = {
@@ -114,6 +117,14 @@ FAILURE_TEXT: dict[FailureKind, Text] = {
         en="Nothing ran on the requested provider: this would have been a CPU figure under another name.",
         ko="요청한 장치에서 실행된 연산이 없습니다. 다른 이름을 단 CPU 수치가 될 뻔했습니다.",
     ),
+    FailureKind.UNSUPPORTED: Text(
+        en="This backend does not take this model in this way. A result, not a failure.",
+        ko="이 백엔드는 이 모델을 이 방식으로 실행하지 않습니다. 실패가 아니라 결과입니다.",
+    ),
+    FailureKind.BAD_CARD: Text(
+        en="A parameter of the model card or backend card cannot be used.",
+        ko="모델 카드 또는 백엔드 카드의 값을 사용할 수 없습니다.",
+    ),
     FailureKind.DISK_FULL: Text(
         en="The disk is full. Free space and resume the run.",
         ko="디스크가 가득 찼습니다. 공간을 확보한 뒤 이어서 실행하세요.",
@@ -129,10 +140,14 @@ class Value(_Document, frozen=True, kw_only=True):
 
 
 class Failure(_Document, frozen=True, kw_only=True):
-    """Why a launch gave no result. `phase` is where it happened; `stderr` holds the process's last lines."""
+    """Why a launch gave no result. `phase` is where it happened; `stderr` holds the process's last lines.
+
+    `hint` is what the error itself says to do next, where it says so.
+    """
 
     kind: FailureKind
     message: str
+    hint: str | None = None
     phase: str = ""
     exit_code: int | None = None
     signal: str | None = None
@@ -156,6 +171,13 @@ class SampleFile(_Document, frozen=True, kw_only=True):
     tokens: int = 0
 
 
+class PowerFile(_Document, frozen=True, kw_only=True):
+    """The raw power readings of a launch, beside the launch file."""
+
+    file: str
+    sha256: str
+
+
 class Warmup(_Document, frozen=True, kw_only=True):
     """Steps before the timed window, and whether the step time had become steady."""
 
@@ -172,7 +194,7 @@ class Window(_Document, frozen=True, kw_only=True):
 
 
 class ProcessFacts(_Document, frozen=True, kw_only=True):
-    """The measuring process. `threads` is what was asked of the runtime; `versions` are varying, never identity."""
+    """The measuring process. `options` are those in effect, per graph; `versions` are varying, never identity."""
 
     pid: int
     python: str
@@ -181,7 +203,7 @@ class ProcessFacts(_Document, frozen=True, kw_only=True):
     cpu_ns: int
     involuntary_switches: int
     versions: dict[str, str] = {}
-    options: dict[str, Any] = {}
+    options: dict[str, dict[str, Any]] = {}
     inputs: dict[str, tuple[TensorSpec, ...]] = {}
     outputs: dict[str, tuple[TensorSpec, ...]] = {}
 
@@ -214,6 +236,7 @@ class Launch(_Document, frozen=True, kw_only=True):
     samples: SampleFile | None = None
     process: ProcessFacts | None = None
     energy: EnergyLedger = EnergyLedger(reason="no meter was asked")
+    power: PowerFile | None = None
     placement: Placement | None = None
     execution_kind: ExecutionKind | None = None
     load_average: tuple[float, float, float] | None = None
@@ -224,6 +247,14 @@ class Scenario(_Document, frozen=True, kw_only=True):
 
     name: str
     params: dict[str, Any] = {}
+
+
+class InputFacts(_Document, frozen=True, kw_only=True):
+    """What a model was fed with. `source`: a data set's id, or `own` for the user's own folder."""
+
+    source: str
+    sha256: str
+    files: int
 
 
 class PlannedCell(_Document, frozen=True, kw_only=True):
@@ -260,7 +291,7 @@ class AbsentBackend(_Document, frozen=True, kw_only=True):
     backend: str
     title: Text
     reason: str
-    fix: str = ""
+    fix: Text | None = None
     device_type: str = ""
 
 
@@ -288,8 +319,10 @@ class Machine(_Document, frozen=True, kw_only=True):
 class Plan(_Document, frozen=True, kw_only=True):
     """What a run is going to measure; written first, so that a killed run can be resumed.
 
+    `named_absent`: something that was asked for by name (a backend, a precision) cannot be measured here.
+    `comparable` is false for a quick look: a profile made for one, or less time or fewer launches than the profile's.
     `order` lists (cell id, launch number) in the seeded, interleaved order.
-    `inputs` maps each model to the SHA-256 of its input data; `sources` holds local paths (rooms, the user's frames)
+    `inputs` maps each model to its input data; `sources` holds local paths (rooms, the user's frames)
     and stays in the plan: a run document names no path.
     """
 
@@ -302,17 +335,19 @@ class Plan(_Document, frozen=True, kw_only=True):
     ruleset: str
     seed: int
     launches: int
+    comparable: bool
     max_samples: int
     cells: tuple[PlannedCell, ...]
     order: tuple[tuple[str, int], ...]
     models: dict[str, Any]
     backends: dict[str, Any]
-    inputs: dict[str, str] = {}
+    inputs: dict[str, InputFacts] = {}
     sources: dict[str, str] = {}
     command: tuple[str, ...] = ()
     machine: Machine
     unsupported: tuple[UnsupportedCell, ...] = ()
     absent: tuple[AbsentBackend, ...] = ()
+    named_absent: bool = False
     notes: tuple[Note, ...] = ()
     availability: dict[str, Availability] = {}
     measured_by: str = "unknown"
@@ -351,7 +386,9 @@ class Cell(_Document, frozen=True, kw_only=True):
     placement_reason: str | None = None
     quality: dict[str, Any] | None = None
     quality_reason: str | None = None
+    energy: dict[str, Spread] = {}
     energy_reason: str | None = None
+    options: dict[str, dict[str, Any]] = {}
 
 
 class Run(_Document, frozen=True, kw_only=True):
@@ -375,7 +412,7 @@ class Run(_Document, frozen=True, kw_only=True):
     unsupported: tuple[UnsupportedCell, ...] = ()
     models: dict[str, Any] = {}
     backends: dict[str, Any] = {}
-    inputs: dict[str, str] = {}
+    inputs: dict[str, InputFacts] = {}
     availability: dict[str, Availability] = {}
     files: dict[str, str] = {}
     varying: dict[str, str] = {}

@@ -79,7 +79,7 @@ def null_plan(
         wanted=[planning.Wanted(model=name, scenarios=scenarios) for name in models],
         models={name: tensor_model(name) for name in models},
         backends={card.id: card for card in backends},
-        data_sha256={},
+        inputs={},
         machine=MACHINE,
         rules=load(),
         budget=planning.Budget(

@@ -15,15 +15,15 @@ from tests.support import write_backend
 
 
 def old_python() -> str | None:
-    """A Python 3.10 or 3.11 that starts; numpy 1.24 has wheels for these."""
-    for name in ("python3.10", "python3.11"):
-        found = shutil.which(name)
-        if (
-            found
-            and not subprocess.run([found, "-c", "import venv, ensurepip"], capture_output=True, check=False).returncode
-        ):
-            return found
-    return sys.executable if sys.version_info < (3, 12) else None
+    """A Python 3.10 or 3.11 that can make environments; numpy 1.24 has wheels for these."""
+    found = [shutil.which(name, path=folder) for name in ("python3.10", "python3.11") for folder in os.get_exec_path()]
+    if sys.version_info < (3, 12):
+        found.append(sys.executable)
+    for python in filter(None, found):
+        # A version manager's shim is there without starting; Debian's Python may lack ensurepip.
+        if not subprocess.run([python, "-c", "import venv, ensurepip"], capture_output=True, check=False).returncode:
+            return python
+    return None
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,9 @@ def bare_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An environment with numpy 1.24 and msgspec, and nothing of ours."""
     base = old_python()
     if base is None:
-        pytest.skip("no Python 3.10 or 3.11 here to make the old environment with")
+        missing = "no Python 3.10 or 3.11 with venv and ensurepip here to make the old environment with"
+        # What CI skips is never tried at all.
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(missing)
     folder = tmp_path_factory.mktemp("bare")
     subprocess.run([base, "-m", "venv", str(folder)], check=True, capture_output=True)
     python = folder / "bin" / "python"
@@ -56,8 +58,8 @@ def test_a_worker_runs_in_a_bare_environment_with_numpy_1_24(bare_python: Path, 
     assert done.returncode == 0, done.stderr
     run = json.loads(done.stdout)
     (cell,) = run["cells"]
-    assert cell["verdict"] == "valid"
-    assert run["varying"]["numpy"].startswith("1.24.")
+    assert cell["verdict"] in ("valid", "degraded")
+    assert run["varying"]["bare.numpy"].startswith("1.24.")
     assert run["backends"]["bare"]["environment"]["python"] == str(bare_python)
 
 

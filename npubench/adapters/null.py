@@ -1,7 +1,8 @@
 """The contract's fake: answers at once with declared shapes. Serves tests and measures the harness's own ceiling.
 
-Options (all for tests): `signature` describes inputs and outputs when the artefact is no ONNX file; `work_ns` spins for
-that long; `fault` is crash, kill, hang, oom, raise, nan or shape, and happens at inference number `fault_at`.
+It reads no file. Options (all for tests): `signature` describes inputs and outputs per graph (default: one of four
+floats each, as in the overhead floor); `work_ns` spins for that long; `fault` is crash, kill, hang, oom, raise, nan or
+shape, and happens at inference number `fault_at`.
 """
 
 from __future__ import annotations

@@ -9,11 +9,9 @@ Source: the Python API of onnxruntime 1.32.
 
 from __future__ import annotations
 
-import math
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -24,6 +22,12 @@ _CPU = "CPUExecutionProvider"
 
 # Keys of the card's [options] that belong to the session; everything else goes to the provider.
 _SESSION_KEYS = ("graph_optimization_level", "inter_op_num_threads", "intra_op_num_threads")
+
+# A graph of one Add, as bytes: this environment may have no onnx to make one with (models/overhead-floor is the same).
+_ONE_NODE = bytes.fromhex(
+    "080a12086e707562656e63683a4f0a130a01780a01781201791a036164642203416464120e6f766572686561642d666c6f6f"
+    "725a130a0178120e0a0c080112080a0208010a02080462130a0179120e0a0c080112080a0208010a02080442040a001012"
+)
 
 _DTYPES = {
     "tensor(float)": "float32",
@@ -42,14 +46,8 @@ _DTYPES = {
 
 
 def usable_threads() -> int:
-    """How many CPUs this process may use: its affinity, and the quota of its control group (cgroup v2)."""
-    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    with suppress(OSError, ValueError):
-        with open("/sys/fs/cgroup/cpu.max", encoding="ascii") as stream:
-            quota, period = stream.read().split()
-        if quota != "max":
-            threads = min(threads, max(1, math.ceil(int(quota) / int(period))))
-    return threads
+    """How many CPUs this process may run on; for cards that do not say how many threads they want."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def tensor_spec(node: Any) -> TensorSpec:
@@ -61,10 +59,37 @@ def tensor_spec(node: Any) -> TensorSpec:
     return TensorSpec(name=node.name, dtype=_DTYPES[node.type], shape=shape)
 
 
+def provider_devices(provider: str) -> tuple[Device, ...]:
+    """The devices that ONNX Runtime itself names for a provider; none where it names none."""
+    import onnxruntime
+
+    try:
+        found = [item for item in onnxruntime.get_ep_devices() if item.ep_name == provider]
+    except Exception:  # before 1.22 there is no such call
+        return ()
+    return tuple(
+        Device(
+            id=str(item.device.device_id),
+            type=str(item.device.type).rpartition(".")[2].lower(),
+            vendor=str(item.device.vendor),
+            name=str(item.device.metadata.get("Description", "") or item.device.vendor),
+        )
+        for item in found
+    )
+
+
+def device_type(provider: str) -> str:
+    """cpu, gpu or npu as ONNX Runtime reports the provider's device; empty where it says nothing."""
+    if provider == _CPU:
+        return "cpu"
+    types = {device.type for device in provider_devices(provider)}
+    return types.pop() if len(types) == 1 else ""
+
+
 class OrtSession:
     """One `InferenceSession` on one provider."""
 
-    def __init__(self, runtime: Any, path: str, provider: str, options: Mapping[str, Any]) -> None:
+    def __init__(self, runtime: Any, path: str | bytes, provider: str, options: Mapping[str, Any]) -> None:
         level = str(options.get("graph_optimization_level", "all"))
         levels = {
             "disable": runtime.GraphOptimizationLevel.ORT_DISABLE_ALL,
@@ -90,6 +115,10 @@ class OrtSession:
         selected = self._session.get_providers()
         if provider not in selected:
             raise RuntimeError(f"{provider} was asked for, but the session has only {', '.join(selected)}")
+        taken = self._session.get_provider_options().get(provider, {})
+        if ignored := sorted(key for key in own if key not in taken):
+            known = ", ".join((*_SESSION_KEYS, *sorted(taken)))
+            raise ValueError(f"options that {provider} does not know: {', '.join(ignored)}; it takes {known}")
         self.options: dict[str, Any] = {
             "provider": provider,
             "intra_op_num_threads": intra,
@@ -101,7 +130,6 @@ class OrtSession:
         self.outputs: Sequence[TensorSpec] = tuple(tensor_spec(node) for node in self._session.get_outputs())
         self._buffers: dict[tuple[str, tuple[int, ...]], Array] = {}
         self._output_names = [spec.name for spec in self.outputs]
-        self._static = all(isinstance(d, int) for spec in self.outputs for d in spec.shape)
 
     def infer(self, feeds: Feeds) -> Outputs:
         """Runs the model on host arrays; the outputs are fresh host arrays."""
@@ -110,28 +138,32 @@ class OrtSession:
     def prepare(self, feeds: Feeds) -> Callable[[], Outputs]:
         """Binds `feeds` and outputs once (IOBinding); each call runs the model into the same output buffers.
 
-        Output shapes are learned from one run, so that symbolic ones are preallocated too. Calls with equal output
-        shapes share their buffers: a page of text has forty batches of lines, and one buffer serves them all.
+        Nothing runs here: symbolic output shapes are learned by the first call, which runs the model once like any
+        other. Calls with equal output shapes share their buffers: a page of text has forty batches of lines, and one
+        buffer serves them all.
         """
         binding = self._session.io_binding()
         kept = {name: np.ascontiguousarray(value) for name, value in feeds.items()}
         for name, value in kept.items():
             binding.bind_input(name, "cpu", 0, value.dtype.type, value.shape, value.ctypes.data)
         outputs: dict[str, Array] = {}
-        first = {} if self._static else self.infer(kept)
-        for spec in self.outputs:
-            shape = [d for d in spec.shape if isinstance(d, int)] if self._static else first[spec.name].shape
-            at = (spec.name, tuple(shape))
-            value = outputs[spec.name] = self._buffers.setdefault(at, np.zeros(shape, dtype=spec.dtype))
-            binding.bind_output(spec.name, "cpu", 0, value.dtype.type, value.shape, value.ctypes.data)
         run = self._session.run_with_iobinding
 
+        def bind_outputs(found: Outputs) -> None:
+            for name, value in found.items():
+                buffer = self._buffers.setdefault((name, value.shape), np.empty_like(value))
+                outputs[name] = buffer
+                np.copyto(buffer, value)
+                binding.bind_output(name, "cpu", 0, buffer.dtype.type, buffer.shape, buffer.ctypes.data)
+
+        # `kept` is used here also to live as long as the raw pointers above are bound.
         def call() -> Outputs:
-            run(binding)
+            if outputs:
+                run(binding)
+            else:
+                bind_outputs(self.infer(kept))
             return outputs
 
-        # The raw pointers above need their arrays for as long as the call lives.
-        call.__dict__["feeds"] = kept
         return call
 
     def placement(self) -> Placement:
@@ -153,7 +185,7 @@ class OrtSession:
             selected=tuple(sorted(providers)),
             providers=dict(providers) if providers else None,
             fallback_ops=dict(fallback) if providers else None,
-            device_type="cpu" if self._provider == _CPU else "",
+            device_type=device_type(self._provider),
             sources=("assignment",) if providers else (),
         )
 
@@ -184,8 +216,14 @@ class OrtAdapter:
                 f"it has {', '.join(available)}",
                 versions=versions,
             )
-        device = Device(id="0", type=str(self._device.get("type", "cpu")), name=self._provider)
-        return Availability(available=True, devices=(device,), versions=versions)
+        if self._provider != _CPU:
+            # Listed only means compiled in. A session on one node says whether the device and its driver answer.
+            try:
+                OrtSession(onnxruntime, _ONE_NODE, self._provider, {})
+            except Exception as error:
+                said = str(error).strip().splitlines() or [type(error).__name__]
+                return Availability(available=False, reason=f"{self._provider}: {said[0][:300]}", versions=versions)
+        return Availability(available=True, devices=provider_devices(self._provider), versions=versions)
 
     def open(self, artifact: Artifact, options: Mapping[str, Any]) -> OrtSession:
         """A session on the artefact. Raises what ONNX Runtime raises."""

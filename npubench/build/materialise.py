@@ -26,12 +26,12 @@ from npubench.cards import GraphSpec, ModelCard
 from npubench.errors import StoreError, UsageError
 from npubench.lang import here
 from npubench.spi import Artifact
+from npubench.store import sha256_file
 from npubench.units import show_bytes
 
 GRAPH_FILE = "model.onnx"
 WEIGHTS_FILE = "weights.bin"
 
-_CHUNK_BYTES = 4 << 20
 # A half-built folder older than this was left by a process that was killed.
 _ABANDONED_S = 24 * 3600
 
@@ -101,21 +101,11 @@ def _cache_error(folder: Path, error: OSError) -> StoreError:
     return StoreError(here(f"{folder}: cannot build the model: {reason}", f"{folder}: {reason}"), hint=advice)
 
 
-def _file_sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    buffer = bytearray(_CHUNK_BYTES)
-    view = memoryview(buffer)
-    with path.open("rb", buffering=0) as file:
-        while size := file.readinto(buffer):
-            digest.update(view[:size])
-    return digest.hexdigest()
-
-
 def _is(path: Path, size: int | None, sha256: str) -> bool:
     """Whether `path` is a plain file of its own with this content. A link could be redirected after the check."""
     if path.is_symlink() or not path.is_file() or (size is not None and path.stat().st_size != size):
         return False
-    return _file_sha256(path) == sha256
+    return sha256_file(path) == sha256
 
 
 def _intact(card: ModelCard, folder: Path) -> bool:

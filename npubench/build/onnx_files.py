@@ -6,7 +6,6 @@ is missing or too short. Not aware of: operators, signatures (`user_onnx`).
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
@@ -15,8 +14,6 @@ from onnx import TensorProto
 
 from npubench.errors import DataError
 from npubench.lang import here
-
-_CHUNK_BYTES = 4 << 20
 
 
 def wrong(path: Path, en: str, ko: str, advice: tuple[str, str]) -> DataError:
@@ -109,12 +106,3 @@ def _check_location(path: Path, location: str, size: int) -> None:
         copy = ("copy the data file again", "데이터 파일을 다시 복사하십시오")
         what = f"external data {location!r} is truncated: {found} bytes; expected ≥ {size}"
         raise wrong(path, what, f"외부 데이터 {location!r}가 잘렸습니다: {found} < {size} 바이트", copy)
-
-
-def file_sha256(path: Path) -> str:
-    """Of a file of any size."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(_CHUNK_BYTES):
-            digest.update(piece)
-    return digest.hexdigest()

@@ -21,10 +21,11 @@ import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import TensorProto
 
-from npubench.build.onnx_files import check_external, file_sha256, nodes, wrong
+from npubench.build.onnx_files import check_external, nodes, wrong
 from npubench.cards import did_you_mean
 from npubench.lang import here
 from npubench.spi import TensorSpec
+from npubench.store import sha256_file
 
 DEFAULT_SIZE = 1
 
@@ -92,7 +93,7 @@ def _describe(path: Path, content: bytes, model: onnx.ModelProto, shapes: Mappin
     _check_model(path, model, bool(external))
     sizes, notes = _choose_sizes(path, inputs, shapes)
     digests = {path.name: hashlib.sha256(content).hexdigest()}
-    digests |= {name: file_sha256(path.parent / name) for name in external}
+    digests |= {name: sha256_file(path.parent / name) for name in external}
     return UserModel(
         path=str(path),
         inputs=inputs,

@@ -12,6 +12,7 @@ def main() -> None:
     """The `npubench` command."""
     from npubench.cli.app import app
     from npubench.errors import NpubenchError
+    from npubench.lang import here
 
     try:
         app(prog_name="npubench")
@@ -21,7 +22,7 @@ def main() -> None:
             print(f"  → {error.hint}", file=sys.stderr)  # noqa: T201
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        print("npubench: interrupted", file=sys.stderr)  # noqa: T201
+        print(f"npubench: {here('interrupted', '중단됨')}", file=sys.stderr)  # noqa: T201
         sys.exit(130)
     except BrokenPipeError:
         # `npubench … | head`: the reader has gone; nothing is wrong.

@@ -171,10 +171,22 @@ def run(
             "--scope", metavar="NAME", help=here("device or service (repeatable).", "device 또는 service(반복 가능).")
         ),
     ] = None,
-    suite: Annotated[str, typer.Option("--suite", metavar="NAME", help=here("Suite.", "스위트."))] = "public-sector",
+    suite: Annotated[
+        str | None,
+        typer.Option(
+            "--suite",
+            metavar="NAME",
+            help=here("Suite (default: public-sector).", "스위트(기본: public-sector)."),
+        ),
+    ] = None,
     profile: Annotated[
-        str, typer.Option("--profile", metavar="NAME", help="smoke, standard, nightly, certify.")
-    ] = "standard",
+        str | None,
+        typer.Option(
+            "--profile",
+            metavar="NAME",
+            help=here("smoke, standard (default), nightly, certify.", "smoke, standard(기본), nightly, certify."),
+        ),
+    ] = None,
     launches: Annotated[
         int | None,
         typer.Option(
@@ -190,8 +202,13 @@ def run(
         ),
     ] = None,
     seed: Annotated[
-        int, typer.Option("--seed", metavar="N", help=here("Seed of order and inputs.", "순서와 입력의 시드."))
-    ] = 0,
+        int | None,
+        typer.Option(
+            "--seed",
+            metavar="N",
+            help=here("Seed of order and inputs (default: 0).", "순서와 입력의 시드(기본: 0)."),
+        ),
+    ] = None,
     onnx: Annotated[
         list[Path] | None,
         typer.Option(
@@ -256,9 +273,10 @@ def run(
 ) -> None:
     """See `measure.run`."""
     from npubench.cli import measure
+    from npubench.cli.asked import Asked
 
     measure.run(
-        measure.Asked(
+        Asked(
             models=tuple(model or ()),
             backends=tuple(backend or ()),
             precisions=tuple(precision or ()),
@@ -361,7 +379,7 @@ def schema(
     help=here("Measure npubench itself on this machine.", "이 장비에서 npubench 자체의 비용을 측정합니다."),
 )
 def selftest(json: Json = False) -> None:
-    """See `measure.selftest`."""
-    from npubench.cli import measure
+    """See `selftest.selftest`."""
+    from npubench.cli.selftest import selftest as measured
 
-    measure.selftest(as_json=json)
+    measured(as_json=json)

@@ -54,6 +54,7 @@ def doctor(as_json: bool, cards: Sequence[Path], machine: str | None, out: Path 
     from npubench.engine import doctor as diagnosis
     from npubench.engine import preflight
     from npubench.engine.machine import facts
+    from npubench.engine.resume import given_name
     from npubench.engine.select import probe
 
     known = catalogue(cards)
@@ -61,7 +62,9 @@ def doctor(as_json: bool, cards: Sequence[Path], machine: str | None, out: Path 
     with tempfile.TemporaryDirectory(prefix="npubench-doctor-") as folder:
         availability = {name: probe(card, Path(folder) / name) for name, card in shown.items()}
     here_now = facts(machine)
-    notes = preflight.check(here_now, store.results_root(out, checkout_root()), 2 << 30)
+    named = given_name(machine) is not None
+    root = store.results_root(out, checkout_root())
+    notes = preflight.check(here_now, root, preflight.NEEDED_BYTES, named=named)
     found = diagnosis.report(here_now, notes, availability, shown)
     if as_json:
         sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")

@@ -22,6 +22,7 @@ from rich.text import Text as RichText
 from npubench.engine.lock import Holder
 from npubench.engine.protocol import Event, Phase
 from npubench.engine.run import Watcher
+from npubench.engine.select import OWN
 from npubench.lang import here, language
 from npubench.metrics import METRICS, THROUGHPUT
 from npubench.schema import Launch, Plan, PlannedCell, Run
@@ -37,7 +38,10 @@ def title_of(cell: PlannedCell) -> str:
 
 
 def planned_s(cell: PlannedCell) -> float:
-    """What a launch of this cell takes at most, its loading apart."""
+    """What a launch of this cell is planned to take, its loading apart.
+
+    Slow requests make it longer: a window with too few samples goes on for up to twice its time (`worker.EXTEND`).
+    """
     return cell.window_s + cell.warmup_s
 
 
@@ -97,14 +101,22 @@ class Console:
         for absent in plan.absent:
             self.say(here(f"not here: {absent.backend}: {absent.reason}", f"없음: {absent.backend}: {absent.reason}"))
             if absent.fix:
-                self.say(f"  → {absent.fix}")
+                self.say(f"  → {absent.fix[language()]}")
+        for model, inputs in plan.inputs.items():
+            if inputs.source == OWN:
+                self.say(
+                    here(
+                        f"{model} reads your own data ({inputs.files} files): compare only with the same data",
+                        f"{model}: 자체 데이터 사용({inputs.files}개 파일). 같은 데이터의 결과와만 비교하세요",
+                    )
+                )
         for item in plan.unsupported:
             self.say(
                 here("unsupported: ", "미지원: ")
                 + f"{item.model} {item.precision} · {item.backend}: {item.reason[language()]}"
             )
         for note in plan.notes:
-            if note.severity == "warning":
+            if note.severity == "warning" or note.code == "inputs-cycled":
                 self.say(here("mind: ", "주의: ") + note.text[language()])
 
     def result(self, run: Run, folder: Path) -> None:
@@ -150,13 +162,17 @@ class _Lines:
     def finished(self, cell: PlannedCell, launch: Launch) -> None:
         at, total = self._index
         self._console.say(f"[{at}/{total}] {title_of(cell)}: {outcome(launch)}")
+        if launch.failure is not None and launch.failure.hint:
+            self._console.say(f"  → {launch.failure.hint}")
 
 
 def outcome(launch: Launch) -> str:
     """A launch in a few words: its service value and p50, or what went wrong."""
     if launch.failure is not None:
-        return f"{launch.failure.kind.value}: {launch.failure.message.splitlines()[0][:160]}"
-    key = THROUGHPUT[launch.unit][0]
+        first = next(iter(launch.failure.message.splitlines()), "")
+        return f"{launch.failure.kind.value}: {first[:160]}"
+    # A workload of somebody else's may count in a unit of its own.
+    key = THROUGHPUT.get(launch.unit, THROUGHPUT["sample"])[0]
     rate = launch.summary.get(key)
     parts = [show(rate.value if rate else None, METRICS[key].unit)]
     p50 = launch.summary.get("latency_p50_ns")
@@ -200,7 +216,8 @@ class _LiveTable:
 
     def finished(self, cell: PlannedCell, launch: Launch) -> None:
         self._paces.append((time.monotonic() - self._started) / (planned_s(cell) + _ASSUMED_LOAD_S))
-        self._done.append(f"{title_of(cell)}: {outcome(launch)}")
+        mark = "✓" if launch.failure is None else "✗"
+        self._done.append(f"{mark} {title_of(cell)}: {outcome(launch)}")
         self._left -= 1
 
     def remaining_s(self) -> float:
@@ -214,7 +231,7 @@ class _LiveTable:
     def render(self) -> Table:
         drawn = Table.grid(padding=(0, 1))
         for line in self._done[-self._SHOWN :]:
-            drawn.add_row(RichText(f"✓ {line}", overflow="ellipsis", no_wrap=True))
+            drawn.add_row(RichText(line, overflow="ellipsis", no_wrap=True))
         elapsed = time.monotonic() - self._started
         drawn.add_row(RichText(f"▸ {self._now} ({self._phase}, {elapsed:.0f} s)", overflow="ellipsis", no_wrap=True))
         left = show_duration_s(self.remaining_s())

@@ -11,7 +11,7 @@ import msgspec
 
 from npubench.cards import BackendCard
 from npubench.engine.preflight import device_label, unserved
-from npubench.lang import Language, Text, here
+from npubench.lang import Language, Text
 from npubench.schema import AbsentBackend, Machine, Note
 from npubench.spi import Availability, Device
 from npubench.units import UNKNOWN, show_bytes
@@ -77,7 +77,7 @@ def report(
                     backend=name,
                     title=card.title,
                     reason=answer.reason or "the adapter gave no reason",
-                    fix=answer.fix or here(card.install.en, card.install.ko),
+                    fix=Text(en=answer.fix, ko=answer.fix) if answer.fix else card.install,
                     device_type=card.device.type,
                 )
             )
@@ -151,7 +151,7 @@ def _lines(found: Doctor, language: Language) -> Iterator[str]:
     for absent in found.absent:
         yield from wrap(f"{absent.title[language]}: {absent.reason}", f"  - {absent.backend}  ", "      ")
         if absent.fix:
-            yield from wrap(absent.fix, "      해결: " if ko else "      fix: ", "           ")
+            yield from wrap(absent.fix[language], "      해결: " if ko else "      fix: ", "           ")
     if found.idle:
         yield ""
         yield "준비된 백엔드가 없는 가속기" if ko else "accelerators that no ready backend uses"

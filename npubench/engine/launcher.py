@@ -1,7 +1,8 @@
 """The parent's side of the process boundary: starts a worker, watches it, says what became of it.
 
 A worker that crashes, hangs, is killed, runs out of memory or ends without a word becomes a `Failure` with its class
-and its last lines; nothing of that reaches the parent as an exception. No child outlives this module's calls.
+and its last lines; nothing of that reaches the parent as an exception. No child outlives this module's calls, nor a
+child of a child that stayed in the worker's process group.
 
 Liveness: an event or a finished sample is a sign of life; without one for `stall_s` the worker has hung. There is no
 heartbeat thread in the worker that could disturb what it measures.
@@ -24,7 +25,8 @@ from pathlib import Path
 import msgspec
 
 from npubench.engine import table
-from npubench.engine.protocol import Built, Event, Failed, Job, Measured, Phase, Probed
+from npubench.engine.protocol import Built, Event, Failed, Job, Measured, MeasureJob, Phase, Probed
+from npubench.engine.warmup import PATIENCE
 from npubench.schema import Failure, FailureKind
 
 PACKAGE_PARENT = Path(__file__).resolve().parents[2]
@@ -34,8 +36,9 @@ _POLL_S = 0.1
 # Grace between SIGTERM and SIGKILL; a hung driver call ignores the first.
 _TERM_S = 2.0
 
-# Opening may compile for minutes (METRICS.md: compile, cold load); everything else makes progress much sooner.
-STALL_S: Mapping[str, float] = {"open": 1800.0, "build": 1800.0}
+# Until its first inference a runtime may compile for minutes, at whichever call it likes (METRICS.md: compile, cold
+# load); everything else makes progress much sooner.
+STALL_S: Mapping[str, float] = {"open": 1800.0, "bind": 1800.0, "first": 1800.0, "build": 1800.0}
 DEFAULT_STALL_S = 120.0
 
 
@@ -44,8 +47,11 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     stall_s: float | None = None
 
-    def of(self, phase: str) -> float:
-        return self.stall_s if self.stall_s is not None else STALL_S.get(phase, DEFAULT_STALL_S)
+    def of(self, phase: str, job: Job) -> float:
+        """Seconds for a phase of `job`. Warming up is silent for as long as it was planned, and that comes on top."""
+        limit = self.stall_s if self.stall_s is not None else STALL_S.get(phase, DEFAULT_STALL_S)
+        silent = PATIENCE * job.warmup_ns / 1e9 if phase == "warm-up" and isinstance(job, MeasureJob) else 0.0
+        return limit + silent
 
 
 class Environment(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,7 +125,7 @@ def run_job(
         writer = -1
         try:
             _send(process, job)
-            return _Watch(process, reader, folder, limits, say, stop).until_done()
+            return _Watch(process, reader, job, folder, limits, say, stop).until_done()
         finally:
             end_process(process)
     finally:
@@ -136,15 +142,20 @@ def _send(process: subprocess.Popen[bytes], job: Job) -> None:
 
 
 def end_process(process: subprocess.Popen[bytes]) -> None:
-    """Ends a worker that still runs, gently and then not, and reaps it."""
-    if process.poll() is not None:
-        return
-    process.terminate()
-    try:
-        process.wait(_TERM_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+    """Ends a worker and what it started in its process group, gently and then not, and reaps it."""
+    if process.poll() is None:
+        _signal_group(process, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_TERM_S)
+    # Helpers of a vendor's runtime may outlive the worker, or not heed the first signal.
+    _signal_group(process, signal.SIGKILL)
+    process.wait()
+
+
+def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    # It leads a session, so its process group has its number; without members left there is no such group.
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)
 
 
 class _Watch:
@@ -154,6 +165,7 @@ class _Watch:
         self,
         process: subprocess.Popen[bytes],
         reader: int,
+        job: Job,
         folder: Path,
         limits: Limits,
         say: Callable[[Event], None],
@@ -161,6 +173,7 @@ class _Watch:
     ) -> None:
         self._process = process
         self._reader = reader
+        self._job = job
         self._folder = folder
         self._limits = limits
         self._say = say
@@ -179,6 +192,7 @@ class _Watch:
                 if self._stop():
                     end_process(self._process)
                     raise StopRequested
+                ended = self._process.poll() is not None
                 if selector.select(_POLL_S):
                     chunk = os.read(self._reader, 1 << 16)
                     if not chunk:
@@ -187,10 +201,13 @@ class _Watch:
                     *lines, buffer = (buffer + chunk).split(b"\n")
                     for line in lines:
                         self._take(line)
+                elif ended:
+                    # A child of the worker's holds the pipe open; all that the worker wrote has been read.
+                    return self._after_end()
                 done = table.completed(self._folder)
                 if done != seen:
                     alive_at, seen = time.monotonic(), done
-                limit = self._limits.of(self._phase)
+                limit = self._limits.of(self._phase, self._job)
                 if time.monotonic() - alive_at > limit:
                     end_process(self._process)
                     return self._failure(FailureKind.HUNG, f"no sign of life for {limit:g} s")

@@ -24,7 +24,7 @@ from types import TracebackType
 
 import msgspec
 
-from npubench.errors import DeviceBusyError, UsageError
+from npubench.errors import DeviceBusyError, RunInterruptedError, UsageError
 from npubench.lang import here
 from npubench.units import utc_now
 
@@ -35,7 +35,7 @@ _SHARED = Path("/run/lock")
 
 
 class Holder(msgspec.Struct, frozen=True):
-    """Who holds the devices. `run` is the run folder, `started` ISO 8601 UTC."""
+    """Who holds the devices. `run` is the run folder, or the results folder until there is one. `started`: ISO 8601."""
 
     pid: int
     run: str
@@ -99,10 +99,16 @@ class DeviceLock:
         except (OSError, msgspec.DecodeError):
             return None
 
-    def acquire(self, wait_s: float = 0.0, on_wait: Callable[[Holder], None] | None = None) -> None:
+    def acquire(
+        self,
+        wait_s: float = 0.0,
+        on_wait: Callable[[Holder], None] | None = None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
         """Takes the lock, waiting up to `wait_s` seconds. Calls `on_wait` once for each holder that is waited for.
 
-        Raises DeviceBusyError naming the holder's pid and run folder, UsageError when the file cannot be opened.
+        Raises DeviceBusyError naming the holder's pid and run folder, RunInterruptedError when `stop()` turns true
+        while waiting, UsageError when the file cannot be opened.
         """
         if self._descriptor is not None:
             return
@@ -116,6 +122,10 @@ class DeviceLock:
                     break
                 except BlockingIOError:
                     pass
+                if stop():
+                    raise RunInterruptedError(
+                        here("stopped while waiting; nothing was measured", "대기 중에 멈춤. 측정한 것이 없습니다")
+                    )
                 now = time.monotonic()
                 holder = self.holder() or Holder(pid=0, run="?", started="?")
                 if now >= deadline:
@@ -124,15 +134,24 @@ class DeviceLock:
                     announced = holder
                     on_wait(holder)
                 time.sleep(min(_POLL_S, deadline - now))
-            content = msgspec.json.encode(Holder(pid=os.getpid(), run=self._run, started=utc_now())) + b"\n"
-            # A file of another user may be readable only: the lock holds all the same, it just cannot say whose it is.
-            with suppress(OSError):
-                os.ftruncate(descriptor, 0)
-                os.pwrite(descriptor, content, 0)
+            self._say_who(descriptor)
         except BaseException:
             os.close(descriptor)
             raise
         self._descriptor = descriptor
+
+    def names(self, run_folder: Path | str) -> None:
+        """Says in the file which run folder it is, once there is one."""
+        self._run = str(run_folder)
+        if self._descriptor is not None:
+            self._say_who(self._descriptor)
+
+    def _say_who(self, descriptor: int) -> None:
+        content = msgspec.json.encode(Holder(pid=os.getpid(), run=self._run, started=utc_now())) + b"\n"
+        # A file of another user may be readable only: the lock holds all the same, it just cannot say whose it is.
+        with suppress(OSError):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, content, 0)
 
     def release(self) -> None:
         """Gives the lock back. Does nothing when it is not held."""

@@ -5,7 +5,6 @@ A launch without a meter is still a launch: its energy is null with the reason.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +14,9 @@ import msgspec
 from npubench.cards import BackendCard
 from npubench.discovery import code
 from npubench.engine.energy import ledger
+from npubench.engine.launcher import child_environment
 from npubench.engine.power import PowerSampler, read_readings
+from npubench.engine.select import environment_of
 from npubench.schema import EnergyLedger, Window
 
 # Slow enough to cost nothing, fast enough for sensors that refresh once a second or quicker (METRICS.md, Energy).
@@ -42,8 +43,9 @@ def metering(card: BackendCard, folder: Path) -> Iterator[Metering]:
     metering = Metering(sampler=None, reason="no power meter is set up for this backend")
     reasons: list[str] = []
     for name in card.meters:
+        place = environment_of(card)
         sampler = PowerSampler.start(
-            code("meters", name), INTERVAL_S, folder, card.environment.python or sys.executable
+            code("meters", name), INTERVAL_S, folder, place.python, environment=child_environment(place, folder)
         )
         if sampler.availability.available:
             metering = Metering(sampler=sampler)

@@ -12,12 +12,22 @@ from typing import Any
 import msgspec
 
 from npubench import __version__
-from npubench.cards import BackendCard, ModelCard, SuiteCard, did_you_mean, semantics, to_builtins
+from npubench.cards import BackendCard, ModelCard, SuiteCard, did_you_mean, resolved, semantics, to_builtins
 from npubench.engine.schedule import ARRIVALS
 from npubench.errors import UsageError
 from npubench.lang import Text
 from npubench.rules import Ruleset
-from npubench.schema import FLOOR_MODEL, Machine, Plan, PlannedCell, Purpose, Scenario, UnsupportedCell, cell_id
+from npubench.schema import (
+    FLOOR_MODEL,
+    InputFacts,
+    Machine,
+    Plan,
+    PlannedCell,
+    Purpose,
+    Scenario,
+    UnsupportedCell,
+    cell_id,
+)
 from npubench.units import show_bytes, utc_now
 
 NATIVE = "native"
@@ -30,6 +40,8 @@ _WINDOW_SHARE, _WARMUP_SHARE = 0.75, 0.15
 # A tail percentile needs hundreds of samples, a throughput a handful: single-stream gets twice the time of offline.
 _WEIGHT = {"single-stream": 2.0, "offline": 1.0}
 _SHORTEST_WINDOW_S = 0.5
+# What is not steady after this long will not become so.
+_LONGEST_WARMUP_S = 60.0
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,7 +87,8 @@ def machine_identity(machine: Machine) -> dict[str, Any]:
         "name": machine.name,
         "cpu": machine.cpu,
         "threads": machine.threads,
-        "accelerators": [f"{device.vendor} {device.name}".strip() for device in machine.accelerators],
+        "governor": machine.governor,
+        "accelerators": [{"id": device.id, "name": device.name} for device in machine.accelerators],
     }
 
 
@@ -91,7 +104,7 @@ def planned_cell(
     scenario: Scenario,
     scope: str,
     *,
-    data_sha256: str | None,
+    inputs: InputFacts | None,
     machine: Machine,
     ruleset: str,
     purpose: Purpose = "measure",
@@ -111,7 +124,7 @@ def planned_cell(
     identity = {
         **semantics(card, precision),
         **semantics(backend),
-        "data": data_sha256,
+        "data": inputs.sha256 if inputs else None,
         "scenario": {"name": scenario.name, **scenario.params},
         "scope": scope,
         "ruleset": ruleset,
@@ -137,12 +150,14 @@ def _with_windows(cells: Mapping[str, PlannedCell], budget: Budget) -> dict[str,
     weights = {name: _WEIGHT[cell.scenario.name] for name, cell in cells.items() if cell.purpose == "measure"}
     unit_s = budget.seconds / (sum(weights.values()) * budget.launches) if weights else 0.0
 
-    def seconds(name: str, share: float) -> float:
-        return min(budget.max_window_s, max(_SHORTEST_WINDOW_S, unit_s * weights[name] * share))
+    def seconds(name: str, share: float, most_s: float) -> float:
+        return min(most_s, max(_SHORTEST_WINDOW_S, unit_s * weights[name] * share))
 
     return {
         name: msgspec.structs.replace(
-            cell, window_s=seconds(name, _WINDOW_SHARE), warmup_s=seconds(name, _WARMUP_SHARE)
+            cell,
+            window_s=seconds(name, _WINDOW_SHARE, budget.max_window_s),
+            warmup_s=seconds(name, _WARMUP_SHARE, _LONGEST_WARMUP_S),
         )
         if name in weights
         else cell
@@ -177,7 +192,7 @@ def make(
     wanted: Sequence[Wanted],
     models: Mapping[str, ModelCard],
     backends: Mapping[str, BackendCard],
-    data_sha256: Mapping[str, str],
+    inputs: Mapping[str, InputFacts],
     machine: Machine,
     rules: Ruleset,
     budget: Budget,
@@ -186,10 +201,11 @@ def make(
     command: Sequence[str] = (),
     **context: Any,
 ) -> Plan:
-    """The plan of a run. `models` and `backends` hold the cards in use.
+    """The plan of a run. `models` and `backends` hold the cards in use, `inputs` what each model is fed with.
 
     Raises UsageError when nothing at all is left to measure.
     """
+    backends = {name: resolved(card, machine.threads) for name, card in backends.items()}
     cells: dict[str, PlannedCell] = {}
     unsupported: list[UnsupportedCell] = []
     for backend in backends.values():
@@ -201,7 +217,7 @@ def make(
                 floor.precisions[0],
                 scenario_of("single-stream", floor),
                 "device",
-                data_sha256=None,
+                inputs=None,
                 machine=machine,
                 ruleset=rules.id,
                 purpose="floor",
@@ -218,6 +234,12 @@ def make(
                 for scenario in item.scenarios:
                     for scope in item.scopes or card.scopes:
                         if scope not in card.scopes:
+                            reason = Text(en=f"the model has no scope {scope}", ko=f"모델에 {scope} 범위가 없음")
+                            lacking = UnsupportedCell(
+                                model=card.id, backend=backend.id, precision=precision, reason=reason
+                            )
+                            if lacking not in unsupported:
+                                unsupported.append(lacking)
                             continue
                         cell = planned_cell(
                             card,
@@ -225,12 +247,14 @@ def make(
                             precision,
                             scenario_of(scenario, card),
                             scope,
-                            data_sha256=data_sha256.get(card.id),
+                            inputs=inputs.get(card.id),
                             machine=machine,
                             ruleset=rules.id,
                         )
                         cells[cell.id] = cell
     cells = _with_windows(cells, budget)
+    rule = rules.profiles[budget.profile]
+    comparable = rule.comparable and budget.seconds >= rule.budget_s and budget.launches >= rule.launches
     measured = [cell for cell in cells.values() if cell.purpose == "measure"]
     if not measured and not unsupported:
         raise UsageError("nothing to measure: no cell is left of what was asked", hint="see `npubench list models`")
@@ -243,12 +267,13 @@ def make(
         ruleset=rules.id,
         seed=seed,
         launches=budget.launches,
+        comparable=comparable,
         max_samples=2_000_000,
         cells=tuple(cells.values()),
         order=_order(list(cells.values()), budget.launches, seed),
         models={name: to_builtins(card) for name, card in models.items()},
         backends={name: to_builtins(card) for name, card in backends.items()},
-        inputs=dict(data_sha256),
+        inputs=dict(inputs),
         command=tuple(command),
         machine=machine,
         unsupported=tuple(unsupported),

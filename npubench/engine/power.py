@@ -81,7 +81,7 @@ class PowerSampler:
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=log,
-                    env={**os.environ, **(environment or {})},
+                    env=None if environment is None else dict(environment),
                     start_new_session=True,
                 )
         except OSError as error:

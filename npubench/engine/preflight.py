@@ -29,6 +29,8 @@ from npubench.units import show_bytes
 _LOAD_SHARE, _LOAD_LEAST = 0.25, 0.7
 # Less free memory than this and the kernel starts reclaiming pages while models load (our judgement).
 LEAST_MEMORY_BYTES = 2 << 30
+# What a run writes at most: the launches' samples are a few megabytes each.
+NEEDED_BYTES = 2 << 30
 # Swap that was used once and never needed again stays occupied; below this it says nothing.
 _SWAP_NOISE_BYTES = 64 << 20
 # Not readable without a system call (clock_gettime(2), vDSO): each time stamp then costs around a microsecond.
@@ -49,6 +51,7 @@ class Code(str, enum.Enum):
     SWAP_IN_USE = "swap-in-use"
     DISK_LOW = "disk-low"
     THERMAL_THROTTLE = "thermal-throttle"
+    NAME_NOT_GIVEN = "machine-name-not-given"
     ACCELERATOR_UNUSED = "accelerator-without-backend"
 
 
@@ -263,13 +266,27 @@ def judge(
     *,
     needed_memory_bytes: int = LEAST_MEMORY_BYTES,
     idle: Iterable[Device] = (),
+    named: bool = True,
 ) -> tuple[Note, ...]:
-    """The notes that these facts call for, warnings first. `idle` are accelerators without a ready backend."""
+    """The notes that these facts call for, warnings first. `idle` are accelerators without a ready backend.
+
+    `named` is whether somebody gave this machine its name; a container's host name is a new one each time.
+    """
     notes = [
         *_load_notes(machine),
         *_processor_notes(machine, conditions),
         *_room_notes(conditions, needed_bytes, needed_memory_bytes),
     ]
+    if machine.container is not None and not named:
+        notes.append(
+            _note(
+                Code.NAME_NOT_GIVEN,
+                f"This is a container ({machine.container}) and its host name ({machine.name}) may change: results "
+                "would then never be comparable with each other. Name the machine with --machine or NPUBENCH_MACHINE.",
+                f"컨테이너({machine.container})의 호스트 이름({machine.name})은 매번 바뀔 수 있어 결과끼리 비교할 수 "
+                "없게 됩니다. --machine 또는 NPUBENCH_MACHINE으로 장비 이름을 지정하세요.",
+            )
+        )
     if labels := ", ".join(device_label(device) for device in idle):
         notes.append(
             _note(
@@ -289,11 +306,12 @@ def check(
     availability: Mapping[str, Availability] | None = None,
     cards: Mapping[str, BackendCard] | None = None,
     needed_memory_bytes: int = LEAST_MEMORY_BYTES,
+    named: bool = True,
     root: Path = Path("/"),
 ) -> tuple[Note, ...]:
     """Notes about this machine now. Give `availability` and `cards` once backends were probed, to hear of idle
-    accelerators too. Raises nothing: what cannot be read gives no note.
+    accelerators too; for `named` see `judge`. Raises nothing: what cannot be read gives no note.
     """
     idle = unserved(machine.accelerators, availability, cards or {}) if availability is not None else ()
     conditions = observe(results_root, root=root)
-    return judge(machine, conditions, needed_bytes, needed_memory_bytes=needed_memory_bytes, idle=idle)
+    return judge(machine, conditions, needed_bytes, needed_memory_bytes=needed_memory_bytes, idle=idle, named=named)

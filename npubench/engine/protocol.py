@@ -90,7 +90,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True, tag="measured", tag_fi
     window: Window
     samples_per_row: int
     placement: Placement | None
-    execution_kind: ExecutionKind | None
+    execution_kind: ExecutionKind
     pid: int
     python: str
     executable: str
@@ -98,7 +98,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True, tag="measured", tag_fi
     cpu_ns: int
     involuntary_switches: int
     versions: dict[str, str]
-    options: dict[str, Any]
+    options: dict[str, dict[str, Any]]
     inputs: dict[str, tuple[TensorSpec, ...]]
     outputs: dict[str, tuple[TensorSpec, ...]]
 

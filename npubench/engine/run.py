@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -21,8 +22,8 @@ from npubench.engine.launcher import Limits, StopRequested, run_job
 from npubench.engine.metering import Metering, metering
 from npubench.engine.protocol import BuildJob, Event, Measured, MeasureJob, Said
 from npubench.engine.schedule import ARRIVALS
-from npubench.engine.select import adapter_ref, environment_of, run_build
-from npubench.errors import ArtifactError, DataError, RunInterruptedError, StoreError
+from npubench.engine.select import adapter_ref, environment_of, try_build
+from npubench.errors import RunInterruptedError, StoreError
 from npubench.rules import Ruleset, load
 from npubench.schema import (
     Failure,
@@ -30,9 +31,11 @@ from npubench.schema import (
     Launch,
     Plan,
     PlannedCell,
+    PowerFile,
     ProcessFacts,
     Run,
     SampleFile,
+    Validity,
     Value,
 )
 from npubench.spi import Artifact, Request
@@ -45,7 +48,10 @@ from npubench.units import utc_now
 
 # A window is extended until it has this many samples (worker.EXTEND bounds it), so that a median can be stated.
 LEAST_SAMPLES = {"completion": 12, "at-once": 4}
-MAX_TOKENS = 1_000_000
+MAX_TOKENS = 20_000_000
+
+# Of what a failed launch printed, the last so many bytes of each stream are kept beside it.
+OUTPUT_BYTES = 64 << 10
 
 _RESUME = "free some space, then resume the run (`npubench run --resume RUN`)"
 
@@ -66,8 +72,10 @@ class Built(msgspec.Struct, frozen=True):
     failure: Failure | None = None
 
 
-def build_model(plan: Plan, model: str, precision: str, cache: Path, watcher: Watcher) -> Built:
-    """Materialises one model of the plan in a child process."""
+def build_model(
+    plan: Plan, model: str, precision: str, cache: Path, watcher: Watcher, stop: Callable[[], bool] = lambda: False
+) -> Built:
+    """Materialises one model of the plan in a child process. Raises StopRequested when `stop()` turns true."""
     card = msgspec.convert(plan.models[model], ModelCard)
     if own := plan.sources.get(f"onnx:{model}"):
         arguments = {"path": own, "sha256": card.graphs["model"].sha256, "precision": precision}
@@ -75,11 +83,15 @@ def build_model(plan: Plan, model: str, precision: str, cache: Path, watcher: Wa
     else:
         arguments = {"card": plan.models[model], "room": plan.sources[f"room:{model}"], "cache": str(cache)}
         job = BuildJob(builder="npubench.build.verbs:materialise_card", arguments={**arguments, "precision": precision})
-    try:
-        result = run_build(job, lambda event: watcher.building(model, event.text) if isinstance(event, Said) else None)
-    except (ArtifactError, DataError) as error:
-        return Built(failure=Failure(kind=FailureKind.BAD_ARTIFACT, message=str(error), phase="build"))
-    return Built(artifacts=msgspec.convert(result, tuple[Artifact, ...]))
+
+    def say(event: Event) -> None:
+        if isinstance(event, Said):
+            watcher.building(model, event.text)
+
+    answer = try_build(job, say, stop)
+    if isinstance(answer, Failure):
+        return Built(failure=answer)
+    return Built(artifacts=msgspec.convert(answer.result, tuple[Artifact, ...]))
 
 
 class Execution:
@@ -135,7 +147,9 @@ class Execution:
     def _artifacts(self, cell: PlannedCell) -> Built:
         at = (cell.model, cell.precision)
         if at not in self._built:
-            self._built[at] = build_model(self._plan, cell.model, cell.precision, self._cache, self._watcher)
+            self._built[at] = build_model(
+                self._plan, cell.model, cell.precision, self._cache, self._watcher, self._stop
+            )
         return self._built[at]
 
     def _launch(self, cell: PlannedCell, number: int) -> Launch:
@@ -152,6 +166,8 @@ class Execution:
         )
         built = self._artifacts(cell)
         if built.failure is not None:
+            if built.failure.kind is FailureKind.DISK_FULL:
+                raise StoreError(built.failure.message, hint=built.failure.hint or _RESUME)
             return msgspec.structs.replace(blank, failure=built.failure)
         work = self._folder.work(cell.id, number)
         backend = msgspec.convert(self._plan.backends[cell.backend], BackendCard)
@@ -169,7 +185,10 @@ class Execution:
                 if answer.kind is FailureKind.DISK_FULL:
                     # Not a result of the device: the run stops here, and measures this launch when it is resumed.
                     raise StoreError(f"{work}: the disk is full; everything written before is kept", hint=_RESUME)
-                return msgspec.structs.replace(blank, failure=answer)
+                self._keep_output(cell, number, work)
+                kept = self._keep_partial(cell, number, work)
+                verdict: Validity = "unsupported" if answer.kind is FailureKind.UNSUPPORTED else "invalid"
+                return msgspec.structs.replace(blank, failure=answer, verdict=verdict, samples=kept)
             assert isinstance(answer, Measured)
             return self._finish(blank, cell, number, answer, work, power)
         finally:
@@ -198,18 +217,44 @@ class Execution:
             max_tokens=MAX_TOKENS,
         )
 
+    def _beside(self, cell: PlannedCell, number: int, suffix: str) -> Path:
+        """A free path beside the launch file: a killed run may have left the file there without its launch."""
+        path = self._folder.samples_path(cell.id, number).with_suffix(suffix)
+        path.unlink(missing_ok=True)
+        return path
+
+    def _keep_samples(self, cell: PlannedCell, number: int, samples: Samples) -> SampleFile:
+        path = self._beside(cell, number, ".npz")
+        write_once(path, samples.encode())
+        return SampleFile(file=path.name, sha256=sha256_file(path), rows=len(samples.table), tokens=len(samples.tokens))
+
+    def _keep_partial(self, cell: PlannedCell, number: int, work: Path) -> SampleFile | None:
+        """What a worker had measured before it failed; no summary is made of it."""
+        if table.completed(work):
+            return self._keep_samples(cell, number, Samples(*table.read(work)))
+        self._beside(cell, number, ".npz")
+        return None
+
+    def _keep_power(self, cell: PlannedCell, number: int, power: Metering) -> PowerFile | None:
+        if power.file is None or not power.file.exists():
+            return None
+        path = self._beside(cell, number, ".power.jsonl")
+        write_once(path, power.file.read_bytes())
+        return PowerFile(file=path.name, sha256=sha256_file(path))
+
+    def _keep_output(self, cell: PlannedCell, number: int, work: Path) -> None:
+        """The last that a failed worker printed, where it printed anything."""
+        for name in ("stdout", "stderr"):
+            path = self._beside(cell, number, f".{name}.txt")
+            if said := _last_bytes(work / f"{name}.txt", OUTPUT_BYTES):
+                write_once(path, said)
+
     def _finish(
         self, blank: Launch, cell: PlannedCell, number: int, done: Measured, work: Path, power: Metering
     ) -> Launch:
         """Keeps the samples, derives the summary, judges."""
         samples = Samples(*table.read(work))
-        path = self._folder.samples_path(cell.id, number)
-        path.unlink(missing_ok=True)  # a killed run may have left samples without their launch file
-        write_once(path, samples.encode())
-        if power.file is not None and power.file.exists():
-            readings = path.with_suffix(".power.jsonl")
-            readings.unlink(missing_ok=True)
-            write_once(readings, power.file.read_bytes())
+        kept = self._keep_samples(cell, number, samples)
         arrival = ARRIVALS[cell.scenario.name]
         summary = summarise(samples, done.window, done.unit, arrival, done.samples_per_row)
         summary["load_ns"] = Value(value=float(done.load_ns))
@@ -227,9 +272,7 @@ class Execution:
             window=done.window,
             unit=done.unit,
             summary=summary,
-            samples=SampleFile(
-                file=path.name, sha256=sha256_file(path), rows=len(samples.table), tokens=len(samples.tokens)
-            ),
+            samples=kept,
             process=ProcessFacts(
                 pid=done.pid,
                 python=done.python,
@@ -243,6 +286,14 @@ class Execution:
                 outputs=done.outputs,
             ),
             energy=power.ledger(done.window),
+            power=self._keep_power(cell, number, power),
             placement=done.placement,
             execution_kind=done.execution_kind,
         )
+
+
+def _last_bytes(path: Path, most: int) -> bytes:
+    with suppress(OSError), path.open("rb") as stream:
+        stream.seek(max(0, path.stat().st_size - most))
+        return stream.read()
+    return b""

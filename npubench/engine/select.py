@@ -18,11 +18,14 @@ import msgspec
 from npubench.cards import BackendCard, GraphSpec, ModelCard, to_builtins
 from npubench.discovery import Catalogue, code, pick
 from npubench.engine.launcher import Environment, Limits, run_job
-from npubench.engine.protocol import AdapterRef, BuildJob, Built, ProbeJob
+from npubench.engine.protocol import AdapterRef, BuildJob, Built, Event, ProbeJob
 from npubench.errors import AbsentBackendError, ArtifactError, DataError, UsageError
-from npubench.lang import Text
-from npubench.schema import AbsentBackend, Failure, FailureKind
+from npubench.lang import Text, language
+from npubench.schema import AbsentBackend, Failure, FailureKind, InputFacts, Note
 from npubench.spi import Availability
+
+OWN = "own"
+"""`InputFacts.source` of the user's own files; anything else is a data set's id."""
 
 # A probe imports a vendor's library; one that takes longer than this is not going to answer.
 PROBE_STALL_S = 120.0
@@ -34,7 +37,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     card: ModelCard
     room: Path
     data: Path | None = None
-    data_sha256: str | None = None
+    inputs: InputFacts | None = None
 
 
 class Backends(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,24 +63,31 @@ def adapter_ref(card: BackendCard) -> AdapterRef:
     )
 
 
-def probe(card: BackendCard, folder: Path) -> Availability:
-    """Asks a backend, in a process and environment of its own, whether it is here. Never raises for its faults."""
+def probe(card: BackendCard, folder: Path, stop: Callable[[], bool] = lambda: False) -> Availability:
+    """Asks a backend, in a process and environment of its own, whether it is here. Never raises for its faults.
+
+    Raises StopRequested when `stop()` turns true.
+    """
     if card.environment.requires and card.environment.python is None:
         listed = ", ".join(card.environment.requires)
         return Availability(available=False, reason=f"it needs a Python environment of its own ({listed})")
-    answer = run_job(ProbeJob(adapter=adapter_ref(card)), folder, environment_of(card), Limits(stall_s=PROBE_STALL_S))
+    job, limits = ProbeJob(adapter=adapter_ref(card)), Limits(stall_s=PROBE_STALL_S)
+    answer = run_job(job, folder, environment_of(card), limits, stop=stop)
     if isinstance(answer, Failure):
-        return Availability(available=False, reason=answer.message)
+        return Availability(available=False, reason=answer.message, fix=answer.hint or "")
     availability: Availability = answer.availability  # type: ignore[union-attr]
     return availability
 
 
 def find_backends(
-    catalogue: Catalogue, named: Sequence[str], say: Callable[[str], None] = lambda text: None
+    catalogue: Catalogue,
+    named: Sequence[str],
+    say: Callable[[str], None] = lambda text: None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Backends:
     """Probes the named backends, or every one that is not hidden. Raises UnknownNameError for a name that is none.
 
-    Raises AbsentBackendError when none of the named ones is here.
+    Raises AbsentBackendError when none of the named ones is here, StopRequested when `stop()` turns true.
     """
     chosen = [pick(catalogue.backends, name, "backend").card for name in dict.fromkeys(named)] or [
         found.card for found in catalogue.backends.values() if not found.card.hidden
@@ -88,7 +98,7 @@ def find_backends(
     with tempfile.TemporaryDirectory(prefix="npubench-probe-") as folder:
         for card in chosen:
             say(card.id)
-            answer = probe(card, Path(folder) / card.id)
+            answer = probe(card, Path(folder) / card.id, stop)
             availability[card.id] = answer
             if answer.available:
                 ready[card.id] = card
@@ -98,15 +108,16 @@ def find_backends(
                         backend=card.id,
                         title=card.title,
                         reason=answer.reason,
-                        fix=answer.fix or card.install.en,
+                        fix=Text(en=answer.fix, ko=answer.fix) if answer.fix else card.install,
                         device_type=card.device.type,
                     )
                 )
     if not ready:
+        fix = next((item.fix for item in absent), None)
         lines = "; ".join(f"{item.backend}: {item.reason}" for item in absent)
         raise AbsentBackendError(
             f"no backend is ready ({lines})" if not named else f"what was asked for is not here ({lines})",
-            hint=absent[0].fix if absent else "`npubench list backends` shows what there is",
+            hint=fix[language()] if fix else "`npubench list backends` shows what there is",
         )
     return Backends(ready=ready, absent=tuple(absent), availability=availability)
 
@@ -123,19 +134,41 @@ def model_of(catalogue: Catalogue, name: str) -> Model:
         card=found.card,
         room=found.path.parent,
         data=data.path.parent if data else None,
-        data_sha256=data.card.sha256 if data else None,
+        inputs=InputFacts(source=data.card.id, sha256=data.card.sha256, files=data.card.count) if data else None,
     )
+
+
+def kind_of(model: Model, catalogue: Catalogue) -> str | None:
+    """What the model's workload reads: frames, pages or prompts; None for one that reads nothing."""
+    return catalogue.data[model.card.data].card.kind if model.card.data else None
 
 
 def with_user_data(model: Model, folders: Mapping[str, Path], catalogue: Catalogue) -> Model:
     """`model` reading the user's own frames or pages where its workload takes that kind. Raises DataError."""
-    kind = catalogue.data[model.card.data].card.kind if model.card.data else None
+    kind = kind_of(model, catalogue)
     if kind is None or kind not in folders:
         return model
     from npubench.build.userdata import describe_folder
 
     found = describe_folder(folders[kind], kind)  # type: ignore[arg-type]
-    return msgspec.structs.replace(model, data=folders[kind].resolve(), data_sha256=found.sha256)
+    inputs = InputFacts(source=OWN, sha256=found.sha256, files=len(found.files))
+    return msgspec.structs.replace(model, data=folders[kind].resolve(), inputs=inputs)
+
+
+def cycled(model: Model) -> Note | None:
+    """A note where fewer of the user's own files are used than there are (the model card's `inputs`)."""
+    most = model.card.params.get("inputs")
+    if model.inputs is None or model.inputs.source != OWN or not isinstance(most, int) or model.inputs.files <= most:
+        return None
+    have, name = model.inputs.files, model.card.id
+    return Note(
+        code="inputs-cycled",
+        text=Text(
+            en=f"{name}: of your own {have} files the first {most} are used, over and over.",
+            ko=f"{name}: 자체 파일 {have}개 중 처음 {most}개를 되풀이해 사용합니다.",
+        ),
+        severity="info",
+    )
 
 
 def parse_shapes(texts: Sequence[str]) -> dict[str, list[int]]:
@@ -149,15 +182,17 @@ def parse_shapes(texts: Sequence[str]) -> dict[str, list[int]]:
     return shapes
 
 
-def user_model(path: Path, shapes: Mapping[str, list[int]]) -> tuple[Model, tuple[str, ...]]:
+def user_model(
+    path: Path, shapes: Mapping[str, list[int]], stop: Callable[[], bool] = lambda: False
+) -> tuple[Model, tuple[str, ...]]:
     """A model made of any ONNX file, and sentences about the input shapes that were chosen.
 
-    The file is examined in a child process. Raises DataError.
+    The file is examined in a child process. Raises DataError, and StopRequested when `stop()` turns true.
     """
     job = BuildJob(
         builder="npubench.build.verbs:inspect_user_onnx", arguments={"path": str(path), "shapes": dict(shapes)}
     )
-    described = run_build(job)
+    described = run_build(job, stop=stop)
     slug = re.sub(r"[^a-z0-9]+", "-", path.stem.lower()).strip("-")[:48] or "model"
     card = ModelCard(
         schema="npubench.model/1",
@@ -174,12 +209,22 @@ def user_model(path: Path, shapes: Mapping[str, list[int]]) -> tuple[Model, tupl
     return Model(card=card, room=path.resolve().parent), tuple(described["notes"])
 
 
-def run_build(job: BuildJob, say: Callable[[Any], None] = lambda event: None) -> Any:
-    """Runs a builder in a child process and returns its result. Raises DataError or ArtifactError."""
+def run_build(
+    job: BuildJob, say: Callable[[Event], None] = lambda event: None, stop: Callable[[], bool] = lambda: False
+) -> Any:
+    """Runs a builder in a child process and returns its result. Raises DataError, ArtifactError or StopRequested."""
+    answer = try_build(job, say, stop)
+    if isinstance(answer, Failure):
+        error = DataError if answer.kind is FailureKind.BAD_DATA else ArtifactError
+        raise error(answer.message, hint=answer.hint)
+    return answer.result
+
+
+def try_build(
+    job: BuildJob, say: Callable[[Event], None] = lambda event: None, stop: Callable[[], bool] = lambda: False
+) -> Built | Failure:
+    """What became of a builder in a child process. Raises StopRequested when `stop()` turns true."""
     with tempfile.TemporaryDirectory(prefix="npubench-build-") as folder:
-        answer = run_job(job, Path(folder), say=say)
-    if isinstance(answer, Built):
-        return answer.result
-    assert isinstance(answer, Failure)
-    error = DataError if answer.kind is FailureKind.BAD_DATA else ArtifactError
-    raise error(answer.message)
+        answer = run_job(job, Path(folder), say=say, stop=stop)
+    assert isinstance(answer, (Built, Failure))
+    return answer

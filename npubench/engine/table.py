@@ -20,7 +20,7 @@ from npubench.schema import SAMPLE_COLUMNS
 WIDTH = len(SAMPLE_COLUMNS)
 HEADER_WORDS = 8
 MAGIC = 0x4E50_5542_454E_4331  # "NPUBENC1"
-_MAGIC, _CAPACITY, COMPLETED, _TOKENS = 0, 1, 2, 3
+_MAGIC, _CAPACITY, COMPLETED = 0, 1, 2
 _WORD = 8
 
 
@@ -51,7 +51,7 @@ class TokenTimes:
 
 
 class SampleTable:
-    """The worker's side: a sparse file of `capacity` rows, and one of `tokens` token times."""
+    """The worker's side: a file of `capacity` rows, and one of `tokens` token times."""
 
     def __init__(self, folder: Path, capacity: int, tokens: int) -> None:
         self.capacity = capacity
@@ -71,10 +71,6 @@ class SampleTable:
             mapped = mmap.mmap(stream.fileno(), words * _WORD)
         return memoryview(mapped).cast("q")
 
-    def finish(self) -> None:
-        """Notes how many token times were kept; the mappings live as long as the process."""
-        self.header[_TOKENS] = self.tokens.used
-
 
 def completed(folder: Path) -> int:
     """How many requests the worker has completed so far; 0 before the table exists."""
@@ -88,11 +84,11 @@ def completed(folder: Path) -> int:
 
 
 def read(folder: Path) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """(requests, columns) and (tokens, 2) as far as they were written, in the order of completion."""
+    """(requests, columns) and (tokens, 2) of the requests that were finished, in their order."""
     words = np.fromfile(folder / "samples.bin", dtype=np.int64)
     table = words[HEADER_WORDS:].reshape(-1, WIDTH)
-    done = table[:, SAMPLE_COLUMNS.index("completed_ns")] > 0
-    table = table[: int(np.flatnonzero(done).max()) + 1] if done.any() else table[:0]
+    # A row without a completion is a request that was never finished, wherever it lies: it is no sample.
+    rows = np.flatnonzero(table[:, SAMPLE_COLUMNS.index("completed_ns")] > 0)
     tokens = np.fromfile(folder / "tokens.bin", dtype=np.int64).reshape(-1, 2)
-    used = tokens[:, 1] > 0
-    return table.copy(), tokens[used].copy()
+    tokens = tokens[(tokens[:, 1] > 0) & np.isin(tokens[:, 0], rows)]
+    return table[rows], np.column_stack([np.searchsorted(rows, tokens[:, 0]), tokens[:, 1]])

@@ -34,11 +34,14 @@ from npubench.engine.protocol import BuildJob, Event, Failed, MeasureJob, Phase,
 from npubench.engine.schedule import issuer
 from npubench.engine.table import SampleTable
 from npubench.engine.warmup import warm_up
-from npubench.errors import ArtifactError, DataError
+from npubench.errors import ArtifactError, CardError, DataError, NpubenchError, StoreError, UnsupportedError
 from npubench.schema import ExecutionKind, Failure, FailureKind, Window
 from npubench.spi import Adapter, Array, Bound, Outputs, Placement, Places, Session, TensorSpec, Workload
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+# How long the outputs of further inputs are checked after the window.
+CHECK_NS = 2_000_000_000
 
 # A window that has too few samples when it ends is extended up to this many times its length.
 EXTEND = 2
@@ -109,7 +112,7 @@ def measure(job: MeasureJob, events: Events) -> None:
     bound = workload.bind(sessions, job.request, clock)
     events.enter("first")
     start = now()
-    bound.step(0)
+    units = bound.step(0)
     first_ns = now() - start
     events.enter("warm-up")
     warmup, step_ns = warm_up(bound.step, job.warmup_ns)
@@ -118,7 +121,7 @@ def measure(job: MeasureJob, events: Events) -> None:
     events.enter("check")
     check_outputs(bound, sessions, 0)
     capacity = min(job.max_samples, max(4096, job.least_samples, 3 * EXTEND * job.window_ns // max(step_ns, 1)))
-    table = SampleTable(folder, capacity, job.max_tokens if bound.unit == "token" else 1)
+    table = SampleTable(folder, capacity, min(job.max_tokens, capacity * units) if bound.unit == "token" else 1)
     clock.target = table.tokens
     events.enter("measure")
     before = resource.getrusage(resource.RUSAGE_SELF)
@@ -135,9 +138,8 @@ def measure(job: MeasureJob, events: Events) -> None:
         )
         end = now()
     after = resource.getrusage(resource.RUSAGE_SELF)
-    table.finish()
     events.enter("check")
-    check_outputs(bound, sessions, 1)
+    check_all(bound, sessions)
     if table.tokens.dropped:
         raise RuntimeError(f"{table.tokens.dropped} token times did not fit into the table of {job.max_tokens}")
     evidence = {role: item.placement() for role, item in sessions.items() if isinstance(item, Places)}
@@ -163,7 +165,7 @@ def measure(job: MeasureJob, events: Events) -> None:
             cpu_ns=int((after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) * 1e9),
             involuntary_switches=after.ru_nivcsw - before.ru_nivcsw,
             versions={"numpy": np.__version__, "npubench-worker": __version__, **adapter.describe()},
-            options=dict(getattr(next(iter(sessions.values()), None), "options", {})),
+            options={role: dict(getattr(session, "options", {})) for role, session in sessions.items()},
             inputs={role: tuple(session.inputs) for role, session in sessions.items()},
             outputs={role: tuple(session.outputs) for role, session in sessions.items()},
         )
@@ -201,8 +203,8 @@ def together(evidence: Sequence[Placement]) -> Placement | None:
     )
 
 
-def execution_kind(ref: protocol.AdapterRef, placement: Placement | None) -> ExecutionKind | None:
-    """What a result of this backend is, from the evidence (METRICS.md, Placement). None: there is no evidence."""
+def execution_kind(ref: protocol.AdapterRef, placement: Placement | None) -> ExecutionKind:
+    """What a result of this backend is, from the evidence (METRICS.md, Placement)."""
     wanted = ref.device.get("type", "none")
     if wanted == "endpoint":
         return "endpoint"
@@ -216,7 +218,7 @@ def execution_kind(ref: protocol.AdapterRef, placement: Placement | None) -> Exe
         if placement.device_type == "virtual":
             return "virtual"
     # A CPU backend has nowhere to fall back to; of anything else, silence proves nothing.
-    return "hardware" if wanted == "cpu" or (placement is not None and placement.providers is not None) else None
+    return "hardware" if wanted == "cpu" or (placement is not None and placement.providers is not None) else "unknown"
 
 
 def check_outputs(bound: Bound, sessions: Mapping[str, Session], index: int) -> None:
@@ -229,6 +231,15 @@ def check_outputs(bound: Bound, sessions: Mapping[str, Session], index: int) -> 
     for name, value in outputs_of(bound, index).items():
         if name in declared:
             check_output(name, value, declared[name])
+
+
+def check_all(bound: Bound, sessions: Mapping[str, Session]) -> None:
+    """Checks every distinct input after the window: at least two, and as many as fit into CHECK_NS."""
+    started = time.perf_counter_ns()
+    for index in range(bound.count):
+        if index >= 2 and time.perf_counter_ns() - started > CHECK_NS:
+            return
+        check_outputs(bound, sessions, index)
 
 
 def outputs_of(bound: Bound, index: int) -> Outputs:
@@ -259,6 +270,12 @@ def classify(error: BaseException) -> FailureKind:
         return error.kind
     if isinstance(error, DataError):
         return FailureKind.BAD_DATA
+    if isinstance(error, CardError):
+        return FailureKind.BAD_CARD
+    if isinstance(error, UnsupportedError):
+        return FailureKind.UNSUPPORTED
+    if isinstance(error, StoreError):
+        return FailureKind.DISK_FULL
     if isinstance(error, ArtifactError):
         return FailureKind.BAD_ARTIFACT
     text = str(error).lower()
@@ -292,7 +309,9 @@ def main() -> int:
         message = str(error) or type(error).__name__
         if kind in (FailureKind.RAISED, FailureKind.BUILD_FAILED):
             message = f"{type(error).__name__}: {message}"
-        events.send(Failed(failure=Failure(kind=kind, message=message[:4000], phase=events.phase)))
+        hint = error.hint if isinstance(error, NpubenchError) else None
+        failure = Failure(kind=kind, message=message[:4000], hint=hint, phase=events.phase)
+        events.send(Failed(failure=failure))
     return 0
 
 

@@ -17,7 +17,7 @@ class NoMeter:
         return Availability(
             available=False,
             reason="no power meter is named for this backend, so its energy is unknown",
-            fix='name one in the backend card, e.g. meters = ["…"]; `npubench doctor` lists what is there',
+            fix='name one in the backend card: meters = ["…"]',
         )
 
     def channels(self) -> Sequence[Channel]:

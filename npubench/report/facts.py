@@ -7,12 +7,14 @@ from typing import Any
 
 from npubench.cards import digest
 from npubench.lang import Text
+from npubench.report import inputs
 from npubench.report.cells import own_words
 from npubench.report.foreign import LINE_LIMIT, MESSAGE_LIMIT, clean
-from npubench.report.numbers import backend_name, card_title, of_cell
+from npubench.report.numbers import backend_name, card_title, count, of_cell
 from npubench.report.shown import Absent, CardRow, Fact, Floor, Remark
 from npubench.report.words import same
 from npubench.schema import Machine, Run
+from npubench.stats.assemble import scrubbed
 from npubench.units import UNKNOWN, show, show_bytes
 
 _NOT_REPORTED = Text(en=f"{UNKNOWN} (this machine does not report it)", ko=f"{UNKNOWN} (장비가 알려 주지 않음)")
@@ -64,17 +66,37 @@ def devices(run: Run) -> tuple[Fact, ...]:
     return tuple(
         Fact(
             name=same(device.type.upper()),
-            value=clean(" ".join(part for part in (device.vendor, device.name, f"({device.id})") if part), LINE_LIMIT),
+            value=clean(
+                " ".join(
+                    part
+                    for part in dict.fromkeys(
+                        (device.vendor, device.name, device.detail.get("model"), f"({device.id})")
+                    )
+                    if part
+                ),
+                LINE_LIMIT,
+            ),
         )
         for device in run.machine.accelerators
     )
 
 
 def versions(run: Run) -> tuple[Fact, ...]:
-    """Versions in use. They vary from night to night and never decide comparability."""
-    found = {**run.machine.versions, **run.varying}
-    return tuple(
-        Fact(name=same(name), value=clean(value, LINE_LIMIT), code=True) for name, value in sorted(found.items())
+    """Versions in use: the machine's, then a line per backend. They vary and never decide comparability."""
+    alone = dict(run.machine.versions)
+    grouped: dict[str, list[str]] = {}
+    for key, value in sorted(run.varying.items()):
+        backend, _, name = key.partition(".")
+        if name and backend in run.backends:
+            grouped.setdefault(backend, []).append(f"{name} {value}")
+        else:
+            alone[key] = value
+    return (
+        *(Fact(name=same(name), value=clean(value, LINE_LIMIT), code=True) for name, value in sorted(alone.items())),
+        *(
+            Fact(name=backend_name(run, backend).title, value=clean(" · ".join(found), MESSAGE_LIMIT), code=True)
+            for backend, found in grouped.items()
+        ),
     )
 
 
@@ -140,8 +162,17 @@ def cards(run: Run) -> tuple[CardRow, ...]:
         for name, card in found.items():
             parts = _parts(card) if isinstance(card, Mapping) else []
             if found is run.models and name in run.inputs:
+                fed = run.inputs[name]
+                whose = Text(en="own", ko="사용자") if fed.source == inputs.OWN else same(fed.source)
+                files = count(fed.files)
                 parts.append(
-                    Fact(name=Text(en="input data", ko="입력 데이터"), value=clean(run.inputs[name]), code=True)
+                    Fact(
+                        name=Text(
+                            en=f"input data ({whose.en}, files: {files})", ko=f"입력 자료({whose.ko}, 파일 {files}개)"
+                        ),
+                        value=clean(fed.sha256),
+                        code=True,
+                    )
                 )
             shown.append(
                 CardRow(
@@ -159,7 +190,7 @@ def absent(run: Run) -> tuple[Absent, ...]:
             title=Text(en=clean(item.title.en), ko=clean(item.title.ko)),
             device=clean(item.device_type),
             reason=clean(item.reason, MESSAGE_LIMIT),
-            fix=clean(item.fix, MESSAGE_LIMIT),
+            fix=own_words([item.fix])[0] if item.fix is not None else None,
         )
         for item in run.absent
     )
@@ -191,6 +222,9 @@ def run_facts(run: Run) -> tuple[Fact, ...]:
         Fact(name=Text(en="Seed of the order", ko="순서의 시드"), value=str(run.seed), code=True),
         Fact(name=Text(en="Measured by", ko="측정자"), value=clean(run.measured_by)),
         Fact(
-            name=Text(en="Command", ko="명령"), value=clean(" ".join(run.command), MESSAGE_LIMIT) or UNKNOWN, code=True
+            name=Text(en="Command", ko="명령"),
+            # Once more here: files of others, and older ones, may still name the folders of who typed it.
+            value=clean(" ".join(scrubbed(run.command)), MESSAGE_LIMIT) or UNKNOWN,
+            code=True,
         ),
     )

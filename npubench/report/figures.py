@@ -1,7 +1,8 @@
 """Latency charts: one per model × scope × execution kind, one line per launch, the same numbers as a table below.
 
 Launches are never pooled: they are the unit of replication, so each has its own line in its cell's colour and dash.
-Offline cells have no latency of their own and cells that are not results are not drawn; both are said.
+Offline cells have no latency of their own and cells that are not results are not drawn; both are said. A cell of which
+nothing proves where it ran has a chart to itself.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _MISSING = Text(
     ko="샘플 파일 없음: 선을 그리지 못했고, 수치는 실행 파일의 값입니다",
 )
 _EMPTY = Text(en="no request succeeded: no line", ko="성공한 요청이 없어 선이 없습니다")
-_INVALID = Text(en="invalid: not drawn", ko="무효이므로 그리지 않습니다")
+_NO_RESULT = Text(en="not a result: not drawn", ko="결과가 아니므로 그리지 않습니다")
 
 
 def _lines(cell: Cell, read: ReadSamples, series: int, look: tuple[int, int]) -> tuple[list[Line], int, Text | None]:
@@ -76,8 +77,8 @@ def _figure(run: Run, key: str, cells: list[Cell], read: ReadSamples, looks: dic
         look = looks[cell.id]
         drawn: list[Line] = []
         preempted = 0
-        missing: Text | None = _INVALID
-        if cell.verdict != "invalid":
+        missing: Text | None = _NO_RESULT
+        if cell.verdict in ("valid", "degraded"):
             drawn, preempted, missing = _lines(cell, read, series, look)
         lines += drawn
         numbers: dict[str, Number] = {}
@@ -140,7 +141,8 @@ def figures(run: Run, key: str, read: ReadSamples) -> tuple[Figure, ...]:
         )
         for cell in drawable
     }
-    found: dict[tuple[str, str, str], list[Cell]] = {}
+    found: dict[tuple[str, str, str, str], list[Cell]] = {}
     for cell in drawable:
-        found.setdefault((cell.model, cell.scope, str(cell.execution_kind)), []).append(cell)
+        alone = cell.id if cell.execution_kind == "unknown" else ""
+        found.setdefault((cell.model, cell.scope, str(cell.execution_kind), alone), []).append(cell)
     return tuple(_figure(run, f"{key}-f{n}", cells, read, looks) for n, cells in enumerate(found.values(), 1))

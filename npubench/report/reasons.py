@@ -33,6 +33,13 @@ _KNOWN = {
     "not measured in this run": "이번 실행에서 측정하지 않았습니다",
     "no meter was asked": "전력 측정기를 사용하지 않았습니다",
     "no power meter answered": "응답한 전력 측정기가 없습니다",
+    "not read in this launch": "이 실행에서 읽지 못했습니다",
+    "the meter wrote no readings": "측정기가 값을 남기지 않았습니다",
+    "the window is empty": "측정 구간이 비어 있습니다",
+    "there is no reading before the window's start": "측정 구간이 시작되기 전의 값이 없습니다",
+    "there is no reading after the window's end": "측정 구간이 끝난 뒤의 값이 없습니다",
+    "readings are missing at the window's edge": "측정 구간 가장자리의 값이 빠져 있습니다",
+    "the sensor reported 0 W throughout, which no device draws": "센서가 내내 0 W를 보고했습니다(있을 수 없는 값)",
     "no power meter is set up for this backend": "이 백엔드에는 전력 측정기가 설정되어 있지 않습니다",
 }
 

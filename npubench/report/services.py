@@ -1,7 +1,8 @@
 """The service numbers that a buyer reads first: per service and scope one small table, never two scopes in one.
 
 A service is told by the unit that its cells counted (frame, page, token), not by model names. Execution kinds are kept
-apart. A cell that is not a result (invalid) shows a dash, however fast it was.
+apart, and cells of which nothing proves where they ran are not here: these tables put backends side by side. A cell
+that is not a result (invalid, unsupported) shows a dash, however fast it was.
 """
 
 from __future__ import annotations
@@ -57,11 +58,15 @@ COLUMNS: dict[str, tuple[_Column, ...]] = {
     "sample": (*_rates("samples_per_s", "samples/s", "샘플/s"), *_latency("sample", "샘플")),
 }
 
-_SEVERITY: tuple[Validity, ...] = ("valid", "degraded", "invalid")
+_SEVERITY: tuple[Validity, ...] = ("valid", "degraded", "invalid", "unsupported")
 _NOT_ASKED = Text(en="this scenario was not part of the run", ko="이 시나리오는 이번 실행에 없습니다")
 _INVALID = Text(
     en="the cell is invalid, so its numbers are not a result; the reason is in the table of all cells",
     ko="무효인 셀의 수치는 결과가 아닙니다. 이유는 전체 셀 표에 있습니다",
+)
+_UNSUPPORTED = Text(
+    en="the backend does not take this; the reason is in the table of all cells",
+    ko="백엔드가 지원하지 않습니다. 이유는 전체 셀 표에 있습니다",
 )
 
 
@@ -70,6 +75,8 @@ def _number(cell: Cell | None, column: _Column, notes: Footnotes) -> Number:
         return notes.add(Number(text=UNKNOWN, reason=_NOT_ASKED), _NOT_ASKED)
     if cell.verdict == "invalid":
         return notes.add(Number(text=UNKNOWN, reason=_INVALID), _INVALID)
+    if cell.verdict == "unsupported":
+        return notes.add(Number(text=UNKNOWN, reason=_UNSUPPORTED), _UNSUPPORTED)
     number, why = of_cell(cell, column.metric)
     return notes.add(Number(text=number.text, reason=number.reason), why)
 
@@ -112,13 +119,13 @@ def scopes(run: Run) -> tuple[Term, ...]:
 
 
 def services(run: Run, key: str) -> tuple[Service, ...]:
-    """Every service in every execution kind that gave numbers, hardware first."""
+    """Every service in every known execution kind that gave numbers, hardware first."""
     found: dict[tuple[ExecutionKind, str], dict[str, list[Cell]]] = {}
     for cell in run.cells:
-        if cell.purpose == "measure" and cell.execution_kind is not None and cell.summary:
+        if cell.purpose == "measure" and cell.execution_kind not in (None, "unknown") and cell.summary:
             unit = cell.unit if cell.unit in COLUMNS else "sample"
             found.setdefault((cell.execution_kind, unit), {}).setdefault(cell.scope, []).append(cell)
-    kinds = [kind for kind in KINDS if kind is not None]
+    kinds = [kind for kind in KINDS if kind not in (None, "unknown")]
     shown = []
     for unit, (name, title) in SERVICES.items():
         for kind in kinds:

@@ -37,12 +37,13 @@ class Name(_Shown, frozen=True, kw_only=True):
 
 
 class Fault(_Shown, frozen=True, kw_only=True):
-    """Why a launch gave nothing: our explanation, the runtime's message, the last lines it printed."""
+    """Why a launch gave nothing: our explanation, the runtime's message, what to do, the last lines it printed."""
 
     kind: str
     explanation: Text
     message: str
     where: str
+    hint: str = ""
     stderr: tuple[str, ...] = ()
     times: int = 1
 
@@ -175,7 +176,7 @@ class Absent(_Shown, frozen=True, kw_only=True):
     title: Text
     device: str
     reason: str
-    fix: str
+    fix: Text | None = None
 
 
 class Remark(_Shown, frozen=True, kw_only=True):

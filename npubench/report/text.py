@@ -40,6 +40,8 @@ def _faults(faults: Sequence[Fault], language: Language) -> list[str]:
         lines.append(f"{fault.explanation[language]}")
         parts = [fault.kind + (f" ×{fault.times}" if fault.times > 1 else ""), fault.where, fault.message]
         lines.append("  " + " · ".join(part for part in parts if part))
+        if fault.hint:
+            lines.append(f"  → {fault.hint}")
         lines += [f"  | {line}" for line in fault.stderr[-_LEAST_STDERR:]]
     return lines
 
@@ -108,11 +110,11 @@ def _run(run: RunView, language: Language) -> list[RenderableType]:
         parts.append(Text(head[language], style="bold"))
         for item in run.absent:
             parts.append(Text.assemble((f"  {item.backend}", "bold"), f"  {item.reason}"))
-            if item.fix:
-                parts.append(Text.assemble("    → ", (item.fix, "cyan")))
+            if item.fix is not None:
+                parts.append(Text.assemble("    → ", (item.fix[language], "cyan")))
         parts.append(Text(""))
     if run.remarks:
-        head = Words(en="What may have disturbed it", ko="방해했을 수 있는 것")
+        head = Words(en="What to know about this run", ko="이 실행에서 알아 둘 것")
         parts.append(Text(head[language], style="bold"))
         parts += [Text(f"  · {remark.text[language]}", style=_STYLES[remark.tone]) for remark in run.remarks]
         parts.append(Text(""))

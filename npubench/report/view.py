@@ -13,7 +13,7 @@ import msgspec
 
 from npubench.lang import Text
 from npubench.metrics import METRICS
-from npubench.report import cells, facts, figures, method, services
+from npubench.report import cells, facts, figures, inputs, method, services, sheets
 from npubench.report.foreign import clean
 from npubench.report.numbers import backend_name, count
 from npubench.report.shown import RunView, Term, Tone, View
@@ -40,11 +40,28 @@ def build(runs: Sequence[RunFiles]) -> View:
     return View(
         title=title,
         runs=shown,
-        method=method.METHOD,
+        method=_method(runs),
         limits=method.LIMITS,
         words=method.WORDS,
         metrics=tuple(Term(key=key, title=item.title, meaning=item.meaning) for key, item in METRICS.items()),
     )
+
+
+def _method(runs: Sequence[RunFiles]) -> tuple[Term, ...]:
+    """How it was measured, with what these runs read."""
+    fed = {clean(files.run.id): inputs.sentence(files.run) for files in runs}
+    said = {name: text for name, text in fed.items() if text is not None}
+    if len(runs) > 1:
+        said = {name: Text(en=f"{name}: {text.en}", ko=f"{name}: {text.ko}") for name, text in said.items()}
+
+    def told(term: Term) -> Term:
+        if term.key != "inputs":
+            return term
+        parts = [term.meaning, *said.values()]
+        meaning = Text(en=" ".join(part.en for part in parts), ko=" ".join(part.ko for part in parts))
+        return msgspec.structs.replace(term, meaning=meaning)
+
+    return tuple(told(term) for term in method.METHOD)
 
 
 def _run(files: RunFiles, key: str) -> RunView:
@@ -63,7 +80,7 @@ def _run(files: RunFiles, key: str) -> RunView:
         scopes=services.scopes(run),
         groups=cells.groups(run, key),
         figures=figures.figures(run, key, files.samples),
-        sheets=cells.sheets(run, key, files.launches),
+        sheets=sheets.sheets(run, key, files.launches),
         absent=facts.absent(run),
         remarks=facts.remarks(run),
         machine_facts=facts.machine_facts(run.machine),
@@ -85,7 +102,8 @@ def _counts(run: Run) -> dict[str, int]:
 
 def _sentence(run: Run) -> Text:
     """What was measured on what, and how much of it holds."""
-    measured = [cell for cell in run.cells if cell.purpose == "measure"]
+    # A cell that turned out to be unsupported was tried, not measured; it is counted in a caveat.
+    measured = [cell for cell in run.cells if cell.purpose == "measure" and cell.verdict != "unsupported"]
     name = clean(run.machine.name)
     cpu = clean(run.machine.cpu) if run.machine.cpu else None
     threads = run.machine.threads
@@ -147,7 +165,10 @@ def _caveats(run: Run) -> tuple[Text, ...]:
                 "`npubench run --profile standard`로 측정하십시오.",
             )
         )
-    failed = sum(1 for cell in run.cells if cell.purpose == "measure" and cell.failures)
+    measured = [cell for cell in run.cells if cell.purpose == "measure"]
+    if (fed := inputs.sentence(run)) is not None:
+        found.append(fed)
+    failed = sum(1 for cell in measured if cell.failures and cell.verdict != "unsupported")
     if failed:
         n = count(failed)
         found.append(
@@ -164,8 +185,18 @@ def _caveats(run: Run) -> tuple[Text, ...]:
                 ko=f"이 장비에 없어 측정하지 못한 백엔드: {names.ko}.",
             )
         )
-    if run.unsupported:
-        n = count(len(run.unsupported))
+    unproven = sum(1 for cell in measured if cell.execution_kind == "unknown")
+    if unproven:
+        n = count(unproven)
+        found.append(
+            Text(
+                en=f"Cells that ran, but nothing proves on which device: {n}; they are neither ranked nor compared.",
+                ko=f"실행했으나 장치가 확인되지 않은 셀이 {n}개 있으며, 순위와 비교에서 제외합니다.",
+            )
+        )
+    unsupported = _counts(run)["unsupported"]
+    if unsupported:
+        n = count(unsupported)
         found.append(
             Text(
                 en=f"Combinations that a backend does not support: {n}; they are listed with their reasons.",
@@ -179,7 +210,23 @@ def _caveats(run: Run) -> tuple[Text, ...]:
                 ko="가중치는 학습된 것이 아니라 난수입니다. 속도는 실측이며 품질은 주장하지 않습니다.",
             )
         )
-    measured = [cell for cell in run.cells if cell.purpose == "measure"]
-    if measured and all(cell.energy_reason is not None for cell in measured):
-        found.append(Text(en="Energy is unknown: no meter was read.", ko="전력·에너지는 측정하지 않아 알 수 없습니다."))
+    dark = sum(1 for cell in measured if all(spread.median is None for spread in cell.energy.values()))
+    if measured and dark == len(measured):
+        read = any(cell.energy for cell in measured)
+        found.append(
+            Text(
+                en="Energy is unknown; each cell's sheet says why.",
+                ko="에너지는 알 수 없으며 이유는 셀별 기록에 있습니다.",
+            )
+            if read
+            else Text(en="Energy is unknown: no meter was read.", ko="전력·에너지는 측정하지 않아 알 수 없습니다.")
+        )
+    elif dark:
+        n = count(dark)
+        found.append(
+            Text(
+                en=f"Energy is unknown in {n} {'cell' if dark == 1 else 'cells'}; each one's sheet says why.",
+                ko=f"에너지를 알 수 없는 셀이 {n}개 있으며 이유는 셀별 기록에 있습니다.",
+            )
+        )
     return tuple(found)

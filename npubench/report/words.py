@@ -53,6 +53,15 @@ KINDS: dict[ExecutionKind | None, tuple[Text, Text]] = {
             ko="서버가 네트워크로 응답했으며, 다른 사용자의 부하는 알 수 없습니다.",
         ),
     ),
+    "unknown": (
+        Text(en="Ran, but where is not proven", ko="실행했으나 장치가 확인되지 않음"),
+        Text(
+            en="These cells ran and were timed, but nothing proves on which device. Their figures stand alone: they "
+            "are not ranked, and not compared even with themselves.",
+            ko="실행하고 시간을 쟀지만 어느 장치에서 실행되었는지 증거가 없습니다. 순위를 매기거나 비교하지 않으며, "
+            "같은 셀끼리도 비교하지 않습니다.",
+        ),
+    ),
     None: (
         Text(en="Gave no result", ko="결과 없음"),
         Text(
@@ -101,6 +110,17 @@ RATES: dict[str, Text] = {
     "pages_per_min": Text(en="pages/min", ko="페이지/min"),
     "tokens_per_s": Text(en="tokens/s", ko="토큰/s"),
     "samples_per_s": Text(en="samples/s", ko="샘플/s"),
+}
+
+# What a power meter's reading covers.
+METER_SCOPES: dict[str, Text] = {
+    "rail": Text(en="a supply rail", ko="전원 레일"),
+    "chip": Text(en="the chip", ko="칩"),
+    "card": Text(en="the card", ko="카드"),
+    "device": Text(en="the device", ko="장치"),
+    "package": Text(en="the processor package", ko="프로세서 패키지"),
+    "node": Text(en="the whole machine", ko="장비 전체"),
+    "wall": Text(en="at the wall socket", ko="콘센트"),
 }
 
 # Service unit → (key, title).

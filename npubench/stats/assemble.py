@@ -13,7 +13,20 @@ from npubench.cards import digest
 from npubench.lang import Text
 from npubench.metrics import METRICS
 from npubench.rules import Ruleset
-from npubench.schema import FLOOR_MODEL, Cell, Launch, Plan, PlannedCell, Run, Spread, Validity, Value
+from npubench.schema import (
+    FLOOR_MODEL,
+    Cell,
+    ExecutionKind,
+    FailureKind,
+    Launch,
+    Plan,
+    PlannedCell,
+    Run,
+    Spread,
+    Validity,
+    Value,
+)
+from npubench.spi import Placement
 from npubench.units import show_ns, utc_now
 
 _RANK: dict[Validity, int] = {"valid": 0, "degraded": 1, "invalid": 2, "unsupported": 3}
@@ -39,6 +52,9 @@ def _summary(good: list[Launch]) -> dict[str, Spread]:
 def _verdict(planned: PlannedCell, launches: list[Launch], expected: int) -> tuple[Validity, tuple[Text, ...]]:
     verdict: Validity = "valid"
     reasons: dict[str, Text] = {}
+    if any(launch.failure is not None and launch.failure.kind is FailureKind.UNSUPPORTED for launch in launches):
+        said = next(launch.failure.message for launch in launches if launch.failure is not None)
+        return "unsupported", (Text(en=said, ko=said),)
     for launch in launches:
         if _RANK[launch.verdict] > _RANK[verdict]:
             verdict = launch.verdict
@@ -57,6 +73,41 @@ def _apart(summary: Mapping[str, Spread]) -> float:
     rate = summary.get("samples_per_s")
     values = [value for value in rate.launches if value] if rate is not None else []
     return max(values) / min(values) - 1 if len(values) > 1 else 0.0
+
+
+def _fallen(placement: Placement | None) -> Text | None:
+    """Which nodes did not run on the provider that was asked for."""
+    if placement is None or not placement.fallback_ops or placement.providers is None:
+        return None
+    count, total = sum(placement.fallback_ops.values()), sum(placement.providers.values())
+    most = sorted(placement.fallback_ops.items(), key=lambda item: (-item[1], item[0]))
+    listed = ", ".join(f"{name} × {number}" for name, number in most[:6])
+    return Text(
+        en=f"CPU-assisted: {count} of {total} nodes did not run on {placement.requested}: {listed}",
+        ko=f"CPU 보조: 노드 {total}개 중 {count}개가 {placement.requested} 밖에서 실행됨: {listed}",
+    )
+
+
+def _energy(good: list[Launch]) -> dict[str, Spread]:
+    """Channel → joules in the timed window over the launches."""
+    names = sorted({name for launch in good for name in launch.energy.channels})
+    found = {}
+    for name in names:
+        channels = [launch.energy.channels.get(name, {}) for launch in good]
+        found[name] = spread(
+            Value(value=channel.get("energy_j"), reason=channel.get("reason") or "not read in this launch")
+            for channel in channels
+        )
+    return found
+
+
+def scrubbed(command: Iterable[str]) -> tuple[str, ...]:
+    """The command line without the folders of the person who typed it: paths keep their last component."""
+
+    def last(path: str) -> str:
+        return path.rstrip("/").rpartition("/")[2] or "/" if "/" in path else path
+
+    return tuple("=".join(last(part) for part in word.split("=")) for word in command)
 
 
 def _cell(plan: Plan, planned: PlannedCell, launches: list[Launch], floor_ns: float | None, rules: Ruleset) -> Cell:
@@ -82,7 +133,8 @@ def _cell(plan: Plan, planned: PlannedCell, launches: list[Launch], floor_ns: fl
                 )
                 reasons = (*reasons, text)
     evidence = next((launch for launch in launches if launch.placement is not None), None)
-    kind = next((launch.execution_kind for launch in launches if launch.execution_kind), None)
+    kinds = {launch.execution_kind for launch in good if launch.execution_kind}
+    kind: ExecutionKind | None = kinds.pop() if len(kinds) == 1 else "unknown" if kinds else None
     if (apart := _apart(summary)) > rules.launch_spread:
         verdict = "degraded" if verdict == "valid" else verdict
         text = Text(
@@ -90,7 +142,9 @@ def _cell(plan: Plan, planned: PlannedCell, launches: list[Launch], floor_ns: fl
             ko=f"실행 간 차이가 {apart:.0%}: 장비가 다른 작업으로 바빴습니다",
         )
         reasons = (*reasons, text)
-    if good and kind is None:
+    if evidence is not None and (fallen := _fallen(evidence.placement)) is not None:
+        reasons = (*reasons, fallen)
+    if kind == "unknown":
         verdict = "degraded" if verdict == "valid" else verdict
         text = Text(
             en="where it ran is unknown: the adapter gave no placement evidence",
@@ -125,7 +179,9 @@ def _cell(plan: Plan, planned: PlannedCell, launches: list[Launch], floor_ns: fl
             if isinstance(card, Mapping) and card.get("quality") is None
             else "not measured in this run"
         ),
+        energy=_energy(good),
         energy_reason=next((launch.energy.reason for launch in launches), "no launch finished"),
+        options=next((launch.process.options for launch in good if launch.process is not None), {}),
     )
 
 
@@ -144,22 +200,25 @@ def assemble(plan: Plan, launches: Iterable[Launch], rules: Ruleset, files: Mapp
     cells = tuple(
         _cell(plan, planned, by_cell.get(planned.id, []), floors.get(planned.backend), rules) for planned in plan.cells
     )
+    backends = {planned.id: planned.backend for planned in plan.cells}
     varying: dict[str, str] = {"npubench": plan.npubench, "kernel": plan.machine.kernel, "os": plan.machine.os}
     for found in by_cell.values():
         for launch in found:
             if launch.process is not None:
-                varying.update({f"{name}": version for name, version in launch.process.versions.items()})
+                backend = backends.get(launch.cell, "?")
+                varying.update({f"{backend}.{name}": version for name, version in launch.process.versions.items()})
+                varying[f"{backend}.python"] = launch.process.python
     return Run(
         id=plan.run,
         created=plan.created,
         sealed=utc_now(),
         npubench=plan.npubench,
         profile=plan.profile,
-        comparable=rules.profiles[plan.profile].comparable,
+        comparable=plan.comparable,
         suite=plan.suite,
         ruleset=plan.ruleset,
         seed=plan.seed,
-        command=plan.command,
+        command=scrubbed(plan.command),
         machine=plan.machine,
         cells=cells,
         absent=plan.absent,

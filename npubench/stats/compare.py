@@ -202,7 +202,7 @@ def _pair(
             status = "new" if _sound(new) else "invalid"
         return _outcome(new, status, reasons=told)
     differing = [*profile, *differences(base.identity, new.identity)]
-    if _sound(base) and _sound(new) and base.execution_kind != new.execution_kind:
+    if _sound(base) and _sound(new) and (base.execution_kind != new.execution_kind or base.execution_kind == "unknown"):
         differing.append(Difference(field=KIND, base=base.execution_kind, new=new.execution_kind))
     allowed = tuple(item for item in differing if any(_covers(name, item.field) for name in allow))
     refused = tuple(item for item in differing if item not in allowed)

@@ -26,7 +26,15 @@ def judge(samples: Samples, warmup: Warmup, arrival: str, rules: Ruleset) -> tup
         verdict = "degraded" if failed < total else "invalid"
         reasons.append(Text(en=f"{failed} of {total} requests failed", ko=f"요청 {total}건 중 {failed}건 실패"))
     step_ns = samples.column("completed_ns") - samples.column("issued_ns")
-    if not warmup.steady and len(step_ns) >= DRIFT_SAMPLES:
+    if not warmup.steady and len(step_ns) < DRIFT_SAMPLES:
+        verdict = "degraded" if verdict == "valid" else verdict
+        reasons.append(
+            Text(
+                en="not steady after warming up, and too few samples to see a drift: use a longer profile",
+                ko="워밍업 뒤에도 안정되지 않았고 변화를 볼 표본이 부족합니다: 더 긴 프로파일을 사용하세요",
+            )
+        )
+    elif not warmup.steady:
         quarter = len(step_ns) // 4
         early, late = float(np.median(step_ns[:quarter])), float(np.median(step_ns[quarter:]))
         if abs(early / late - 1) > DRIFT:

@@ -61,7 +61,7 @@ def summarise(samples: Samples, window: Window, unit: str, arrival: str, samples
         found["lag_p99_ns"] = Value(value=None, reason="nothing is scheduled ahead in this scenario")
     else:
         found["lag_p99_ns"] = percentile_or_null(good.lag_ns, 99, METRICS["lag_p99_ns"].minimum_n)
-    found.update(_throughput(good, window, unit, samples_per_row))
+    found.update(_throughput(samples, good, window, unit, samples_per_row))
     if unit == "token":
         if arrival == "at-once":
             for stem in ("ttft_", "tpot_", "itl_"):
@@ -75,13 +75,17 @@ def _null(stem: str, reason: str) -> dict[str, Value]:
     return {key: Value(value=None, reason=reason) for key in METRICS if key.startswith(stem)}
 
 
-def _throughput(good: Samples, window: Window, unit: str, samples_per_row: int) -> dict[str, Value]:
-    """Rates over the window from its start to the last completion."""
-    completed = good.column("completed_ns")
-    duration_s = (int(completed.max()) - window.start_ns) / 1e9 if len(completed) else 0.0
-    keys = {"samples_per_s": (float(len(completed) * samples_per_row), 1.0)}
-    key, factor = THROUGHPUT.get(unit, THROUGHPUT["sample"])
-    keys[key] = (float(good.column("units").sum()), factor)
+def _throughput(samples: Samples, good: Samples, window: Window, unit: str, samples_per_row: int) -> dict[str, Value]:
+    """Rates of what succeeded, over the window from its start to the last completion of all: failures cost time, too.
+
+    A unit of somebody else's workload has no metric of its own; its requests are counted as samples.
+    """
+    completed = samples.column("completed_ns")
+    duration_s = (int(completed.max()) - window.start_ns) / 1e9 if len(good.table) else 0.0
+    keys = {"samples_per_s": (float(len(good.table) * samples_per_row), 1.0)}
+    if unit in THROUGHPUT and unit != "sample":
+        key, factor = THROUGHPUT[unit]
+        keys[key] = (float(good.column("units").sum()), factor)
     if duration_s <= 0:
         return {name: Value(value=None, reason="no request was completed") for name in keys}
     return {name: Value(value=count / duration_s * factor) for name, (count, factor) in keys.items()}

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from npubench.errors import CardError, DataError, UsageError
+from npubench.errors import CardError, DataError, UnsupportedError
 from npubench.lang import here
 from npubench.spi import Request, Session, TensorSpec
 
@@ -24,11 +24,11 @@ def role(sessions: Mapping[str, Session], name: str) -> Session:
 
 
 def check_scope(request: Request, scopes: Sequence[str]) -> None:
-    """Raises UsageError for a scope that the workload does not have, or a batch below one."""
+    """Raises UnsupportedError for a scope that the workload does not have, or a batch below one."""
     if request.scope not in scopes:
-        raise UsageError(f"scope {request.scope!r} does not exist for this workload; it has {', '.join(scopes)}")
+        raise UnsupportedError(f"scope {request.scope!r} does not exist for this workload; it has {', '.join(scopes)}")
     if request.batch < 1:
-        raise UsageError(f"batch {request.batch} makes no sense; expected 1 or more")
+        raise UnsupportedError(f"batch {request.batch} makes no sense; expected 1 or more")
 
 
 def whole(params: Mapping[str, Any], key: str, default: int, least: int = 1) -> int:
@@ -118,8 +118,8 @@ def the_input(session: Session, name: str, role_name: str) -> TensorSpec:
 
 
 def fixed_batch(spec: TensorSpec, batch: int, role_name: str) -> None:
-    """Raises UsageError when a graph that was compiled for one batch size is asked for another."""
+    """Raises UnsupportedError when a graph that was compiled for one batch size is asked for another."""
     declared = spec.shape[0] if spec.shape else None
     if isinstance(declared, int) and declared != batch:
         found = f"graphs.{role_name}: input {spec.name} has a fixed batch of {declared}"
-        raise UsageError(f"{found}; batch {batch} was asked for")
+        raise UnsupportedError(f"{found}; batch {batch} was asked for")

@@ -8,7 +8,7 @@ Both scopes feed the session the same bytes. A Bound is for one thread at a time
 Not aware of: annotations and scores (a quality check uses `detections` and `names`).
 
 Parameters: `input_size` ([640, 640], height and width), `strides`, `classes`, `score_threshold`, `nms_iou`,
-`max_detections`, `max_candidates`, `device_inputs` (8 inputs that are held prepared), `service_inputs` (64 files held).
+`max_detections`, `max_candidates`, `inputs` (32: the first so many files are cycled through, the same in both scopes).
 """
 
 from __future__ import annotations
@@ -54,10 +54,8 @@ class Detection:
         check_scope(request, self.scopes)
         session = role(sessions, ROLE)
         folder = data_folder(request, "frames")
-        held = whole(request.params, "service_inputs", 64)
-        if request.scope == "device":
-            held = whole(request.params, "device_inputs", 8) * request.batch
-        return DetectionBound(session, request, folder, image_files(folder, held))
+        files = image_files(folder, whole(request.params, "inputs", 32))
+        return DetectionBound(session, request, folder, files)
 
 
 class DetectionBound:

@@ -11,7 +11,7 @@ generation: every step does equal work. A batch stamps once per decoding step, f
 
 Not aware of: chat templates, sampling, what a good answer is. A Bound is for one thread at a time.
 
-Parameters: `prompt_tokens` (128), `new_tokens` (32), `device_inputs` (8 prompts or batches of prompts), `vocab`;
+Parameters: `prompt_tokens` (128), `new_tokens` (32), `inputs` (16 prompts, cycled through), `vocab`;
 `kv_heads` and `head_dim` only where the graph leaves them symbolic.
 """
 
@@ -24,7 +24,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from npubench.errors import CardError, DataError, UsageError
+from npubench.errors import CardError, DataError, UnsupportedError
 from npubench.lang import here
 from npubench.spi import Array, Generates, Outputs, Request, Session, Step, TokenClock
 from npubench.workloads.asking import (
@@ -58,7 +58,7 @@ class Generation:
         tokenizer = load(folder / TOKENIZER)
         prompts = read_prompts(folder / PROMPTS)
         length = whole(request.params, "prompt_tokens", 128)
-        wanted = whole(request.params, "device_inputs", 8) * request.batch
+        wanted = whole(request.params, "inputs", 16)
         fed = [exactly(tokenizer, prompts, start, length) for start in range(min(wanted, len(prompts)))]
         _check_vocabulary(request, fed, folder)
         if isinstance(session, Generates):
@@ -100,7 +100,7 @@ class GenerationBound:
         return [self._tokenizer.decode(row) for row in self.tokens(index).tolist()]
 
     def inspect(self, index: int) -> Outputs:
-        """The raw outputs of the prefill, copied; of a session that generates by itself `tokens` [1, new_tokens]."""
+        """The last decode step's outputs, copied; of a session that generates by itself `tokens` [1, new_tokens]."""
         return self._inspect(index % self.count)
 
     def close(self) -> None:
@@ -132,7 +132,7 @@ def _bind_generates(
     session: Generates, request: Request, clock: TokenClock, tokenizer: Tokenizer, fed: Sequence[Fed]
 ) -> GenerationBound:
     if request.batch != 1:
-        raise UsageError(f"batch {request.batch}: this backend generates one prompt at a time; use batch 1")
+        raise UnsupportedError(f"batch {request.batch}: this backend generates one prompt at a time; use batch 1")
     count, new_tokens = len(fed), whole(request.params, "new_tokens", 32)
     length = len(fed[0].ids)
     generate, tick = session.generate, clock.tick
@@ -248,6 +248,11 @@ def _bind_decoder(
         return np.stack(emitted, axis=1).astype(np.int64)
 
     def inspect(index: int) -> Outputs:
-        return {name: np.array(value) for name, value in infer(prefills[index]).items()}
+        """The last step's outputs: what went wrong in an earlier one is in the cache that it reads."""
+        outputs = infer(prefills[index])
+        for _ in range(new_tokens - 1):
+            next_ids[:, 0] = outputs["logits"].argmax(axis=-1)
+            outputs = infer({"input_ids": next_ids, **{past: outputs[present] for past, present in names}})
+        return {name: np.array(value) for name, value in outputs.items()}
 
     return GenerationBound(tokenizer, groups, step_device if request.scope == "device" else step_service, run, inspect)

@@ -12,8 +12,8 @@ Not aware of: error rates (a quality check uses `read`, `names` and the data set
 
 Parameters: `charset`, `page_size` [1024, 736], `line_height` (32), `line_widths` ([128, 320]), `batch_lines` (8),
 `static_lines` (false), `boxes` ("reference"), `text_threshold` (0.3), `text_shrink` (0.4, r of `textregions`),
-`min_box_area` (4, cells of the text map), `max_boxes` (400), `device_inputs` (8 pages or batches held prepared),
-`service_inputs` (64 files held in memory).
+`min_box_area` (4, cells of the text map), `max_boxes` (400), `inputs` (10: the first so many
+files are cycled through, the same in both scopes).
 """
 
 from __future__ import annotations
@@ -72,10 +72,7 @@ class Ocr:
         """Raises DataError for a folder, picture or annotation that cannot be used, CardError for other graphs."""
         check_scope(request, self.scopes)
         folder = data_folder(request, "pages")
-        held = whole(request.params, "service_inputs", 64)
-        if request.scope == "device":
-            held = whole(request.params, "device_inputs", 8) * request.batch
-        return OcrBound(sessions, request, folder, image_files(folder, held))
+        return OcrBound(sessions, request, folder, image_files(folder, whole(request.params, "inputs", 10)))
 
 
 class OcrBound:

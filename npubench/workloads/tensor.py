@@ -5,7 +5,7 @@ is 0 or 1, because an integer input is most often an index, a mask or a length, 
 Measures speed only: the outputs of random input have no meaning to score. Not aware of: what the graph is for.
 
 Parameters: `shapes` {input name: [sizes]} replaces a declared shape, `sizes` {symbol: n} gives symbolic dimensions a
-value (1 without it), `batch_dim` names the symbol that is the batch, `device_inputs` is how many distinct inputs are
+value (1 without it), `batch_dim` names the symbol that is the batch, `inputs` is how many distinct inputs are
 made (8).
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from msgspec import structs
 
-from npubench.errors import CardError, DataError, UsageError
+from npubench.errors import CardError, DataError, UnsupportedError
 from npubench.lang import here
 from npubench.spi import Array, Bound, Outputs, Request, Session, Step, TensorSpec, TokenClock, prepared, seeded_feeds
 from npubench.workloads.asking import check_scope, whole
@@ -37,7 +37,7 @@ class Tensor:
         (session,) = sessions.values()
         sizes = symbol_sizes(session.inputs, request)
         specs = shaped(session.inputs, request.params.get("shapes", {}))
-        count = whole(request.params, "device_inputs", 8)
+        count = whole(request.params, "inputs", 8)
         feeds = [_feeds(specs, request.seed + index, sizes) for index in range(count)]
         # A graph without inputs has nothing to vary.
         feeds = feeds[: count if specs else 1]
@@ -70,7 +70,7 @@ class _Bound:
 
 
 def symbol_sizes(specs: Sequence[TensorSpec], request: Request) -> dict[str, int]:
-    """Symbol → size from `sizes` and the batch. Raises CardError for a symbol that no input has, UsageError for a
+    """Symbol → size from `sizes` and the batch. Raises CardError for a symbol that no input has, UnsupportedError for a
     batch that no symbol takes."""
     symbols = sorted({size for spec in specs for size in spec.shape if isinstance(size, str)})
     asked = request.params.get("sizes", {})
@@ -87,7 +87,7 @@ def symbol_sizes(specs: Sequence[TensorSpec], request: Request) -> dict[str, int
             raise CardError((f"params.batch_dim: found {batch_dim!r}; the graph's symbolic dimensions are {known}",))
         sizes[batch_dim] = request.batch
     elif request.batch != 1:
-        raise UsageError(
+        raise UnsupportedError(
             here(
                 f"batch {request.batch} was asked for, but it is not known which dimension is the batch",
                 f"배치 {request.batch}가 지정되었으나 어느 차원이 배치인지 알 수 없습니다",

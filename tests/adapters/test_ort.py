@@ -9,7 +9,6 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from npubench.adapters import ort
 from npubench.adapters.ort import OrtAdapter, usable_threads
 from npubench.spi import Artifact, Placement, Places, Prepares, seeded_feeds
 
@@ -48,15 +47,11 @@ def test_threads_are_explicit_and_recorded(tmp_path: Path) -> None:
     assert OrtAdapter().open(artifact, {}).options["intra_op_num_threads"] == usable_threads()
 
 
-def test_a_quota_limits_the_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "cpu.max").write_text("150000 100000\n")
-    monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(8)))
-    monkeypatch.setattr(
-        ort, "open", lambda path, encoding: (tmp_path / "cpu.max").open(encoding=encoding), raising=False
-    )
-    assert usable_threads() == 2
-    (tmp_path / "cpu.max").write_text("max 100000\n")
-    assert usable_threads() == 8
+def test_options_that_would_be_ignored_are_refused(tmp_path: Path) -> None:
+    """ONNX Runtime takes any key and ignores what it does not know: a typo would be reported as in effect."""
+    artifact = saved(tmp_path / "m.onnx", [1, 4])
+    with pytest.raises(ValueError, match="intra_op_num_thread; it takes"):
+        OrtAdapter().open(artifact, {"intra_op_num_thread": 1})
 
 
 @pytest.mark.parametrize("shape", [[2, 4], ["n", 4]])

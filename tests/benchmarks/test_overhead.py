@@ -1,8 +1,9 @@
-"""What the harness adds, as paired ratios in one run. Run with `make benchmarks`; nothing here asserts a time.
+"""What the harness adds, as paired ratios in one run, each printed as a line. Run with `make benchmarks`.
 
 Each comparison interleaves short blocks of both sides, so that a noisy neighbour hits both; the figure is the median
-over blocks. Goals (stated, not asserted): step over a bare run_with_iobinding loop ≤ 1.02 for a model of a millisecond
-or more, ≤ +3 µs for one node; null cells ≥ 100 000 samples/s; `npubench --help` under 0.3 CPU-seconds.
+over blocks. Nothing here asserts a time. Goals (stated, not asserted): step over a bare run_with_iobinding loop ≤ 1.02
+for a model of a millisecond or more, ≤ +3 µs for one node; null cells ≥ 100 000 samples/s; `npubench --help` under
+0.3 CPU-seconds.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -20,13 +20,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from npubench.adapters.null import NullSession
 from npubench.adapters.ort import OrtAdapter
 from npubench.build.materialise import materialise
-from npubench.discovery import catalogue
+from npubench.discovery import catalogue, code
+from npubench.engine.launcher import run_job
 from npubench.engine.measure import drive, quiet_collector
-from npubench.engine.table import SampleTable
+from npubench.engine.protocol import AdapterRef, Measured, MeasureJob
+from npubench.engine.table import SampleTable, read
 from npubench.schema import SAMPLE_COLUMNS
-from npubench.spi import Artifact, Request, seeded_feeds
+from npubench.spi import Artifact, Request, Step, seeded_feeds
 from npubench.workloads.tensor import Tensor
 
 BLOCKS = 25
@@ -50,7 +53,7 @@ def bare_loop(session: Any, feeds: dict[str, Any], count: int) -> float:
     return median(taken)
 
 
-def harness_loop(step: Callable[[int], int], folder: Path, count: int) -> float:
+def harness_loop(step: Step, folder: Path, count: int) -> float:
     """Median latency in ns as the harness measures it."""
     table = SampleTable(folder, count, 1)
     with quiet_collector():
@@ -89,23 +92,59 @@ def test_step_over_a_bare_loop(
     extra_us = median(harness - bare for harness, bare in blocks) / 1000
     bare_us = median(bare for _, bare in blocks) / 1000
     benchmark.extra_info.update(ratio=ratio, extra_us=extra_us, bare_us=bare_us)
-    print(f"\n{model}: step / bare loop = {ratio:.4f}, +{extra_us:.2f} µs on {bare_us:.1f} µs")  # noqa: T201
+    print(f"\n{model}: step / bare loop = {ratio:.4f}, {extra_us:+.2f} µs on {bare_us:.1f} µs")  # noqa: T201
+
+
+def null_step(session: NullSession) -> Step:
+    """The step that a worker measures on the null backend: a prepared call behind the tensor workload."""
+    return Tensor().bind({"model": session}, Request(scope="device"), NoClock()).step
+
+
+def loop_rate(step: Step, folder: Path, count: int) -> float:
+    """Requests per second through the loop, in this process."""
+    table = SampleTable(folder, count, 1)
+    with quiet_collector():
+        start = time.perf_counter_ns()
+        drive(step, table, itertools.count().__next__, None, start + 10**12, count, start + 10**12)
+        return count / (time.perf_counter_ns() - start) * 1e9
+
+
+def worker_rate(artifact: Artifact, folder: Path) -> float:
+    """Requests per second of a null launch as a run makes it: a fresh worker, its window, its table."""
+    job = MeasureJob(
+        adapter=AdapterRef(code=code("adapters", "null")),
+        workload=code("workloads", "tensor"),
+        artifacts=(artifact,),
+        request=Request(scope="device"),
+        scenario="single-stream",
+        folder=str(folder),
+        window_ns=300_000_000,
+        warmup_ns=200_000_000,
+        least_samples=1,
+        max_samples=2_000_000,
+        max_tokens=1,
+    )
+    answer = run_job(job, folder)
+    assert isinstance(answer, Measured), answer
+    return len(read(folder)[0]) / (answer.window.end_ns - answer.window.start_ns) * 1e9
 
 
 def test_null_rate(benchmark: Any, tmp_path: Path) -> None:
-    rates = []
+    """How many requests per second there can be at most: an empty step, the null step, and that in a worker."""
+    artifact = Artifact(role="model", path="", sha256="0" * 64)
+    step = null_step(NullSession(artifact, {}))
+    blocks: list[tuple[float, float, float]] = []
 
     def block() -> None:
-        count = 50_000
-        table = SampleTable(tmp_path, count, 1)
-        with quiet_collector():
-            start = time.perf_counter_ns()
-            drive(lambda _: 1, table, itertools.count().__next__, None, start + 10**12, count, start + 10**12)
-            rates.append(count / (time.perf_counter_ns() - start) * 1e9)
+        empty, null = loop_rate(lambda _: 1, tmp_path, 50_000), loop_rate(step, tmp_path, 50_000)
+        blocks.append((empty, null, worker_rate(artifact, tmp_path / str(len(blocks)))))
 
-    benchmark.pedantic(block, rounds=BLOCKS)
-    benchmark.extra_info.update(samples_per_s=median(rates))
-    print(f"\nnull: {median(rates):,.0f} samples/s")  # noqa: T201
+    benchmark.pedantic(block, rounds=7)
+    empty, null, worker = (median(column) for column in zip(*blocks, strict=True))
+    ratios = [median(block[at] / block[0] for block in blocks) for at in (1, 2)]
+    benchmark.extra_info.update(empty_per_s=empty, null_per_s=null, worker_per_s=worker)
+    print(f"\nnull: {null:,.0f} samples/s = {ratios[0]:.2f} of an empty step ({empty:,.0f})")  # noqa: T201
+    print(f"null in a worker: {worker:,.0f} samples/s = {ratios[1]:.2f} of an empty step")  # noqa: T201
 
 
 @pytest.mark.parametrize("command", ["--help", "run --help"])

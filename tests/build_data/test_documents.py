@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
+import re
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +15,8 @@ from PIL import ImageFont
 
 from npubench.build.charset import CHARSET
 from npubench.build.data import documents, fonts, officialese, scanning, sheet
-from npubench.build.data.documents import KINDS, PAGE_SIZE_PX, Page, draw_page, find_fonts
+from npubench.build.data.desk import set_up
+from npubench.build.data.documents import KINDS, MOST_WORDS, PAGE_SIZE_PX, Page, draw_page, find_fonts, kind_of
 from npubench.build.data.fonts import FontFile
 from npubench.build.data.officialese import Writer, fitted
 from npubench.build.data.sheet import HEIGHT_PX, MARGIN_PX, Align, Sheet, Type
@@ -61,6 +65,53 @@ def test_words_lie_inside_the_page_and_have_sensible_sizes(pages: list[Page]) ->
             assert 8 < bottom - top < 120, word
 
 
+def test_quads_are_convex_and_go_round_clockwise(pages: list[Page]) -> None:
+    for page in pages:
+        for word in page.words:
+            for corner in range(4):
+                (ax, ay), (bx, by), (cx, cy) = (word.quad[(corner + step) % 4] for step in range(3))
+                assert (bx - ax) * (cy - by) - (by - ay) * (cx - bx) > 0, (page.kind, word)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_page_has_too_many_words_and_none_lacks_its_end(korean: tuple[FontFile, ...], kind: str) -> None:
+    ends = {"application": "첨부서류", "notice": "※", "letter": "시행", "receipt": "영수(청구)함.", "minutes": "간사",
+            "register": "여백", "plates": "확인자", "statistics": "자료:"}  # fmt: skip
+    for seed in range(12):
+        desk = set_up(generator(seed), korean)
+        KINDS[kind](desk)
+        texts = [word.text for word in desk.sheet.words]
+        assert 60 < len(texts) <= MOST_WORDS, seed
+        assert ends[kind] in texts, seed
+        assert desk.sheet.y <= HEIGHT_PX - MARGIN_PX + 40, seed
+
+
+def test_words_do_not_lie_on_each_other(korean: tuple[FontFile, ...]) -> None:
+    for seed, (kind, write) in enumerate(KINDS.items()):
+        desk = set_up(generator(seed), korean)
+        write(desk)
+        boxes = np.array([word.box for word in desk.sheet.words])
+        low, high = np.maximum(boxes[:, None, :2], boxes[:, :2]), np.minimum(boxes[:, None, 2:], boxes[:, 2:])
+        shared = np.triu((high - low > 7).all(axis=2), k=1)
+        assert not shared.any(), kind
+
+
+def test_the_kinds_are_mixed_over_seeds() -> None:
+    kinds = [kind_of(seed) for seed in range(400)]
+    assert all(20 < kinds.count(kind) < 90 for kind in KINDS)
+
+
+def test_the_kind_foretold_is_the_kind_drawn(korean: tuple[FontFile, ...]) -> None:
+    assert draw_page(3, korean).kind == kind_of(3)
+
+
+def test_offices_are_of_neighbourhoods(korean: tuple[FontFile, ...]) -> None:
+    for seed in range(30):
+        desk = set_up(generator(seed), korean)
+        KINDS["register"](desk)
+        assert re.fullmatch(r".{2,3}[동읍면]장", desk.sheet.words[-1].text)
+
+
 def test_ink_lies_inside_the_quads(pages: list[Page]) -> None:
     """Under a word's quad the page is darker than paper: the quads follow the skew."""
     for page in pages:
@@ -89,6 +140,18 @@ def test_no_page_is_drawn_without_fonts() -> None:
     assert "fonts-nanum" in str(caught.value.hint)
 
 
+def test_the_lack_of_fonts_is_told_in_korean_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NPUBENCH_LANG", "ko")
+    with pytest.raises(DataError, match="글꼴"):
+        draw_page(1, ())
+
+
+def test_collections_are_found(monkeypatch: pytest.MonkeyPatch, korean: tuple[FontFile, ...], tmp_path: Path) -> None:
+    (tmp_path / "NotoSansCJK-Regular.ttc").symlink_to(korean[0].path)
+    monkeypatch.setattr(fonts, "font_folders", lambda: [tmp_path])
+    assert [Path(font.path).suffix for font in find_fonts()] == [".ttc"]
+
+
 def test_no_korean_font_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fonts, "font_folders", list)
     with pytest.raises(DataError) as caught:
@@ -112,6 +175,20 @@ def test_composed_text_keeps_to_the_charset(seed: int) -> None:
     assert set(text) <= set(CHARSET)
     assert "{" not in text
     assert "/를" not in text
+
+
+@given(st.integers(0, 1 << 32))
+def test_weekdays_are_those_of_their_dates(seed: int) -> None:
+    writer = Writer(generator(seed))
+    text = " ".join(writer.date() for _ in range(12))
+    for year, month, day, weekday in re.findall(r"(\d{4})\.(\d\d)\.(\d\d)\.\((.)\)", text):
+        assert "월화수목금토일"[datetime.date(int(year), int(month), int(day)).weekday()] == weekday
+
+
+@pytest.mark.parametrize(("city", "ends"), [("가온시", "동읍면"), ("가온군", "읍면"), ("가온구", "동")])
+def test_neighbourhoods_fit_their_city(city: str, ends: str) -> None:
+    writer = Writer(generator(2))
+    assert {writer.neighbourhood(city)[-1] for _ in range(60)} == set(ends)
 
 
 def test_there_are_thousands_of_words() -> None:
@@ -144,6 +221,7 @@ def plain(monkeypatch: pytest.MonkeyPatch) -> Type:
     if not isinstance(ImageFont.load_default(20), ImageFont.FreeTypeFont):
         pytest.skip("this Pillow has no FreeType, and so no font that scales")
     monkeypatch.setattr(sheet, "opened", lambda _, size: ImageFont.load_default(size))
+    monkeypatch.setattr(sheet, "has_glyphs", lambda path, text: path == "spare" or "각" not in text)
     return Type("Pillow's own", 24)
 
 
@@ -151,6 +229,44 @@ def test_a_line_too_wide_for_its_column_is_cut(plain: Type) -> None:
     page = Sheet()
     page.line(100, 100, "one two three four five", plain, width=plain.width("one two thr"))
     assert [word.text for word in page.words] == ["one", "two"]
+
+
+def test_a_word_with_a_sign_that_the_font_lacks_is_set_in_another_font(plain: Type) -> None:
+    without, helped = Sheet(), Sheet(["spare"])
+    for page in (without, helped):
+        page.paragraph("one 각 two", plain)
+    assert [word.text for word in without.words] == ["one", "two"]
+    assert [word.text for word in helped.words] == ["one", "각", "two"]
+
+
+def test_fonts_lack_what_they_cannot_draw(korean: tuple[FontFile, ...]) -> None:
+    for font in korean:
+        assert fonts.has_glyphs(font.path, "가힣A9")
+        assert not fonts.has_glyphs(font.path, "가ཀ")
+
+
+def test_paragraphs_and_rows_stop_at_the_share_of_words(plain: Type) -> None:
+    page = Sheet(most_words=10)
+    assert page.paragraph("one two three four", plain)
+    assert not page.paragraph("one two three four five six seven", plain)
+    with page.reserved(0, words=5):
+        assert not page.paragraph("one two", plain)
+    page.table([["a", "b", "c"]] * 5, (1, 1, 1), plain)
+    assert len(page.words) == 10
+
+
+def test_room_can_be_kept_for_the_end(plain: Type) -> None:
+    page = Sheet()
+    before = page.room
+    with page.reserved(before):
+        assert not page.paragraph("one", plain)
+    assert page.room == before
+
+
+def test_titles_are_set_smaller_rather_than_cut(plain: Type) -> None:
+    page = Sheet()
+    page.centred("a heading that is far too long for the width of one page " * 2, plain)
+    assert len(page.words) == 26
 
 
 @pytest.mark.parametrize("align", ["left", "centre", "right"])

@@ -79,4 +79,4 @@ def test_selftest_measures_the_harness() -> None:
     assert done.returncode == 0, done.stderr
     cells = {cell["backend"]: cell for cell in json.loads(done.stdout)["cells"]}
     assert cells["null"]["summary"]["samples_per_s"]["median"] > 0
-    assert cells["cpu"]["verdict"] == "valid"
+    assert cells["cpu"]["verdict"] in ("valid", "degraded")

@@ -29,7 +29,7 @@ def card(name: str, kind: str, vendor: str | None = None, hidden: bool = False) 
         adapter="null",
         device=DeviceSpec(type=kind, vendor=vendor),  # type: ignore[arg-type]
         precisions=("fp32",),
-        install=Text(en=f"pip install {name}-sdk", ko=f"pip install {name}-sdk"),
+        install=Text(en=f"pip install {name}-sdk", ko=f"pip install {name}-sdk 실행"),
         verified=VerifiedSpec(how="hardware"),
         hidden=hidden,
     )
@@ -65,9 +65,10 @@ def found() -> Doctor:
 
 def test_ready_absent_and_idle(found: Doctor) -> None:
     assert [item.backend for item in found.ready] == ["cpu"]
+    driver = Text(en="install the NVIDIA driver", ko="install the NVIDIA driver")
     assert [(item.backend, item.reason, item.fix) for item in found.absent] == [
-        ("cuda", "libcuda.so.1 is missing", "install the NVIDIA driver"),
-        ("rbln", "not probed", "pip install rbln-sdk"),
+        ("cuda", "libcuda.so.1 is missing", driver),
+        ("rbln", "not probed", CARDS["rbln"].install),
     ]
     assert found.idle == (GPU, NPU)
     assert found.notes == (NOTE,)
@@ -112,3 +113,8 @@ def test_wrap_keeps_every_word_and_the_width(text: str) -> None:
     lines = list(wrap(text, "  - ", "    "))
     assert all(cell_len(line) <= 80 for line in lines)
     assert "".join(lines).replace(" ", "") == ("-" + text).replace(" ", "")
+
+
+def test_what_would_make_a_backend_ready_is_said_in_the_readers_language(found: Doctor) -> None:
+    assert "fix: pip install rbln-sdk" in "\n".join(found.lines("en"))
+    assert "해결: pip install rbln-sdk 실행" in "\n".join(found.lines("ko"))

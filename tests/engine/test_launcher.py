@@ -8,12 +8,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psutil
 import pytest
 
 from npubench.discovery import code
-from npubench.engine.launcher import Environment, Limits, StopRequested, run_job
-from npubench.engine.protocol import AdapterRef, Event, Measured, MeasureJob, Phase, ProbeJob
+from npubench.engine.launcher import DEFAULT_STALL_S, Environment, Limits, StopRequested, run_job
+from npubench.engine.protocol import AdapterRef, Event, Measured, MeasureJob, Phase, Probed, ProbeJob
+from npubench.engine.warmup import PATIENCE
 from npubench.schema import Failure, FailureKind
 from npubench.spi import Artifact, Request
 
@@ -171,3 +173,59 @@ def test_a_worker_dies_with_its_parent(tmp_path: Path) -> None:
     while psutil.pid_exists(worker) and psutil.Process(worker).status() != psutil.STATUS_ZOMBIE:
         assert time.monotonic() < deadline, "the worker outlived its parent"
         time.sleep(0.05)
+
+
+def test_warming_up_may_be_silent_for_as_long_as_it_was_planned(tmp_path: Path) -> None:
+    job = msgspec.structs.replace(measure_job(tmp_path), warmup_ns=200_000_000_000)
+    assert Limits().of("warm-up", job) == DEFAULT_STALL_S + PATIENCE * 200
+    assert Limits(stall_s=1.0).of("warm-up", job) == 1.0 + PATIENCE * 200
+    assert Limits().of("measure", job) == DEFAULT_STALL_S
+
+
+@pytest.mark.parametrize("phase", ["open", "bind", "first", "build"])
+def test_whatever_may_compile_has_half_an_hour(tmp_path: Path, phase: str) -> None:
+    assert Limits().of(phase, measure_job(tmp_path)) == 1800.0
+    assert Limits(stall_s=1.0).of(phase, measure_job(tmp_path)) == 1.0
+
+
+HELPER = """\
+import os, signal, time
+from pathlib import Path
+from npubench.adapters.null import NullAdapter
+
+class WithHelper(NullAdapter):
+    def probe(self):
+        helper = os.fork()  # inherits the event pipe
+        if helper == 0:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            time.sleep(600)
+            os._exit(0)
+        Path(os.environ["HELPER_PID"]).write_text(str(helper))
+        if "HANG" in os.environ:
+            time.sleep(600)
+        return super().probe()
+"""
+
+
+def gone(pid: int) -> bool:
+    """Whether a process has ended, reaped or not."""
+    deadline = time.monotonic() + 10
+    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+@pytest.mark.parametrize("hang", [False, True])
+def test_a_child_of_the_worker_neither_holds_up_the_answer_nor_outlives_it(tmp_path: Path, hang: bool) -> None:
+    (tmp_path / "vendor_with_helper.py").write_text(HELPER)
+    variables = {"PYTHONPATH": str(tmp_path), "HELPER_PID": str(tmp_path / "pid"), **({"HANG": "1"} if hang else {})}
+    job = ProbeJob(adapter=AdapterRef(code="vendor_with_helper:WithHelper"))
+    answer = run_job(job, tmp_path, Environment(variables=variables), Limits(stall_s=5.0 if hang else 60.0))
+    if hang:
+        assert isinstance(answer, Failure)
+        assert answer.kind is FailureKind.HUNG
+    else:
+        assert isinstance(answer, Probed)
+    assert gone(int((tmp_path / "pid").read_text()))

@@ -14,7 +14,7 @@ import pytest
 
 from npubench.engine import lock
 from npubench.engine.lock import FILE, DeviceLock, Holder
-from npubench.errors import DeviceBusyError, UsageError
+from npubench.errors import DeviceBusyError, RunInterruptedError, UsageError
 
 HOLD = """
 import sys
@@ -189,3 +189,21 @@ def test_two_locks_of_one_process_exclude_each_other(tmp_path: Path) -> None:
     first.release()
     thread.join()
     assert order == ["first", "second"]
+
+
+def test_ctrl_c_while_waiting_ends_the_wait(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
+    second = DeviceLock("results/m/second", tmp_path)
+    seen: list[Holder] = []
+    with pytest.raises(RunInterruptedError, match="nothing was measured") as caught:
+        second.acquire(600.0, seen.append, lambda: bool(seen))
+    assert caught.value.exit_code == 130
+    assert not second.held
+
+
+def test_the_file_names_the_run_folder_once_there_is_one(tmp_path: Path) -> None:
+    with DeviceLock("results", tmp_path) as held:
+        for run in ("results/m/a-longer-name", "r"):
+            held.names(run)
+            said = DeviceLock("x", tmp_path).holder()
+            assert said is not None
+            assert (said.pid, said.run) == (os.getpid(), run)

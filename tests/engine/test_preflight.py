@@ -104,7 +104,7 @@ def test_warnings_come_first() -> None:
 
 def test_every_code_has_a_test() -> None:
     rows = test_each_code_alone.pytestmark[0].args[1]  # type: ignore[attr-defined]
-    assert {row[0] for row in rows} | {Code.ACCELERATOR_UNUSED} == set(Code)
+    assert {row[0] for row in rows} | {Code.ACCELERATOR_UNUSED, Code.NAME_NOT_GIVEN} == set(Code)
 
 
 def test_a_backend_serves_devices_of_its_type_and_vendor() -> None:
@@ -165,3 +165,13 @@ def test_check_names_idle_accelerators_only_once_backends_were_probed(tmp_path: 
 
 def test_check_says_that_the_disk_is_low(tmp_path: Path) -> None:
     assert [note.code for note in check(machine(), tmp_path, 1 << 60, root=tmp_path)] == ["disk-low"]
+
+
+def test_a_container_without_a_given_name_is_told_to_name_its_machine(tmp_path: Path) -> None:
+    inside = machine(container="docker")
+    (note,) = check(inside, tmp_path, 0, named=False, root=tmp_path)
+    assert note.code == Code.NAME_NOT_GIVEN.value
+    assert "NPUBENCH_MACHINE" in note.text.en
+    assert "NPUBENCH_MACHINE" in note.text.ko
+    assert check(inside, tmp_path, 0, named=True, root=tmp_path) == ()
+    assert check(machine(), tmp_path, 0, named=False, root=tmp_path) == ()

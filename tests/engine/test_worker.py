@@ -54,8 +54,8 @@ def test_an_npu_provider_on_a_cpu_device_is_simulated() -> None:
 
 @pytest.mark.parametrize("evidence", [None, Placement(requested="NpuExecutionProvider")])
 def test_silence_proves_nothing(evidence: Placement | None) -> None:
-    assert execution_kind(ref("npu"), evidence) is None
-    assert execution_kind(ref("gpu"), evidence) is None
+    assert execution_kind(ref("npu"), evidence) == "unknown"
+    assert execution_kind(ref("gpu"), evidence) == "unknown"
     assert execution_kind(ref("cpu"), evidence) == "hardware"
 
 

@@ -17,8 +17,10 @@ from npubench.schema import (
     SAMPLE_COLUMNS,
     AbsentBackend,
     Cell,
+    EnergyLedger,
     Failure,
     FailureKind,
+    InputFacts,
     Launch,
     Machine,
     Note,
@@ -70,7 +72,9 @@ def machine(**changes: Any) -> Machine:
         kernel="6.1.0-sample",
         container="docker",
         clock_source="tsc",
-        accelerators=(Device(id="0000:41:00.0", type="npu", vendor="Sample Silicon", name="NP-1"),),
+        accelerators=(
+            Device(id="0000:41:00.0", type="npu", vendor="Sample Silicon", name="NP-1", detail={"model": "NP-1 Max"}),
+        ),
         versions={"python": "3.11.2", "numpy": "2.1.0"},
         load_average=(0.4, 0.3, 0.2),
         busy_processes=("backup (pid 4242, 31% of a core)",),
@@ -149,6 +153,7 @@ def launched(
             cpu_ns=1,
             involuntary_switches=3,
             versions={"onnxruntime": "1.32.0"},
+            options={"model": {"graph_optimization_level": "all", "intra_op_num_threads": 32}},
         ),
         placement=Placement(
             requested="CPUExecutionProvider", providers={"CPUExecutionProvider": 118}, sources=("assignment",)
@@ -161,12 +166,21 @@ def launched(
     return msgspec.structs.replace(launch, **changes)
 
 
+def metered(launch: Launch, joules: float | None, channel: str = "package-0", scope: str = "package") -> Launch:
+    """`launch` with a power meter that gave `joules`, or no figure for a reason."""
+    reason = None if joules is not None else "readings cover only 40% of the window"
+    found = {"energy_j": joules, "reason": reason, "scope": scope, "kind": "counter"}
+    ledger = EnergyLedger(reason=reason and f"{channel}: {reason}", channels={channel: found})
+    return msgspec.structs.replace(launch, energy=ledger)
+
+
 def failed(cell: PlannedCell, number: int, kind: FailureKind = FailureKind.CRASHED, **changes: Any) -> Launch:
     failure = Failure(
         kind=kind,
         message="sample driver: device lost",
         phase="warm-up",
         signal="SIGSEGV",
+        hint="reset the device with the vendor's tool",
         stderr=("[sample-npu] command queue 3 timed out", "[sample-npu] resetting", "Segmentation fault"),
     )
     return Launch(
@@ -192,6 +206,7 @@ def card(name: str, *, seeded: bool = False) -> dict[str, Any]:
             }
         }
         found["quality"] = None
+        found["params"] = {"inputs": 32}
     return found
 
 
@@ -215,12 +230,17 @@ def files(
         ruleset=rules.id,
         seed=7,
         launches=2 if profile == "standard" else 1,
+        comparable=profile == "standard",
         max_samples=1000,
         cells=tuple(cells),
         order=(),
         models={cell.model: card(cell.model, seeded=True) for cell in cells},
         backends={cell.backend: card(cell.backend) for cell in cells},
-        inputs={"cctv-detect": digest("street-frames")},
+        inputs={
+            "cctv-detect": InputFacts(source="street-frames", sha256=digest("street-frames"), files=32),
+            "ocr-korean": InputFacts(source="own", sha256=digest("pages"), files=1204),
+            "llm-chat-135m": InputFacts(source="civic-prompts", sha256=digest("civic-prompts"), files=2),
+        },
         command=("npubench", "run", "--profile", profile),
         machine=machine(),
     )
@@ -298,7 +318,7 @@ def realistic(profile: str = "standard", backends: Sequence[str] = ("cpu", "samp
                 backend="cuda",
                 title=Text(en="NVIDIA GPU (ONNX Runtime CUDA)", ko="NVIDIA GPU (ONNX Runtime CUDA)"),
                 reason="this onnxruntime has no CUDAExecutionProvider",
-                fix="pip install onnxruntime-gpu",
+                fix=Text(en="pip install onnxruntime-gpu", ko="pip install onnxruntime-gpu"),
                 device_type="gpu",
             ),
         ),
@@ -315,6 +335,13 @@ def realistic(profile: str = "standard", backends: Sequence[str] = ("cpu", "samp
                 code="smt",
                 severity="info",
                 text=Text(en="Two threads share a core.", ko="두 스레드가 코어 하나를 나눠 씁니다."),
+            ),
+            Note(
+                code="shape-defaulted",
+                severity="info",
+                text=Text(
+                    en="Input x: its dimension “rows” was taken as 1.", ko="입력 x의 차원 ‘rows’를 1로 두었습니다."
+                ),
             ),
         ),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -11,9 +12,10 @@ import pytest
 
 from npubench.lang import Text
 from npubench.report import charts, html, svg, view
-from npubench.schema import AbsentBackend, FailureKind, Note, UnsupportedCell
+from npubench.schema import AbsentBackend, FailureKind, InputFacts, Note, Run, Spread, UnsupportedCell, parse
 from tests.report import sample
 
+GOLDEN = Path(__file__).parents[1] / "golden"
 VOID = {"meta", "link", "input", "br"}
 EVIL = (
     "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{7*7}}\u202egnp\u2066\x00\x1b[31mred\x9b" + "A" * 10_000
@@ -111,6 +113,12 @@ def test_fault_cases_render(files: view.RunFiles) -> None:
     checked(rendered(files, "ko"))
 
 
+@pytest.mark.parametrize("path", sorted(GOLDEN.glob("run-*.json")), ids=lambda path: path.stem)
+def test_golden_documents_still_make_a_page(path: Path) -> None:
+    run = parse(path.read_bytes(), Run, path.name)
+    checked(rendered(view.RunFiles(run=run, launches={}, samples=lambda _: None), "ko"))
+
+
 def test_no_runs_at_all() -> None:
     checked(html.render(view.build([]), "en"))
 
@@ -129,7 +137,9 @@ def hostile() -> view.RunFiles:
         [cell, other],
         [
             sample.launched(cell, 1, found, EVIL, reasons=(evil,)),
-            sample.failed(other, 1, FailureKind.RAISED, message=EVIL, phase=EVIL, signal=EVIL, stderr=(EVIL, EVIL)),
+            sample.failed(
+                other, 1, FailureKind.RAISED, message=EVIL, phase=EVIL, signal=EVIL, hint=EVIL, stderr=(EVIL, EVIL)
+            ),
         ],
         {f"{cell.id}-1": found},
         machine=sample.machine(
@@ -138,12 +148,21 @@ def hostile() -> view.RunFiles:
         models={"cctv-detect": {"title": {"en": EVIL, "ko": EVIL}}, EVIL: {"graphs": {EVIL: {"sha256": EVIL}}}},
         backends={"cpu": {"title": {"en": EVIL}}},
         notes=(Note(code=EVIL, text=evil),),
-        absent=(AbsentBackend(backend=EVIL, title=evil, reason=EVIL, fix=EVIL, device_type=EVIL),),
+        absent=(AbsentBackend(backend=EVIL, title=evil, reason=EVIL, fix=evil, device_type=EVIL),),
         unsupported=(UnsupportedCell(model=EVIL, backend=EVIL, precision=EVIL, reason=evil),),
+        inputs={"cctv-detect": InputFacts(source=EVIL, sha256=EVIL, files=3)},
         command=(EVIL,),
         suite=EVIL,
     )
-    return sample.with_cell(source, placement_reason=EVIL, quality={EVIL: EVIL}, energy_reason=EVIL)
+    source = sample.with_cell(
+        source,
+        placement_reason=EVIL,
+        quality={EVIL: EVIL},
+        energy={EVIL: Spread(median=None, launches=(None,), reason=EVIL), "x": Spread(median=1, launches=(1,))},
+        options={EVIL: {EVIL: EVIL}, "x": {"y": [EVIL]}},
+    )
+    run = msgspec.structs.replace(source.run, varying={EVIL: EVIL, f"cpu.{EVIL}": EVIL})
+    return msgspec.structs.replace(source, run=run)
 
 
 def test_hostile_texts_are_escaped_bounded_and_visible() -> None:

@@ -36,6 +36,7 @@ def test_failures_show_reason_and_last_lines() -> None:
     found = printed(sample.nothing())
     assert "The process crashed" in found
     assert "| Segmentation fault" in found
+    assert "→ reset the device" in found
     assert "(1) no launch finished" in found
 
 

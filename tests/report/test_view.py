@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -14,7 +15,7 @@ from npubench.lang import Text
 from npubench.report import latency, reasons, view
 from npubench.report.foreign import clean
 from npubench.report.shown import RunView
-from npubench.schema import Run
+from npubench.schema import FailureKind, Run
 from npubench.spi import Placement
 from npubench.stats.samples import Samples
 from npubench.stats.summary import percentile
@@ -141,7 +142,8 @@ def test_unsupported_and_absent_are_there_with_reasons() -> None:
     run = built(sample.realistic())
     unsupported = [row for group in run.groups for row in group.rows if row.verdict == "unsupported"]
     assert unsupported[0].reasons[0].en == "this backend takes fp32, int8"
-    assert run.absent[0].fix == "pip install onnxruntime-gpu"
+    assert run.absent[0].fix is not None
+    assert run.absent[0].fix.ko == "pip install onnxruntime-gpu"
 
 
 def test_placement_unknown_has_its_reason_and_known_is_counted() -> None:
@@ -153,6 +155,115 @@ def test_placement_unknown_has_its_reason_and_known_is_counted() -> None:
     assert values["Graph nodes per provider"] == Text(en="– (no evidence)", ko="– (증거 없음)")
     none = sample.with_cell(source, placement=None, placement_reason="the adapter gave no placement evidence")
     assert any(UNKNOWN in str(fact.value) for fact in built(none).sheets[0].facts)
+
+
+def sheet_facts(files: view.RunFiles) -> dict[str, Any]:
+    return {fact.name.en: fact.value for fact in built(files).sheets[0].facts}
+
+
+def test_the_sheet_shows_the_options_in_effect_threads_first() -> None:
+    source = sample.one()
+    assert sheet_facts(source)["Options in effect"] == "intra_op_num_threads 32 · graph_optimization_level all"
+    two = sample.with_cell(source, options={"a": {"threads": 2}, "b": {"threads": 4, "spin": True}})
+    found = sheet_facts(two)
+    assert found["Options in effect, graph a"] == "threads 2"
+    assert found["Options in effect, graph b"] == "threads 4 · spin true"
+    assert UNKNOWN in str(sheet_facts(sample.with_cell(source, options={}))["Options in effect"])
+
+
+def test_whose_data_was_read_is_said_at_the_head_in_the_method_and_in_the_sheet() -> None:
+    page = view.build([sample.realistic()])
+    told = next(caveat for caveat in page.runs[0].caveats if "own data" in caveat.en)
+    assert told.en == (
+        "The user's own data was read by ocr-korean (the first 32 of 1,204 files, in turn); "
+        "npubench's own drawn data (street-frames and civic-prompts) by cctv-detect and llm-chat-135m."
+    )
+    (term,) = [term for term in page.method if term.key == "inputs"]
+    assert term.meaning.ko.endswith(told.ko)
+    assert sheet_facts(sample.one())["Input data"] == Text(
+        en="npubench's drawn set street-frames (32 files)", ko="npubench가 그린 자료 street-frames(파일 32개)"
+    )
+    assert any("no model read the user's data" in caveat.en for caveat in built(sample.one()).caveats)
+    both = view.build([sample.one(), sample.realistic()])
+    assert any(told.en in term.meaning.en for term in both.method)
+
+
+def test_a_cell_of_which_nothing_proves_where_it_ran_stands_alone() -> None:
+    source = sample.realistic()
+    cells = tuple(
+        msgspec.structs.replace(cell, execution_kind="unknown") if cell.backend == "sample-gpu" else cell
+        for cell in source.run.cells
+    )
+    run = built(msgspec.structs.replace(source, run=msgspec.structs.replace(source.run, cells=cells)))
+    assert [group.key for group in run.groups] == ["hardware", "unknown", "none"]
+    in_services = {row.backend.id for s in run.services for panel in s.panels for row in panel.rows}
+    assert "sample-gpu" not in in_services
+    unproven = [figure for figure in run.figures if figure.rows[0].backend.id == "sample-gpu"]
+    assert len(unproven) == 6
+    assert all(len(figure.rows) == 1 for figure in unproven)
+    assert any("nothing proves on which device: 12" in caveat.en for caveat in run.caveats)
+
+
+def test_energy_is_shown_per_channel_with_its_scope_and_never_added_up() -> None:
+    cell = sample.planned("cctv-detect", "cpu", "single-stream", "device")
+    other = sample.planned("cctv-detect", "cpu", "offline", "device")
+    found = sample.samples(24e6, 700, seed=5)
+    launches = [
+        sample.metered(sample.launched(cell, n, found, "frame"), joules) for n, joules in ((1, 410.0), (2, 420.0))
+    ]
+    plain = sample.launched(other, 1, found, "frame")
+    source = sample.files([cell, other], [*launches, plain], {})
+    assert sheet_facts(source)["Energy, package-0"] == Text(
+        en="415 J per launch, gross, the median of 410 J · 420 J; metered: the processor package",
+        ko="실행당 415 J(총량), 410 J · 420 J의 중앙값. 측정 위치: 프로세서 패키지",
+    )
+    assert [caveat.en for caveat in built(source).caveats if "Energy" in caveat.en] == [
+        "Energy is unknown in 1 cell; each one's sheet says why."
+    ]
+    whole = sample.files([cell], launches, {})
+    assert not any("Energy" in caveat.en for caveat in built(whole).caveats)
+    holes = sample.files([cell], [sample.metered(launches[0], None)], {})
+    assert sheet_facts(holes)["Energy, package-0"].en == "– (readings cover only 40% of the window)"
+    assert any(caveat.en == "Energy is unknown; each cell's sheet says why." for caveat in built(holes).caveats)
+    missing = msgspec.structs.replace(whole, launches={})
+    assert "metered: not known" in sheet_facts(missing)["Energy, package-0"].en
+
+
+def test_a_hint_is_shown_and_an_unsupported_launch_is_a_result_not_a_failure() -> None:
+    (fault,) = built(sample.nothing()).groups[0].rows[0].faults
+    assert fault.hint == "reset the device with the vendor's tool"
+    cell = sample.planned("cctv-detect", "cpu", "single-stream", "device")
+    refused = sample.failed(cell, 2, FailureKind.UNSUPPORTED, message="takes batch 1 only", hint=None)
+    good = sample.launched(cell, 1, sample.samples(24e6, 700, seed=5), "frame")
+    run = built(sample.files([cell], [good, refused], {}))
+    (row,) = run.groups[0].rows
+    assert row.verdict == "unsupported"
+    assert row.reasons == ()
+    assert row.faults[0].message == "takes batch 1 only"
+    assert "nothing was measured" in run.sentence.en
+    assert not any("failed launch" in caveat.en for caveat in run.caveats)
+    assert any("does not support: 1" in caveat.en for caveat in run.caveats)
+    assert {number.text for number in run.services[0].panels[0].rows[0].numbers} == {UNKNOWN}
+
+
+def test_versions_have_a_line_per_backend() -> None:
+    found = {fact.name.en: fact.value for fact in built(sample.one()).versions}
+    assert found["CPU (ONNX Runtime)"] == "onnxruntime 1.32.0 · python 3.11.2"
+    assert "cpu.onnxruntime" not in found
+    assert found["npubench"] == "0.1.0"
+
+
+def test_the_command_names_no_folder() -> None:
+    source = sample.one()
+    run = msgspec.structs.replace(source.run, command=("npubench", "run", "--frames", "/home/somebody/frames"))
+    shown = built(msgspec.structs.replace(source, run=run))
+    assert next(fact.value for fact in shown.run_facts if fact.name.en == "Command") == "npubench run --frames frames"
+
+
+def test_remarks_name_defaulted_shapes_and_devices_their_model() -> None:
+    run = built(sample.realistic())
+    assert "shape-defaulted" in {remark.code for remark in run.remarks if remark.tone == "plain"}
+    assert run.devices[0].value == "Sample Silicon NP-1 NP-1 Max (0000:41:00.0)"
 
 
 def test_three_hundred_cells() -> None:

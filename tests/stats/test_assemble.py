@@ -6,7 +6,7 @@ import msgspec
 
 from npubench.rules import load
 from npubench.schema import Launch, Plan, Value
-from npubench.stats.assemble import assemble, spread
+from npubench.stats.assemble import assemble, scrubbed, spread
 from tests.support import floor_model, null_card, null_plan
 
 
@@ -57,7 +57,7 @@ def test_a_result_near_the_floor_is_marked() -> None:
         wanted=[planning.Wanted(model="tiny", scenarios=("single-stream",))],
         models={floor.id: floor, "tiny": tensor_model()},
         backends={card.id: card},
-        data_sha256={},
+        inputs={},
         machine=MACHINE,
         rules=load(),
         budget=planning.Budget(profile="standard", seconds=1, launches=1, max_window_s=1),
@@ -73,6 +73,11 @@ def test_a_result_near_the_floor_is_marked() -> None:
         assert run.cells[1].overhead_bound is bound
         assert run.cells[1].summary["overhead_floor_ns"].median == 1000.0
         assert run.cells[1].verdict == "valid"
+
+
+def test_a_command_keeps_no_folders() -> None:
+    typed = ("npubench", "run", "--frames=/home/kim/cctv", "--out", "/mnt/a/results/", "--shape", "x=1x3")
+    assert scrubbed(typed) == ("npubench", "run", "--frames=cctv", "--out", "results", "--shape", "x=1x3")
 
 
 def test_launches_far_apart_degrade_the_cell() -> None:

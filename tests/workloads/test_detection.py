@@ -12,7 +12,7 @@ from npubench.spi import Feeds, Outputs, Request
 from npubench.workloads.detection import Detection
 from tests.workloads.fakes import CountingClock, FakeSession, encoded, frames_folder, specs
 
-PARAMS = {"input_size": [64, 64], "strides": [8, 16], "device_inputs": 2, "score_threshold": 0.5, "nms_iou": 0.5}
+PARAMS = {"input_size": [64, 64], "strides": [8, 16], "inputs": 8, "score_threshold": 0.5, "nms_iou": 0.5}
 
 
 def heads(feeds: Feeds) -> Outputs:
@@ -41,7 +41,7 @@ def bound(session: FakeSession, folder: Path | None, scope: str = "device", batc
 def test_both_scopes_feed_and_find_the_same(tmp_path: Path) -> None:
     folder = frames_folder(tmp_path / "f", 3)
     one, two = detector(), detector()
-    device, service = bound(one, folder, device_inputs=3), bound(two, folder, "service")
+    device, service = bound(one, folder, inputs=3), bound(two, folder, "service")
     assert device.count == service.count == 3
     for index in range(4):
         assert device.step(index) == service.step(index) == 1
@@ -63,7 +63,7 @@ def test_boxes_are_in_pixels_of_the_frame(tmp_path: Path) -> None:
 def test_a_batch_stacks_consecutive_frames(tmp_path: Path) -> None:
     session = detector()
     bind = bound(session, frames_folder(tmp_path / "f", 5), batch=2)
-    assert bind.count == 2
+    assert bind.count == 3
     assert [bind.names(i) for i in range(2)] == [["frame-000.jpg", "frame-001.jpg"], ["frame-002.jpg", "frame-003.jpg"]]
     assert bind.step(1) == 2
     assert session.fed[-1]["images"].shape == (2, 3, 64, 64)
@@ -87,7 +87,7 @@ def test_mixed_sizes_and_kinds_of_files(tmp_path: Path) -> None:
     (folder / "tall.png").write_bytes(encoded(Image.new("L", (30, 90), 255), "PNG"))
     (folder / "wide.webp").write_bytes(encoded(Image.new("RGB", (300, 20)), "WEBP"))
     one, two = detector(), detector()
-    device, service = bound(one, folder, device_inputs=3), bound(two, folder, "service")
+    device, service = bound(one, folder, inputs=3), bound(two, folder, "service")
     for index in (0, 1, 2, 1, 0):
         device.step(index)
         service.step(index)

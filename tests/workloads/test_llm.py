@@ -19,7 +19,7 @@ TOKENIZER = {
     "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True},
     "model": {"type": "BPE", "vocab": {char: byte for byte, char in enumerate(byte_characters())}, "merges": []},
 }
-PARAMS = {"prompt_tokens": 40, "new_tokens": 6, "device_inputs": 8, "vocab": VOCAB}
+PARAMS = {"prompt_tokens": 40, "new_tokens": 6, "inputs": 8, "vocab": VOCAB}
 
 
 def decode_step(feeds: Feeds) -> Outputs:
@@ -130,10 +130,10 @@ def test_one_new_token_needs_no_decoding_step(folder: Path) -> None:
     assert bind.step(0) == clock.ticks == len(session.fed) == 1
 
 
-def test_inspect_is_the_prefill(folder: Path) -> None:
+def test_inspect_is_the_last_decode_step(folder: Path) -> None:
     raw = bound(decoder(), folder)[0].inspect(0)
     assert raw["logits"].shape == (1, VOCAB)
-    assert raw["present.0.value"].shape == (1, 2, 40, 4)
+    assert raw["present.0.value"].shape == (1, 2, 40 + 5, 4)
 
 
 class Endpoint(FakeSession):

@@ -26,7 +26,7 @@ PARAMS = {
     "text_shrink": 0.4,
     "min_box_area": 2,
     "max_boxes": 50,
-    "device_inputs": 4,
+    "inputs": 4,
 }
 
 # Word bars of a 192×256 page: x, y, width, height, darkness. The last is the widest.

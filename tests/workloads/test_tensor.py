@@ -22,7 +22,7 @@ def bound(fake: FakeSession, batch: int = 1, **params: Any) -> Any:
 
 def test_inputs_follow_the_signature_and_differ_by_index() -> None:
     fake = session()
-    bind = bound(fake, batch=4, sizes={"side": 5}, batch_dim="n", device_inputs=3)
+    bind = bound(fake, batch=4, sizes={"side": 5}, batch_dim="n", inputs=3)
     assert bind.count == 3
     assert [bind.step(i) for i in range(4)] == [4] * 4
     assert fake.fed[0]["x"].shape == (4, 3, 5)
@@ -60,7 +60,7 @@ def test_an_empty_past_is_allowed_and_a_graph_without_inputs_runs() -> None:
         ({"sizes": {"m": 3}}, "params.sizes.m"),
         ({"sizes": {"n": "3"}}, "params.sizes.n"),
         ({"batch_dim": "m"}, "params.batch_dim"),
-        ({"device_inputs": 0}, "params.device_inputs"),
+        ({"inputs": 0}, "params.inputs"),
     ],
 )
 def test_parameters_that_do_not_fit_are_named(params: dict[str, Any], named: str) -> None:

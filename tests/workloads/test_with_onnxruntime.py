@@ -70,7 +70,7 @@ def test_any_graph_runs_on_seeded_inputs(tmp_path: Path) -> None:
     nodes = [onnx.helper.make_node("Gather", ["table", "ids"], ["rows"])]
     inputs = [value("table", [2, "width"]), value("ids", ["n"], onnx.TensorProto.INT64)]
     session = opened(graph(nodes, inputs, [value("rows", ["n", "width"])]), tmp_path / "g.onnx")
-    params = {"sizes": {"width": 7}, "batch_dim": "n", "device_inputs": 2}
+    params = {"sizes": {"width": 7}, "batch_dim": "n", "inputs": 2}
     bind = Tensor().bind({"graph": session}, Request(scope="device", batch=3, params=params), CountingClock())
     assert bind.step(1) == 3
     assert bind.inspect(1)["rows"].shape == (3, 7)

@@ -1,6 +1,7 @@
 """Korean fonts under free licences that this machine has, found by family in the standard font folders.
 
-No font is committed; a set's list names family and SHA-256 of those that it was drawn with. Not aware of: pages.
+No font is committed; a set's list names family and SHA-256 of those that it was drawn with. Of a collection (.ttc) the
+first face is taken: its Hangul is that of the others. Not aware of: pages.
 """
 
 from __future__ import annotations
@@ -17,8 +18,14 @@ from npubench.lang import here
 from npubench.store import sha256_file
 
 # Families published under the SIL Open Font Licence, by the start of their file names.
-FAMILIES: tuple[str, ...] = ("nanum", "notosanskr", "notoserifkr", "pretendard", "gowun", "ibmplexsanskr", "hahmlet")
-SUFFIXES = (".ttf", ".otf")
+FAMILIES: tuple[str, ...] = (
+    "nanum", "notosanskr", "notoserifkr", "notosanscjk", "notoserifcjk",
+    "pretendard", "gowun", "ibmplexsanskr", "hahmlet",
+)  # fmt: skip
+SUFFIXES = (".ttf", ".otf", ".ttc")
+
+# A code point that no font has: its picture is the font's box for signs that it lacks.
+_NO_CHARACTER = "\uffff"
 
 
 class FontFile(msgspec.Struct, frozen=True):
@@ -62,3 +69,18 @@ def find_fonts() -> tuple[FontFile, ...]:
 def opened(path: str, size: int) -> ImageFont.FreeTypeFont:
     """The font at `size` pixels."""
     return ImageFont.truetype(path, size)
+
+
+def has_glyphs(path: str, text: str) -> bool:
+    """Whether the font has a sign for every character of `text`."""
+    return all(_has_glyph(path, char) for char in text)
+
+
+@functools.lru_cache(maxsize=50_000)
+def _has_glyph(path: str, char: str) -> bool:
+    return _picture(path, char) != _picture(path, _NO_CHARACTER)
+
+
+def _picture(path: str, char: str) -> tuple[tuple[int, int], bytes]:
+    mask = opened(path, 32).getmask(char)
+    return mask.size, bytes(mask)

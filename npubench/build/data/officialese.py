@@ -10,6 +10,7 @@ masked. Not aware of: pages, fonts.
 
 from __future__ import annotations
 
+import datetime
 import re
 from collections.abc import Callable, Sequence
 
@@ -119,6 +120,11 @@ class Writer:
         """A neighbourhood, village or street."""
         return self.one(PLACE_STEMS) + self.one(PLACE_ENDS)
 
+    def neighbourhood(self, city: str) -> str:
+        """A neighbourhood of `city` that has an office: towns and townships are a county's, a district has none."""
+        ends = {"구": ("동",), "군": ("읍", "면")}.get(city[-1], ("동", "읍", "면"))
+        return self.one(PLACE_STEMS) + self.one(ends)
+
     def address(self) -> str:
         """A street address."""
         return (
@@ -128,7 +134,7 @@ class Writer:
     def date(self) -> str:
         """A date in one of the usual notations."""
         year, month, day = self.number(2019, 2027), self.number(1, 12), self.number(1, 28)
-        weekday = self.one("월화수목금토일")
+        weekday = "월화수목금토일"[datetime.date(year, month, day).weekday()]
         return self.one(
             (
                 f"{year}. {month}. {day}.",

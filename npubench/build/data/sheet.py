@@ -1,21 +1,24 @@
 """A blank A4 page at 150 dpi on which text is set word by word, and each word's box is kept.
 
 Guarantees: words come in the order in which they are set, which is the order in which they are read; a word that does
-not fit its column is left out of the page and of the list. Not aware of: what documents say, scanning.
+not fit its column, or has a sign that no font at hand has, is left out of the page and of the list; paragraphs and
+rows stop at the lower margin and at the page's share of words. Not aware of: what documents say, scanning.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import msgspec
 from PIL import Image, ImageDraw
 
-from npubench.build.data.fonts import opened
+from npubench.build.data.fonts import has_glyphs, opened
 
 WIDTH_PX, HEIGHT_PX = 1240, 1754
 MARGIN_PX = 104
+COLUMN_PX = WIDTH_PX - 2 * MARGIN_PX
 
 Ink = tuple[int, int, int]
 Align = Literal["left", "centre", "right"]
@@ -29,11 +32,12 @@ class Placed(msgspec.Struct, frozen=True):
 
 
 class Type(msgspec.Struct, frozen=True):
-    """A font at a size in pixels, and its ink."""
+    """A font at a size in pixels, its ink, and the distance of its lines in sizes."""
 
     path: str
     size: int
     ink: Ink = (30, 30, 34)
+    spacing: float = 1.62
 
     def width(self, text: str) -> float:
         """How wide `text` is set."""
@@ -42,41 +46,75 @@ class Type(msgspec.Struct, frozen=True):
     @property
     def leading(self) -> int:
         """From one line to the next."""
-        return int(self.size * 1.62)
+        return int(self.size * self.spacing)
 
 
 class Sheet:
-    """The page being set. `y` is where the next line goes."""
+    """The page being set. `y` is where the next line goes, `bottom` where paragraphs and tables end.
 
-    def __init__(self) -> None:
+    `fallbacks` are fonts for words with a sign that the wanted font lacks. Paragraphs and rows that would bring the
+    page over `most_words` are left out; single lines are always set.
+    """
+
+    def __init__(self, fallbacks: Sequence[str] = (), most_words: int = 100_000) -> None:
         self.image = Image.new("RGB", (WIDTH_PX, HEIGHT_PX), (254, 254, 252))
         self.draw = ImageDraw.Draw(self.image)
         self.words: list[Placed] = []
         self.y = MARGIN_PX
+        self.bottom = HEIGHT_PX - MARGIN_PX
+        self._fallbacks = tuple(fallbacks)
+        self._most_words = most_words
 
     @property
     def room(self) -> int:
-        """Pixels left above the lower margin."""
-        return HEIGHT_PX - MARGIN_PX - self.y
+        """Pixels left above `bottom`."""
+        return self.bottom - self.y
+
+    def _holds(self, words: int) -> bool:
+        return len(self.words) + words <= self._most_words
+
+    @contextlib.contextmanager
+    def reserved(self, pixels: int, words: int = 0) -> Iterator[None]:
+        """Keeps `pixels` above the lower margin, and a share of words, free for what closes the page."""
+        self.bottom -= pixels
+        self._most_words -= words
+        try:
+            yield
+        finally:
+            self.bottom += pixels
+            self._most_words += words
+
+    def _able(self, word: str, face: Type) -> Type | None:
+        """`face`, or the first fallback that has every sign of `word`."""
+        for path in (face.path, *self._fallbacks):
+            if has_glyphs(path, word):
+                return face if path == face.path else msgspec.structs.replace(face, path=path)
+        return None
+
+    def _faces(self, words: Sequence[str], face: Type) -> list[tuple[str, Type]]:
+        able = ((word, self._able(word, face)) for word in words)
+        return [(word, found) for word, found in able if found is not None]
 
     def line(
         self, x: float, y: float, text: str, face: Type, align: Align = "left", width: float | None = None
     ) -> None:
         """One line. With `width` it is aligned in that column and words beyond it are left out."""
-        font = opened(face.path, face.size)
         space = face.width(" ")
-        words = text.split()
+        words = self._faces(text.split(), face)
+        wides = [able.width(word) for word, able in words]
         if width is not None:
-            while words and sum(map(face.width, words)) + space * (len(words) - 1) > width:
+            while words and sum(wides) + space * (len(wides) - 1) > width:
                 words.pop()
-        total = sum(map(face.width, words)) + space * max(0, len(words) - 1)
+                wides.pop()
+        total = sum(wides) + space * max(0, len(wides) - 1)
         if align != "left":
             free = (width if width is not None else 0) - total
             x += free if align == "right" else free / 2
         # Every Hangul word gets the height of a full syllable, so that a line of boxes is even.
-        _, tall_top, _, tall_bottom = font.getbbox("각")
-        for word in words:
-            self.draw.text((x, y), word, font=font, fill=face.ink)
+        _, tall_top, _, tall_bottom = opened(face.path, face.size).getbbox("각")
+        for (word, able), wide in zip(words, wides, strict=True):
+            font = opened(able.path, able.size)
+            self.draw.text((x, y), word, font=font, fill=able.ink)
             left, top, right, bottom = font.getbbox(word)
             hangul = any("가" <= char <= "힣" for char in word)
             upper, lower = (min(top, tall_top), max(bottom, tall_bottom)) if hangul else (top, bottom)
@@ -84,33 +122,44 @@ class Sheet:
             if lower - upper < face.size * 0.5:
                 upper, lower = tall_top, tall_bottom
             self.words.append(Placed(word, (x + left - 1.5, y + upper - 1.5, x + right + 1.5, y + lower + 1.5)))
-            x += face.width(word) + space
+            x += wide + space
 
     def wrapped(self, text: str, face: Type, width: float) -> list[str]:
         """`text` in lines no wider than `width`; a word that is wider is left out."""
         lines: list[str] = []
-        for word in text.split():
-            if face.width(word) > width:
+        space, used = face.width(" "), 0.0
+        for word, able in self._faces(text.split(), face):
+            wide = able.width(word)
+            if wide > width:
                 continue
-            if lines and face.width(f"{lines[-1]} {word}") <= width:
+            if lines and used + space + wide <= width:
                 lines[-1] += f" {word}"
+                used += space + wide
             else:
                 lines.append(word)
+                used = wide
         return lines
 
-    def paragraph(self, text: str, face: Type, indent: int = 0, hang: int = 0) -> None:
-        """Text over the page's width, `hang` pixels further in from the second line on. The rest is cut."""
-        width = WIDTH_PX - 2 * MARGIN_PX - indent - hang
-        for number, line in enumerate(self.wrapped(text, face, width)):
-            if self.room < face.leading:
-                return
+    def paragraph(self, text: str, face: Type, indent: int = 0, hang: int = 0) -> bool:
+        """Text over the page's width, `hang` pixels further in from the second line on. False: no room, none is set."""
+        lines = self.wrapped(text, face, COLUMN_PX - indent - hang)
+        if self.room < face.leading * len(lines) or not self._holds(len(text.split())):
+            return False
+        for number, line in enumerate(lines):
             self.line(MARGIN_PX + indent + (hang if number else 0), self.y, line, face)
             self.y += face.leading
+        return True
+
+    def aligned(self, text: str, face: Type, align: Align = "left") -> None:
+        """One line in the page's width."""
+        self.line(MARGIN_PX, self.y, text, face, align, COLUMN_PX)
+        self.y += face.leading
 
     def centred(self, text: str, face: Type) -> None:
-        """One line in the middle of the page."""
-        self.line(MARGIN_PX, self.y, text, face, "centre", WIDTH_PX - 2 * MARGIN_PX)
-        self.y += face.leading
+        """One line in the middle of the page, set smaller where it would be too wide."""
+        while face.size > 12 and face.width(text) > COLUMN_PX * 0.96:
+            face = msgspec.structs.replace(face, size=face.size - 1)
+        self.aligned(text, face, "centre")
 
     def rule(self, thick: int = 2, ink: Ink = (50, 50, 54)) -> None:
         """A line across the page."""
@@ -123,7 +172,7 @@ class Sheet:
         pad: int = 9,
     ) -> None:  # fmt: skip
         """A ruled table. `head` sets the first row, columns in `labels` are shaded; rows beyond the page are cut."""
-        wide = width if width is not None else WIDTH_PX - 2 * MARGIN_PX
+        wide = width if width is not None else COLUMN_PX
         edges = [x]
         for share in shares:
             edges.append(edges[-1] + round(wide * share / sum(shares)))
@@ -134,7 +183,7 @@ class Sheet:
             cells = [self.wrapped(cell, set_in, edges[c + 1] - edges[c] - 2 * pad) for c, cell in enumerate(row)]
             step = int(set_in.size * 1.34)
             high = max(1, *map(len, cells)) * step + 2 * pad
-            if self.room < high:
+            if self.room < high or not self._holds(sum(len(cell.split()) for cell in row)):
                 break
             for column, lines in enumerate(cells):
                 left, right = edges[column], edges[column + 1]

@@ -1,0 +1,119 @@
+"""The options of `npubench run`, and which of them do not go together.
+
+An option that would reach nothing is an error: a result that looks like what was asked for, and is not, is worse.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from npubench.engine import plan as planning
+from npubench.errors import UsageError
+from npubench.lang import here
+from npubench.rules import Ruleset
+from npubench.units import parse_duration_s
+
+SUITE, PROFILE = "public-sector", "standard"
+
+# What a plan is made from, and so has no say once there is one. Field → option.
+_PLANNING = {
+    "models": "--model",
+    "backends": "--backend",
+    "precisions": "--precision",
+    "scenarios": "--scenario",
+    "scopes": "--scope",
+    "suite": "--suite",
+    "profile": "--profile",
+    "launches": "--launches",
+    "budget": "--budget",
+    "seed": "--seed",
+    "onnx": "--onnx",
+    "shapes": "--shape",
+    "frames": "--frames",
+    "pages": "--pages",
+    "cards": "--cards",
+    "dry_run": "--dry-run",
+}
+# What an ONNX file of the user's own decides by itself, or does not have.
+_NOT_WITH_ONNX = ("models", "precisions", "scopes", "suite", "frames", "pages")
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """The options as they were typed; None, () or False where they were not."""
+
+    models: tuple[str, ...] = ()
+    backends: tuple[str, ...] = ()
+    precisions: tuple[str, ...] = ()
+    scenarios: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ()
+    suite: str | None = None
+    profile: str | None = None
+    launches: int | None = None
+    budget: str | None = None
+    seed: int | None = None
+    onnx: tuple[Path, ...] = ()
+    shapes: tuple[str, ...] = ()
+    frames: Path | None = None
+    pages: Path | None = None
+    out: Path | None = None
+    machine: str | None = None
+    report: Path | None = None
+    dry_run: bool = False
+    resume: str | None = None
+    stall_timeout: str | None = None
+    wait: str = "10m"
+    as_json: bool = False
+    cards: tuple[Path, ...] = ()
+
+    def given(self, field: str) -> bool:
+        """Whether this option was typed."""
+        value = getattr(self, field)
+        return value is not None and value is not False and value != ()
+
+    def folders(self) -> dict[str, Path]:
+        """The user's own input folders by the kind of what is in them."""
+        return {kind: path for kind, path in (("frames", self.frames), ("pages", self.pages)) if path is not None}
+
+
+def duration_s(text: str, option: str) -> float:
+    """`10m` → 600.0. Raises UsageError naming the option."""
+    try:
+        return parse_duration_s(text)
+    except ValueError as error:
+        raise UsageError(f"{option}: {error}") from None
+
+
+def check_options(asked: Asked, rules: Ruleset) -> None:
+    """Raises UsageError for options that contradict each other or name nothing."""
+    if asked.profile is not None and asked.profile not in rules.profiles:
+        known = ", ".join(rules.profiles)
+        raise UsageError(f'no profile "{asked.profile}"; known: {known}')
+    planning.check_scenarios(asked.scenarios)
+    if asked.shapes and not asked.onnx:
+        raise UsageError("--shape goes with --onnx FILE")
+    if asked.onnx and (beside := [_PLANNING[field] for field in _NOT_WITH_ONNX if asked.given(field)]):
+        raise UsageError(
+            here(f"--onnx and {beside[0]} do not go together", f"--onnx와 {beside[0]}은 함께 쓸 수 없습니다"),
+            hint=here(
+                "an ONNX file is measured as it is, on the device, with made inputs",
+                "ONNX 파일은 있는 그대로, 장치에서, 만들어 낸 입력으로 측정합니다",
+            ),
+        )
+    for scope in asked.scopes:
+        if scope not in ("device", "service"):
+            raise UsageError(f'no scope "{scope}"; known: device, service')
+
+
+def check_resume(asked: Asked) -> None:
+    """Raises UsageError for options beside `--resume` that the written plan has decided already."""
+    if beside := [option for field, option in _PLANNING.items() if asked.given(field)]:
+        listed = ", ".join(beside)
+        raise UsageError(
+            here(f"--resume and {listed} do not go together", f"--resume과 {listed}은 함께 쓸 수 없습니다"),
+            hint=here(
+                "a run is finished as it was planned; start a new one for anything else",
+                "실행은 계획한 그대로 마칩니다. 다른 측정은 새로 시작하세요",
+            ),
+        )

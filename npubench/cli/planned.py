@@ -1,0 +1,193 @@
+"""From what was typed to a plan: first what needs no device (cards, files), then what does (probes, facts)."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import msgspec
+
+from npubench import store
+from npubench.cards import did_you_mean
+from npubench.cli.asked import PROFILE, SUITE, Asked, duration_s
+from npubench.cli.progress import Console
+from npubench.discovery import Catalogue, catalogue, pick
+from npubench.engine import plan as planning
+from npubench.engine import preflight
+from npubench.engine import select as selection
+from npubench.engine.machine import facts
+from npubench.engine.resume import given_name
+from npubench.errors import UnknownNameError, UsageError
+from npubench.lang import Text, here
+from npubench.rules import Ruleset
+from npubench.schema import FLOOR_MODEL, Note, Plan
+
+DEFAULT_SCENARIOS = ("single-stream", "offline")
+
+# Who measured, for the result: a person, a team, a CI job.
+MEASURED_BY = "NPUBENCH_MEASURED_BY"
+
+
+class Choice(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be measured: models and how, the paths of the user's own files, the suite's id, what to mind."""
+
+    cards: Catalogue
+    wanted: tuple[planning.Wanted, ...]
+    models: dict[str, selection.Model]
+    sources: dict[str, str] = {}
+    suite: str | None = None
+    notes: tuple[Note, ...] = ()
+
+
+def choose(asked: Asked, console: Console, stop: Callable[[], bool]) -> Choice:
+    """The models that were asked for, with their input data checked; touches no device.
+
+    Raises UsageError, CardError, DataError, ArtifactError, and StopRequested when `stop()` turns true.
+    """
+    cards = catalogue(asked.cards)
+    for name in asked.backends:
+        pick(cards.backends, name, "backend")
+    choice = _onnx(asked, cards, console, stop) if asked.onnx else _known(asked, cards)
+    _check_reach(asked, choice)
+    folders = asked.folders()
+    models = {name: selection.with_user_data(model, folders, cards) for name, model in choice.models.items()}
+    sources = dict(choice.sources)
+    for name, model in models.items():
+        if model.inputs is not None and model.inputs.source == selection.OWN:
+            # Kept so that a resume can read the folder as it was read now.
+            sources[f"kind:{name}"] = selection.kind_of(model, cards) or ""
+    notes = [note for model in models.values() if (note := selection.cycled(model)) is not None]
+    return msgspec.structs.replace(choice, models=models, sources=sources, notes=(*choice.notes, *notes))
+
+
+def _onnx(asked: Asked, cards: Catalogue, console: Console, stop: Callable[[], bool]) -> Choice:
+    models: dict[str, selection.Model] = {}
+    sources: dict[str, str] = {}
+    notes: list[Note] = []
+    shapes = selection.parse_shapes(asked.shapes)
+    for path in asked.onnx:
+        model, said = selection.user_model(path, shapes, stop)
+        for line in said:
+            console.say(line)
+            if "=" not in line.partition("--shape ")[2]:
+                continue  # a size that was given; the sentence about a default says how to give one
+            notes.append(Note(code="shape-defaulted", text=Text(en=line, ko=line), severity="info"))
+        name = model.card.id
+        if name in models:
+            raise UsageError(f"two files would both be called {name}; rename one of them")
+        models[name] = model
+        sources[f"onnx:{name}"] = str(path.resolve())
+    wanted = tuple(
+        planning.Wanted(
+            model=name,
+            precisions=(planning.NATIVE,),
+            scenarios=asked.scenarios or DEFAULT_SCENARIOS,
+            scopes=("device",),
+        )
+        for name in models
+    )
+    return Choice(cards=cards, wanted=wanted, models=models, sources=sources, notes=tuple(notes))
+
+
+def _known(asked: Asked, cards: Catalogue) -> Choice:
+    suite = pick(cards.suites, asked.suite or SUITE, "suite").card
+    entries = {item.model: item for item in planning.wanted_from_suite(suite, asked.profile or PROFILE)}
+    names = list(dict.fromkeys(asked.models)) or list(entries)
+    wanted = []
+    for name in names:
+        known = entries.get(name, planning.Wanted(model=name, scenarios=DEFAULT_SCENARIOS))
+        wanted.append(
+            planning.Wanted(
+                model=name,
+                precisions=asked.precisions or known.precisions,
+                scenarios=asked.scenarios or known.scenarios,
+                scopes=asked.scopes or known.scopes,
+            )
+        )
+    models = {name: selection.model_of(cards, name) for name in names}
+    return Choice(
+        cards=cards, wanted=tuple(wanted), models=models, suite=None if asked.models else asked.suite or SUITE
+    )
+
+
+def _check_reach(asked: Asked, choice: Choice) -> None:
+    """Raises UsageError for an option that would change nothing about any model."""
+    models = choice.models.values()
+    listed = ", ".join(choice.models)
+    kinds = {selection.kind_of(model, choice.cards) for model in models}
+    for kind in asked.folders():
+        if kind not in kinds:
+            raise UsageError(
+                here(f"--{kind} reaches nothing: {listed} read no {kind}", f"--{kind}를 읽는 모델이 없습니다: {listed}")
+            )
+    for scope in asked.scopes:
+        if not any(scope in model.card.scopes for model in models):
+            raise UsageError(
+                here(f"--scope {scope} reaches nothing: {listed} have no such scope", f"{scope} 범위가 없음: {listed}")
+            )
+    cards: Iterable[tuple[str, ...]] = (
+        *(model.card.precisions for model in models),
+        *(found.card.precisions for found in choice.cards.backends.values()),
+    )
+    known = list(dict.fromkeys(name for precisions in cards for name in precisions))
+    for name in asked.precisions:
+        if name not in known:
+            raise UnknownNameError(f'no precision "{name}"{did_you_mean(name, known)}; known: {", ".join(known)}')
+
+
+def make_plan(
+    asked: Asked, choice: Choice, rules: Ruleset, root: Path, console: Console, stop: Callable[[], bool]
+) -> Plan:
+    """The plan for this machine as it is now; the devices should be held, because backends are probed.
+
+    Raises UsageError, AbsentBackendError …, and StopRequested when `stop()` turns true.
+    """
+    backends = selection.find_backends(choice.cards, asked.backends, console.probing, stop)
+    machine = facts(asked.machine)
+    notes = preflight.check(
+        machine,
+        root,
+        preflight.NEEDED_BYTES,
+        availability=backends.availability,
+        cards=backends.ready,
+        named=given_name(asked.machine) is not None,
+    )
+    models = {**choice.models, FLOOR_MODEL: selection.model_of(choice.cards, FLOOR_MODEL)}
+    sources = dict(choice.sources)
+    for name, model in models.items():
+        sources[f"room:{name}"] = str(model.room)
+        if model.data is not None:
+            sources[f"data:{name}"] = str(model.data)
+    profile = asked.profile or PROFILE
+    rule = rules.profiles[profile]
+    plan = planning.make(
+        run=store.new_run_id(),
+        wanted=choice.wanted,
+        models={name: model.card for name, model in models.items()},
+        backends=backends.ready,
+        inputs={name: model.inputs for name, model in models.items() if model.inputs is not None},
+        machine=machine,
+        rules=rules,
+        budget=planning.Budget(
+            profile=profile,
+            seconds=duration_s(asked.budget, "--budget") if asked.budget else rule.budget_s,
+            launches=asked.launches or rule.launches,
+            max_window_s=600.0 if asked.budget else rule.max_window_s,
+        ),
+        seed=asked.seed or 0,
+        suite=choice.suite,
+        command=("npubench", *sys.argv[1:]),
+        sources=sources,
+        absent=backends.absent,
+        named_absent=bool(asked.backends and backends.absent),
+        notes=(*notes, *choice.notes),
+        availability=backends.availability,
+        measured_by=os.environ.get(MEASURED_BY) or "unknown",
+    )
+    measured = {cell.precision for cell in plan.cells if cell.purpose == "measure"}
+    if not measured.issuperset(asked.precisions):
+        # A precision that was asked for by name and that nothing here takes ends like a backend that is not here.
+        plan = msgspec.structs.replace(plan, named_absent=True)
+    return plan

@@ -1,0 +1,102 @@
+"""What the terminal says of a launch, in words that hold for every workload and both languages."""
+
+from __future__ import annotations
+
+import io
+
+import msgspec
+import pytest
+from rich.console import Console as RichConsole
+
+from npubench import cli
+from npubench.cli.progress import Console, outcome
+from npubench.lang import Text
+from npubench.schema import AbsentBackend, Failure, FailureKind, InputFacts, Launch, Value
+from tests.support import null_card, null_plan
+
+PLAN = null_plan(null_card())
+CELL = PLAN.cells[0]
+GOOD = Launch(
+    run="r",
+    cell=CELL.id,
+    number=1,
+    started="2026-11-24T00:00:00Z",
+    status="ok",
+    summary={"samples_per_s": Value(value=12.0), "latency_p50_ns": Value(value=1e6)},
+)
+BAD = msgspec.structs.replace(
+    GOOD,
+    status="failed",
+    failure=Failure(kind=FailureKind.RAISED, message="it broke\nin many lines", hint="mend it"),
+)
+
+
+def console(text: io.StringIO, terminal: bool = False) -> Console:
+    found = Console(as_json=False)
+    found._rich = RichConsole(file=text, force_terminal=terminal, width=100, highlight=False)
+    return found
+
+
+def test_a_unit_that_somebody_else_counts_in_is_shown_in_samples() -> None:
+    assert outcome(msgspec.structs.replace(GOOD, unit="parcel")) == outcome(GOOD)
+    assert "12" in outcome(GOOD)
+
+
+def test_a_failure_without_a_message_is_shown_too() -> None:
+    assert outcome(msgspec.structs.replace(BAD, failure=Failure(kind=FailureKind.RAISED, message=""))) == "raised: "
+
+
+def test_a_failed_launch_is_followed_by_what_to_do() -> None:
+    text = io.StringIO()
+    with console(text).live(PLAN) as watcher:
+        watcher.starting(CELL, 1, 0, 1)
+        watcher.finished(CELL, BAD)
+    assert "raised: it broke\n" in text.getvalue()
+    assert "→ mend it" in text.getvalue()
+
+
+def test_the_live_table_tells_failed_launches_from_good_ones() -> None:
+    text = io.StringIO()
+    with console(text, terminal=True).live(PLAN) as watcher:
+        for launch in (GOOD, BAD):
+            watcher.starting(CELL, 1, 0, 2)
+            watcher.finished(CELL, launch)
+        drawn = io.StringIO()
+        RichConsole(file=drawn, width=100).print(watcher.render())  # type: ignore[attr-defined]
+    good, bad = [line for line in drawn.getvalue().splitlines() if line[:1] in "✓✗"][:2]
+    assert good.startswith("✓")
+    assert bad.startswith("✗")
+    assert "raised" in bad
+
+
+@pytest.mark.parametrize(
+    ("spoken", "fix", "own"), [("en", "install it", "your own data"), ("ko", "설치", "자체 데이터")]
+)
+def test_a_plan_says_what_is_missing_and_whose_data_it_reads(
+    monkeypatch: pytest.MonkeyPatch, spoken: str, fix: str, own: str
+) -> None:
+    monkeypatch.setenv("NPUBENCH_LANG", spoken)
+    absent = AbsentBackend(
+        backend="npu", title=Text(en="N", ko="N"), reason="no driver", fix=Text(en="install it", ko="설치")
+    )
+    inputs = {"tiny": InputFacts(source="own", sha256="0" * 64, files=7)}
+    text = io.StringIO()
+    console(text).plan(msgspec.structs.replace(PLAN, absent=(absent,), inputs=inputs))
+    assert f"→ {fix}" in text.getvalue()
+    assert own in text.getvalue()
+    assert "7" in text.getvalue()
+
+
+@pytest.mark.parametrize(("spoken", "said"), [("en", "interrupted"), ("ko", "중단됨")])
+def test_an_interruption_is_said_in_both_languages(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], spoken: str, said: str
+) -> None:
+    def interrupted(prog_name: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setenv("NPUBENCH_LANG", spoken)
+    monkeypatch.setattr("npubench.cli.app.app", interrupted)
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert caught.value.code == 130
+    assert capsys.readouterr().err == f"npubench: {said}\n"
