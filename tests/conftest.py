@@ -5,6 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A time is never asserted in a test, and a busy machine must not fail a property.
+settings.register_profile("npubench", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("npubench")
 
 
 @pytest.fixture(scope="session")
