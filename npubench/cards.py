@@ -33,7 +33,11 @@ Profile = Literal["smoke", "standard", "nightly", "certify"]
 DeviceType = Literal["cpu", "gpu", "npu", "endpoint", "none"]
 Verified = Literal["hardware", "simulated", "stand-in", "not verified"]
 
+Variant = Literal["portable", "fused", "static"]
+"""`portable`: opset 18, symbolic shapes; `fused`: opset 23 with whole operators; `static`: all shapes fixed."""
+
 PRECISIONS: tuple[str, ...] = get_args(Precision)
+VARIANTS: tuple[str, ...] = get_args(Variant)
 SCOPES: tuple[str, ...] = get_args(Scope)
 SCENARIOS: tuple[str, ...] = get_args(ScenarioName)
 PROFILES: tuple[str, ...] = get_args(Profile)
@@ -46,11 +50,13 @@ class _Card(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class WeightsSpec(_Card, frozen=True, kw_only=True):
     """Where a graph's weights come from.
 
-    `seeded`: drawn bit-exactly from PCG64 by the room's weight table; `file`: trained values kept in the room.
+    `seeded`: drawn bit-exactly from PCG64 by the room's weight table; `file`: trained values kept in the room;
+    `derived`: computed bit-exactly from the fp32 weights of the graph `source` (quantised, rounded to half precision).
     `sha256` and `bytes` are those of the materialised external-data file.
     """
 
-    kind: Literal["seeded", "file"]
+    kind: Literal["seeded", "file", "derived"]
+    source: str | None = None
     table: str
     arrays: str | None = None
     seed: str | None = None
@@ -66,17 +72,51 @@ class GraphSpec(_Card, frozen=True, kw_only=True):
     weights: WeightsSpec | None = None
 
 
-class QualitySpec(_Card, frozen=True, kw_only=True):
-    """What a correct answer is. Absent means that no quality is claimed."""
+class TaskSpec(_Card, frozen=True, kw_only=True):
+    """A task metric (a key of `metrics.QUALITY`, always "more is better") and its floors.
+
+    `absolute_floor` holds for the fp32 CPU reference itself, `relative_floor` is the share of the reference's score on
+    the same inputs that every backend and precision must reach; `relative` has other shares for single precisions.
+    """
 
     metric: str
     absolute_floor: float | None = None
-    relative_floor: float | None = None
+    relative_floor: Annotated[float, Meta(ge=0, le=1)] | None = None
+    relative: dict[str, float] = {}
     reason: str
 
 
+class FidelitySpec(_Card, frozen=True, kw_only=True):
+    """How far outputs may be from the fp32 CPU reference's, for each precision.
+
+    `sqnr_db`: least centred signal-to-noise ratio of any output tensor, in dB. `kl`: most Kullback-Leibler divergence,
+    `top1`: least agreement of the best class, where outputs are logits. A precision that is not named is not judged.
+    """
+
+    sqnr_db: dict[str, float]
+    kl: dict[str, float] = {}
+    top1: dict[str, float] = {}
+    reason: str
+
+
+class QualitySpec(_Card, frozen=True, kw_only=True):
+    """What a correct answer is (METRICS.md, Quality). Absent means that no quality is claimed.
+
+    `inputs`: how many inputs of the data set a quality run takes, by profile; a profile that is not named takes all.
+    `fidelity_inputs`: of how many of them the raw outputs are compared with the reference's.
+    """
+
+    task: tuple[TaskSpec, ...] = ()
+    fidelity: FidelitySpec | None = None
+    inputs: dict[str, int] = {}
+    fidelity_inputs: Annotated[int, Meta(ge=1)] = 8
+
+
 class ModelCard(_Card, frozen=True, kw_only=True):
-    """`models/<id>/model.toml`: what is measured."""
+    """`models/<id>/model.toml`: what is measured.
+
+    `graphs` is the portable fp32 build; `builds` holds the others by name (`build_name`), each with its own graphs.
+    """
 
     schema: Literal["npubench.model/1"]
     id: Identifier
@@ -88,6 +128,7 @@ class ModelCard(_Card, frozen=True, kw_only=True):
     precisions: Annotated[tuple[Precision, ...], Meta(min_length=1)] = ("fp32",)
     scopes: Annotated[tuple[Scope, ...], Meta(min_length=1)] = ("device",)
     graphs: dict[str, GraphSpec] = {}
+    builds: dict[str, dict[str, GraphSpec]] = {}
     params: dict[str, Any] = {}
     offline_batch: Annotated[int, Meta(ge=1)] = 1
     requires_memory_gb: Annotated[float, Meta(gt=0)] | None = None
@@ -119,7 +160,10 @@ class VerifiedSpec(_Card, frozen=True, kw_only=True):
 
 
 class BackendCard(_Card, frozen=True, kw_only=True):
-    """`backends/<id>.toml`: what it is measured on."""
+    """`backends/<id>.toml`: what it is measured on.
+
+    `variants`: which builds of a model it takes, the most wanted first; a model has at least `portable`.
+    """
 
     schema: Literal["npubench.backend/1"]
     id: Identifier
@@ -129,6 +173,7 @@ class BackendCard(_Card, frozen=True, kw_only=True):
     provider: str | None = None
     device: DeviceSpec
     precisions: Annotated[tuple[Precision, ...], Meta(min_length=1)]
+    variants: Annotated[tuple[Variant, ...], Meta(min_length=1)] = ("portable",)
     options: dict[str, Any] = {}
     environment: EnvironmentSpec = EnvironmentSpec()
     meters: tuple[str, ...] = ()
@@ -172,6 +217,17 @@ class DataCard(_Card, frozen=True, kw_only=True):
     license: str
     count: Annotated[int, Meta(ge=1)]
     sha256: Sha256
+
+
+def build_name(precision: str, variant: str = "portable") -> str:
+    """The name of a build in `ModelCard.builds`: `int8`, `fp32+static`."""
+    return precision if variant == "portable" else f"{precision}+{variant}"
+
+
+def graphs_of(card: ModelCard, precision: str, variant: str = "portable") -> dict[str, GraphSpec] | None:
+    """The graphs of one build, by role in the order of the card; None when the model has no such build."""
+    name = build_name(precision, variant)
+    return card.graphs if name == "fp32" else card.builds.get(name)
 
 
 Card = ModelCard | BackendCard | SuiteCard | DataCard
@@ -317,16 +373,17 @@ def describe(expected: inspect.Type) -> str:
     return "a value"
 
 
-def semantics(card: ModelCard | BackendCard, precision: str | None = None) -> dict[str, Any]:
+def semantics(card: ModelCard | BackendCard, precision: str = "fp32", variant: str = "portable") -> dict[str, Any]:
     """The fields of a card that decide comparability (DESIGN.md, Identity), as plain JSON values."""
     if isinstance(card, ModelCard):
+        graphs = graphs_of(card, precision, variant)
         return {
             "model": card.id,
             "workload": card.workload,
             "precision": precision,
             "graphs": {
                 role: {"graph": graph.sha256, "weights": graph.weights.sha256 if graph.weights else None}
-                for role, graph in sorted(card.graphs.items())
+                for role, graph in sorted((card.graphs if graphs is None else graphs).items())
             },
             "params": to_builtins(card.params),
         }

@@ -269,6 +269,7 @@ class PlannedCell(_Document, frozen=True, kw_only=True):
     model: str
     backend: str
     precision: str
+    variant: str = "portable"
     scenario: Scenario
     scope: str
     window_s: float

@@ -79,6 +79,7 @@ class Artifact(_Facts, frozen=True, kw_only=True):
     path: str
     sha256: str
     precision: str = "fp32"
+    variant: str = "portable"
 
 
 class Placement(_Facts, frozen=True, kw_only=True):

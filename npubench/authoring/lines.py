@@ -192,6 +192,10 @@ def _photographed(text: str, path: str, size: int, rng: np.random.Generator) -> 
     slope = [(x0 - middle) * tilt, (x1 - middle) * tilt]
     quad = [(x0, y0 + slope[0]), (x1, y0 + slope[1]), (x1, y1 + slope[1]), (x0, y1 + slope[0])]
     pixels = straighten(image, quad, LINE_HEIGHT, WIDEST)
+    if rng.random() < 0.5:
+        # Faces differ in how wide they run.
+        width = min(WIDEST, max(4, round(pixels.shape[1] * float(rng.uniform(0.85, 1.18)))))
+        pixels = np.asarray(Image.fromarray(pixels).resize((width, LINE_HEIGHT), Image.Resampling.BILINEAR))
     ends = [x + font.getlength(text[: index + 1]) for index in range(len(text))]
     places = np.array(list(zip([x, *ends[:-1]], ends, strict=True)), np.float32)
     scaled = (places - np.float32(x0)) * np.float32(pixels.shape[1] / (x1 - x0))
@@ -272,7 +276,7 @@ def classes_of(text: str) -> list[int]:
 
 
 def lines(seed: int, count: int, kind: Kind) -> list[Line]:
-    """`count` lines of a kind from a seed of their own, for evaluation."""
+    """`count` lines of a kind from a seed of their own, in fonts that training does not use, for evaluation."""
     rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence((seed, tuple(_TEXTS).index(kind), 77))))
-    fonts = find_fonts()
+    fonts = find_fonts("evaluation")
     return [draw_line(rng, fonts, kind) for _ in range(count)]

@@ -25,8 +25,9 @@ from torch.nn import functional
 
 from npubench.authoring import scores
 from npubench.authoring.builder import Arrays, Network, fold, rounded
+from npubench.authoring.hangul import share_parts
 from npubench.authoring.lines import Line, classes_of, draw_line, frame_classes, lines
-from npubench.authoring.running import Run, generator, options
+from npubench.authoring.running import Run, fast_arithmetic, generator, options
 from npubench.build.charset import CHARSET
 from npubench.build.data.fonts import find_fonts
 from npubench.build.nets.ocr import LINE_HEIGHT, line_recogniser
@@ -47,7 +48,7 @@ UNSEEN_SEED = 9_000_001
 def batches(seed: int, start: int) -> Iterator[list[Line]]:
     """Batches of lines of one width class, for ever. The stream depends on the seed and the step it starts at."""
     rng = generator(seed, start)
-    fonts = find_fonts()
+    fonts = find_fonts("training")
     waiting: dict[int, list[Line]] = {width: [] for width in WIDTHS}
     while True:
         line = draw_line(rng, fonts)
@@ -124,13 +125,13 @@ def words_of(folder: Path) -> tuple[list[npt.NDArray[np.uint8]], list[str]]:
 
 def train(chosen: argparse.Namespace) -> None:
     """Trains until the budget is spent, evaluates, writes the weights."""
-    run = Run(chosen, lambda: Network(line_recogniser), RATE, DECAY)
+    run = Run(chosen, lambda: share_parts(Network(line_recogniser), "head.logits", CHARSET), RATE, DECAY)
     stream = batches(chosen.seed, run.step)
     losses: list[float] = []
     while run.going():
         batch = next(stream)
         run.network.units.train()
-        with torch.autocast("cpu", torch.bfloat16):
+        with fast_arithmetic():
             chars = run.network(picture(batch))["chars"]
         by_text = run.share >= 1 - CTC_SHARE
         loss = ctc_loss(chars.float(), batch) if by_text else dense_loss(chars.float(), batch)

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from npubench.authoring.pausing import wait_while
 from npubench.build.data.documents import draw_page, find_fonts
-from npubench.build.data.sets import PAGE_JPEG_QUALITY, item_seed
+from npubench.build.data.sets import item_seed
 from npubench.build.nets.ocr import PAGE
 from npubench.workloads.images import fit, open_image, scaled
 
@@ -37,9 +37,11 @@ Corners = npt.NDArray[np.float32]
 
 def small_page(seed: str, index: int) -> tuple[Sheet, Corners]:
     """Page `index` of the seed text: uint8 [1024, 736, 3] and its words' corners [n, 4, 2]."""
-    page = draw_page(item_seed(seed, index), find_fonts())
+    number = item_seed(seed, index)
+    page = draw_page(number, find_fonts("training" if seed == TRAINING else "evaluation"))
     packed = io.BytesIO()
-    page.image.save(packed, "JPEG", quality=PAGE_JPEG_QUALITY)
+    # Scanners differ in how hard they compress; 55 is what the evaluation set has.
+    page.image.save(packed, "JPEG", quality=45 + number % 41)
     image = open_image(packed.getvalue(), "page")
     place = fit(image.width, image.height, WIDTH, HEIGHT, centred=False)
     sheet = np.full((HEIGHT, WIDTH, 3), WHITE, np.uint8)

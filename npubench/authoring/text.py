@@ -27,7 +27,7 @@ from torch.nn import functional
 
 from npubench.authoring import scores
 from npubench.authoring.builder import Arrays, Network, fold, rounded
-from npubench.authoring.running import Run, generator, options
+from npubench.authoring.running import Run, fast_arithmetic, generator, options
 from npubench.authoring.sheets import WHITE, Corners, Sheet, Sheets
 from npubench.build.nets.ocr import PAGE, text_detector
 from npubench.workloads.textregions import regions
@@ -137,7 +137,7 @@ def train(chosen: argparse.Namespace) -> None:
         whole = run.share >= 1 - WHOLE_SHARE
         pictures, target = batch_of(sheets, generator(chosen.seed, run.step), whole)
         run.network.units.train()
-        with torch.autocast("cpu", torch.bfloat16):
+        with fast_arithmetic():
             logits = run.network(pictures)["text"]
         loss = map_loss(logits[:, 0].float(), target)
         run.learn(loss)

@@ -17,7 +17,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from npubench import cards
@@ -49,7 +49,12 @@ def cache_root() -> Path:
 
 
 def materialise(
-    card: ModelCard, room: Path, cache: Path, precision: str = "fp32", progress: Progress | None = None
+    card: ModelCard,
+    room: Path,
+    cache: Path,
+    precision: str = "fp32",
+    progress: Progress | None = None,
+    variant: str = "portable",
 ) -> dict[str, Artifact]:
     """The model's files, made or found in `cache`: role → Artifact, in the order of the card.
 
@@ -57,33 +62,40 @@ def materialise(
     and weights. Raises ArtifactError when a file of the room is missing or not what the card pins, UsageError for a
     precision that cannot be made, StoreError when the cache cannot be written.
     """
-    if precision != "fp32":
+    graphs = cards.graphs_of(card, precision, variant)
+    if graphs is None:
+        offered = ", ".join(("fp32", *card.builds))
+        name = cards.build_name(precision, variant)
         raise UsageError(
-            here(f"{card.id}: cannot be built in {precision}", f"{card.id}: {precision}로 만들 수 없습니다"),
-            hint=here("this version builds fp32", "이 버전은 fp32만 만듭니다"),
+            here(f"{card.id}: cannot be built in {name}", f"{card.id}: {name}로 만들 수 없습니다"),
+            hint=here(f"it has {offered}", f"가능한 것: {offered}"),
         )
     say = progress or (lambda _: None)
     family = cache / card.id
-    folder = family / cards.digest(card.graphs)[:16]
+    folder = family / cards.digest(graphs)[:16]
     started = time.perf_counter()
     try:
-        if _intact(card, folder):
+        if _intact(graphs, folder):
             say(here(f"{card.id}: in the cache, checked", f"{card.id}: 캐시에 있음, 확인됨"))
         else:
             if folder.exists():
                 say(here(f"{card.id}: the cache is damaged; building anew", f"{card.id}: 캐시가 손상되어 다시 만듦"))
             family.mkdir(parents=True, exist_ok=True)
             _sweep(family)
-            _build(card, room, folder, say)
+            _build(card, graphs, room, folder, say)
             seconds = time.perf_counter() - started
             say(here(f"{card.id}: built in {seconds:.1f} s", f"{card.id}: {seconds:.1f}초 만에 완성"))
     except OSError as error:
         raise _cache_error(folder, error) from error
     return {
         role: Artifact(
-            role=role, path=str(folder / role / GRAPH_FILE), sha256=artifact_sha256(graph), precision=precision
+            role=role,
+            path=str(folder / role / GRAPH_FILE),
+            sha256=artifact_sha256(graph),
+            precision=precision,
+            variant=variant,
         )
-        for role, graph in card.graphs.items()
+        for role, graph in graphs.items()
     }
 
 
@@ -108,8 +120,8 @@ def _is(path: Path, size: int | None, sha256: str) -> bool:
     return sha256_file(path) == sha256
 
 
-def _intact(card: ModelCard, folder: Path) -> bool:
-    for role, graph in card.graphs.items():
+def _intact(graphs: Mapping[str, GraphSpec], folder: Path) -> bool:
+    for role, graph in graphs.items():
         if not _is(folder / role / GRAPH_FILE, None, graph.sha256):
             return False
         pinned = graph.weights
@@ -125,32 +137,32 @@ def _sweep(family: Path) -> None:
             shutil.rmtree(left, ignore_errors=True)
 
 
-def _build(card: ModelCard, room: Path, folder: Path, say: Progress) -> None:
+def _build(card: ModelCard, graphs: Mapping[str, GraphSpec], room: Path, folder: Path, say: Progress) -> None:
     work = Path(tempfile.mkdtemp(prefix=".building-", dir=folder.parent))
     try:
         made = work / "made"
-        for role, graph in card.graphs.items():
+        for role, graph in graphs.items():
             (made / role).mkdir(parents=True)
             _copy_graph(room / graph.file, made / role / GRAPH_FILE, graph.sha256)
             if graph.weights is not None:
                 size = show_bytes(graph.weights.bytes)
                 say(here(f"{card.id}: {role}: making {size} of weights", f"{card.id}: {role}: 가중치 {size} 생성 중"))
                 _write_weights(graph, room, made / role / WEIGHTS_FILE)
-        _publish(card, made, folder, work / "old")
+        _publish(graphs, made, folder, work / "old")
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _publish(card: ModelCard, made: Path, folder: Path, aside: Path) -> None:
+def _publish(graphs: Mapping[str, GraphSpec], made: Path, folder: Path, aside: Path) -> None:
     """Renames `made` to `folder`. Another process may have published the same in the meantime: then its files stay."""
     if folder.exists() or folder.is_symlink():
-        if _intact(card, folder):
+        if _intact(graphs, folder):
             return
         folder.rename(aside)
     try:
         made.rename(folder)
     except OSError:
-        if not _intact(card, folder):
+        if not _intact(graphs, folder):
             raise
 
 

@@ -16,11 +16,13 @@ from npubench.spi import Artifact
 Progress = Callable[[str], None]
 
 
-def materialise_card(card: Mapping[str, Any], room: str, cache: str, precision: str, progress: Progress) -> list[Any]:
+def materialise_card(
+    card: Mapping[str, Any], room: str, cache: str, precision: str, progress: Progress, variant: str = "portable"
+) -> list[Any]:
     """The artefacts of a model card, in the card's order. Raises ArtifactError."""
     from npubench.build.materialise import materialise
 
-    found = materialise(msgspec.convert(card, ModelCard), Path(room), Path(cache), precision, progress)
+    found = materialise(msgspec.convert(card, ModelCard), Path(room), Path(cache), precision, progress, variant)
     return [msgspec.to_builtins(artifact) for artifact in found.values()]
 
 

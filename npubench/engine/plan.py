@@ -12,7 +12,17 @@ from typing import Any
 import msgspec
 
 from npubench import __version__
-from npubench.cards import BackendCard, ModelCard, SuiteCard, did_you_mean, resolved, semantics, to_builtins
+from npubench.cards import (
+    BackendCard,
+    ModelCard,
+    SuiteCard,
+    Variant,
+    did_you_mean,
+    graphs_of,
+    resolved,
+    semantics,
+    to_builtins,
+)
 from npubench.engine.schedule import ARRIVALS
 from npubench.errors import UsageError
 from npubench.lang import Text
@@ -104,6 +114,7 @@ def planned_cell(
     scenario: Scenario,
     scope: str,
     *,
+    variant: str = "portable",
     inputs: InputFacts | None,
     machine: Machine,
     ruleset: str,
@@ -112,7 +123,7 @@ def planned_cell(
     """One cell with its key and identity."""
     key = {
         "model": card.id,
-        "variant": "default",
+        "variant": variant,
         "precision": precision,
         "backend": backend.id,
         "devices": str(backend.device.count),
@@ -122,7 +133,7 @@ def planned_cell(
         "ruleset": ruleset,
     }
     identity = {
-        **semantics(card, precision),
+        **semantics(card, precision, variant),
         **semantics(backend),
         "data": inputs.sha256 if inputs else None,
         "scenario": {"name": scenario.name, **scenario.params},
@@ -137,6 +148,7 @@ def planned_cell(
         model=card.id,
         backend=backend.id,
         precision=precision,
+        variant=variant,
         scenario=scenario,
         scope=scope,
         window_s=FLOOR_WINDOW_S,
@@ -165,6 +177,13 @@ def _with_windows(cells: Mapping[str, PlannedCell], budget: Budget) -> dict[str,
     }
 
 
+def variant_of(card: ModelCard, backend: BackendCard, precision: str) -> Variant | None:
+    """The first of the backend's variants that the model is built in; None when there is none."""
+    if precision == NATIVE:
+        return "portable"
+    return next((name for name in backend.variants if graphs_of(card, precision, name) is not None), None)
+
+
 def _reason_unsupported(card: ModelCard, backend: BackendCard, precision: str, machine: Machine) -> Text | None:
     if precision == NATIVE:
         return None
@@ -176,6 +195,12 @@ def _reason_unsupported(card: ModelCard, backend: BackendCard, precision: str, m
     if precision not in backend.precisions:
         taken = ", ".join(backend.precisions)
         return Text(en=f"this backend takes {taken}", ko=f"이 백엔드가 받는 정밀도: {taken}")
+    if variant_of(card, backend, precision) is None:
+        wanted = ", ".join(backend.variants)
+        return Text(
+            en=f"the model has no {precision} build in the form that this backend takes ({wanted})",
+            ko=f"이 백엔드가 받는 형태({wanted})의 {precision} 모델 없음",
+        )
     need = (card.requires_memory_gb or 0) * 1e9
     if machine.memory_bytes is not None and need > machine.memory_bytes:
         have = show_bytes(machine.memory_bytes)
@@ -247,6 +272,7 @@ def make(
                             precision,
                             scenario_of(scenario, card),
                             scope,
+                            variant=variant_of(card, backend, precision) or "portable",
                             inputs=inputs.get(card.id),
                             machine=machine,
                             ruleset=rules.id,

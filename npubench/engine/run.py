@@ -73,7 +73,13 @@ class Built(msgspec.Struct, frozen=True):
 
 
 def build_model(
-    plan: Plan, model: str, precision: str, cache: Path, watcher: Watcher, stop: Callable[[], bool] = lambda: False
+    plan: Plan,
+    model: str,
+    precision: str,
+    variant: str,
+    cache: Path,
+    watcher: Watcher,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Built:
     """Materialises one model of the plan in a child process. Raises StopRequested when `stop()` turns true."""
     card = msgspec.convert(plan.models[model], ModelCard)
@@ -81,8 +87,14 @@ def build_model(
         arguments = {"path": own, "sha256": card.graphs["model"].sha256, "precision": precision}
         job = BuildJob(builder="npubench.build.verbs:user_artifact", arguments=arguments)
     else:
-        arguments = {"card": plan.models[model], "room": plan.sources[f"room:{model}"], "cache": str(cache)}
-        job = BuildJob(builder="npubench.build.verbs:materialise_card", arguments={**arguments, "precision": precision})
+        arguments = {
+            "card": plan.models[model],
+            "room": plan.sources[f"room:{model}"],
+            "cache": str(cache),
+            "precision": precision,
+            "variant": variant,
+        }
+        job = BuildJob(builder="npubench.build.verbs:materialise_card", arguments=arguments)
 
     def say(event: Event) -> None:
         if isinstance(event, Said):
@@ -113,7 +125,7 @@ class Execution:
         self._limits = limits
         self._stop = stop
         self._rules: Ruleset = load(plan.ruleset)
-        self._built: dict[tuple[str, str], Built] = {}
+        self._built: dict[tuple[str, str, str], Built] = {}
         self._cells = {cell.id: cell for cell in plan.cells}
 
     def carry_out(self) -> Run:
@@ -145,11 +157,12 @@ class Execution:
         return run
 
     def _artifacts(self, cell: PlannedCell) -> Built:
-        at = (cell.model, cell.precision)
+        return self._build(cell.model, cell.precision, cell.variant)
+
+    def _build(self, model: str, precision: str, variant: str) -> Built:
+        at = (model, precision, variant)
         if at not in self._built:
-            self._built[at] = build_model(
-                self._plan, cell.model, cell.precision, self._cache, self._watcher, self._stop
-            )
+            self._built[at] = build_model(self._plan, *at, self._cache, self._watcher, self._stop)
         return self._built[at]
 
     def _launch(self, cell: PlannedCell, number: int) -> Launch:

@@ -44,8 +44,9 @@ TOKENIZER = "tokenizer.json"
 # In the order of cctv-detect's class scores; COCO category ids count from 1.
 CLASSES = ("person", "car", "bus", "truck", "motorcycle", "bicycle")
 FRAME_SIZE_PX = (1280, 720)
-FRAME_JPEG_QUALITY = 88
-PAGE_JPEG_QUALITY = 80
+# About 60 kB a frame and 200 kB a page, as network cameras and office scanners compress.
+FRAME_JPEG_QUALITY = 60
+PAGE_JPEG_QUALITY = 55
 
 
 class Standard(msgspec.Struct, frozen=True):
