@@ -4,7 +4,7 @@
     python -m npubench.authoring.scenes --count 200 --seed cctv-unseen/1 --out DATA/cctv-unseen
     python -m npubench.authoring.cctv --seconds 2400 --data DATA --out OUT
 
-The first part of the budget goes to crops of 320×320 in several scales, the rest to whole frames (see FULL). In OUT:
+The budget goes to small frames first, then to whole ones (see STAGES). In OUT:
 `checkpoint.pt`, `curve.csv`, `detector.npz` (the averaged weights, folded, fp16). Evaluation takes the fp16 weights,
 letterboxes to 640×640 and decodes as the detection workload does, on scenes of other seeds.
 
@@ -17,6 +17,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -30,37 +31,47 @@ from npubench.authoring.scenes import HEIGHT, WIDTH, Boxes, Frames, Scenes
 from npubench.build.nets.cctv import CLASSES, SIZE, STRIDES, detector
 from npubench.workloads.boxes import Heads, Rules
 
-RATE, DECAY = 2e-3, 0.02
-CROP, CROP_BATCH = (320, 320), 16
-# Whole frames between 12 rows of grey: the letterboxed frame without the rows that hold nothing, on the same grid of
-# 32 pixels (the frame lies at row 140, this begins at row 128).
-FULL, FULL_BATCH = (384, 640), 8
-FULL_SHARE = 0.7
-# How many crops lie around an object.
-OBJECT_SHARE = 0.6
+RATE, MUON, DECAY = 2e-3, 1e-2, 0.02
+
+
+class Stage(NamedTuple):
+    """A part of the budget, up to `until`: frames in about `scale`, in windows of `size` (height, width)."""
+
+    until: float
+    scale: float
+    size: tuple[int, int]
+    batch: int
+
+
+# From small to whole frames: what objects look like is learned at a quarter of the cost. The last window is the
+# letterboxed frame without the rows that hold nothing, on the same grid of 32 pixels (the frame lies at row 140, the
+# window begins at row 128).
+FULL = (384, 640)
+STAGES = (
+    Stage(0.30, 0.5, (192, 320), 16),
+    Stage(0.50, 0.7, (256, 448), 12),
+    Stage(0.90, 1.0, FULL, 8),
+    Stage(1.00, 1.0, FULL, 8),
+)
+# How far the scale of a frame varies either way, but for the last stage, which is the frame as it comes.
+VARIATION = 1.3
 GREY = 114
 # What is left of an object at the edge of a crop: less is neither object nor background.
 LEAST_SHARE = 0.35
 QUICK, SCORE_THRESHOLD, NMS_IOU = 64, 0.01, 0.6
 
 
-def crop_of(frame: Frames, boxes: Boxes, rng: np.random.Generator) -> tuple[Frames, Boxes]:
-    """A crop of CROP in a scale of 0.5 to 1.25, half of them in scale 1."""
-    if rng.random() < 0.5:
-        scale = float(np.exp(rng.uniform(np.log(0.5), np.log(1.25))))
-        size = (round(WIDTH * scale), round(HEIGHT * scale))
-        frame = np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0))
-        boxes = boxes * np.array([1, scale, scale, scale, scale], np.float32)
-    left = int(rng.integers(min(0, frame.shape[1] - CROP[1]), max(0, frame.shape[1] - CROP[1]) + 1))
-    top = int(rng.integers(min(0, frame.shape[0] - CROP[0]) - 12, max(0, frame.shape[0] - CROP[0]) + 13))
-    if len(boxes) and rng.random() < OBJECT_SHARE:
-        # Around an object, anywhere in the window: there is more to learn than in sky and walls.
-        _, x0, y0, x1, y1 = boxes[int(rng.integers(len(boxes)))]
-        left = int((x0 + x1) / 2 - rng.uniform(0.15, 0.85) * CROP[1])
-        top = int((y0 + y1) / 2 - rng.uniform(0.15, 0.85) * CROP[0])
-        left = min(max(left, min(0, frame.shape[1] - CROP[1])), max(0, frame.shape[1] - CROP[1]))
-        top = min(max(top, min(0, frame.shape[0] - CROP[0]) - 12), max(0, frame.shape[0] - CROP[0]) + 12)
-    return cut(frame, boxes, CROP, left, top)
+def window_of(frame: Frames, boxes: Boxes, stage: Stage, rng: np.random.Generator) -> tuple[Frames, Boxes]:
+    """The frame in a scale around the stage's, in a window of its size, cropped or with grey around it."""
+    scale = stage.scale * float(np.exp(rng.uniform(-1, 1) * np.log(VARIATION)))
+    size = (round(WIDTH * scale), round(HEIGHT * scale))
+    frame = np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0))
+    boxes = boxes * np.array([1, scale, scale, scale, scale], np.float32)
+    left, top = (
+        int(rng.integers(min(0, have - want), max(0, have - want) + 1))
+        for have, want in zip(size, reversed(stage.size), strict=True)
+    )
+    return cut(frame, boxes, stage.size, left, top)
 
 
 def cut(frame: Frames, boxes: Boxes, size: tuple[int, int], left: int, top: int) -> tuple[Frames, Boxes]:
@@ -91,15 +102,15 @@ def varied(window: Frames, boxes: Boxes, rng: np.random.Generator) -> tuple[Fram
     return window, boxes
 
 
-def batch_of(scenes: Scenes, rng: np.random.Generator, whole: bool) -> tuple[torch.Tensor, torch.Tensor]:
+def batch_of(scenes: Scenes, rng: np.random.Generator, stage: Stage) -> tuple[torch.Tensor, torch.Tensor]:
     """Pictures [batch, 3, h, w] 0..1 and their objects [batch, most, 5]."""
     windows, lists = [], []
-    for index in rng.integers(len(scenes), size=FULL_BATCH if whole else CROP_BATCH):
+    for index in rng.integers(len(scenes), size=stage.batch):
         frame, boxes = scenes.scene(int(index))
-        if whole:
+        if stage is STAGES[-1] or (stage.size == FULL and rng.random() < 0.5):
             window, boxes = cut(frame, boxes, FULL, 0, -((FULL[0] - HEIGHT) // 2))
         else:
-            window, boxes = crop_of(frame, boxes, rng)
+            window, boxes = window_of(frame, boxes, stage, rng)
         window, boxes = varied(window, boxes, rng)
         windows.append(window)
         lists.append(boxes)
@@ -139,17 +150,18 @@ def evaluate(arrays: Arrays, scenes: Scenes, count: int) -> tuple[dict[str, floa
 def train(chosen: argparse.Namespace) -> None:
     """Trains until the budget is spent, evaluates, writes the weights."""
     scenes, unseen = Scenes(chosen.data / "cctv-train"), Scenes(chosen.data / "cctv-unseen")
-    run = Run(chosen, lambda: Network(detector), RATE, DECAY)
-    grids = {whole: cells(*(FULL if whole else CROP), STRIDES) for whole in (False, True)}
+    run = Run(chosen, lambda: Network(detector), RATE, DECAY, MUON)
+    grids = {stage.size: cells(*stage.size, STRIDES) for stage in STAGES}
     running: list[tuple[float, float]] = []
     while run.going():
-        whole = run.share >= 1 - FULL_SHARE
-        pictures, truth = batch_of(scenes, generator(chosen.seed, run.step), whole)
+        stage = next(stage for stage in STAGES if run.share < stage.until)
+        grid = grids[stage.size]
+        pictures, truth = batch_of(scenes, generator(chosen.seed, run.step), stage)
         run.network.units.train()
         with fast_arithmetic():
             outputs = run.network(pictures)
-        boxes, logits = flatten(outputs, STRIDES, grids[whole])
-        class_loss, box_loss = detection_loss(boxes, logits, truth, grids[whole])
+        boxes, logits = flatten(outputs, STRIDES, grid)
+        class_loss, box_loss = detection_loss(boxes, logits, truth, grid)
         run.learn(class_loss + box_loss)
         running.append((class_loss.item(), box_loss.item()))
         if run.due():

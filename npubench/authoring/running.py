@@ -23,6 +23,7 @@ import torch
 from torch import nn
 
 from npubench.authoring.builder import Network
+from npubench.authoring.muon import Muon
 from npubench.authoring.pausing import wait_while
 
 WARM_UP_STEPS = 100
@@ -79,20 +80,30 @@ class Average:
 class Run:
     """One training run: network, average, optimiser, time. Lives until the budget is spent."""
 
-    def __init__(self, chosen: argparse.Namespace, make: Callable[[], Network], rate: float, decay: float) -> None:
-        """Goes on from `checkpoint.pt` in the folder if there is one."""
+    def __init__(
+        self, chosen: argparse.Namespace, make: Callable[[], Network], rate: float, decay: float, muon: float = 0.0
+    ) -> None:
+        """Goes on from `checkpoint.pt` in the folder if there is one.
+
+        `muon`: the learning rate of Muon for the weights inside the network; 0: AdamW for all.
+        """
         torch.set_num_threads(chosen.threads)
         torch.manual_seed(chosen.seed)
         self._chosen = chosen
-        self._rate = rate
         self.folder: Path = chosen.out
         self.folder.mkdir(parents=True, exist_ok=True)
         self.network = make()
         self.average = Average(self.network, make())
-        plain = [p for p in self.network.units.parameters() if p.ndim == 1]
-        decayed = [p for p in self.network.units.parameters() if p.ndim > 1]
+        plain: list[torch.Tensor] = []
+        decayed: list[torch.Tensor] = []
+        hidden: list[torch.Tensor] = []
+        for name, parameter in self.network.units.named_parameters():
+            inside = muon > 0 and parameter.ndim > 1 and not name.partition(".")[0].endswith("/logits")
+            (hidden if inside else decayed if parameter.ndim > 1 else plain).append(parameter)
         groups = [{"params": decayed, "weight_decay": decay}, {"params": plain, "weight_decay": 0.0}]
-        self.optimiser = torch.optim.AdamW(groups, lr=rate)
+        self.optimisers: list[tuple[torch.optim.Optimizer, float]] = [(torch.optim.AdamW(groups, lr=rate), rate)]
+        if hidden:
+            self.optimisers.append((Muon(hidden, lr=muon, weight_decay=decay), muon))
         self.step = 0
         self.spent_s = 0.0
         self.evaluated_s = 0.0
@@ -102,7 +113,8 @@ class Run:
             kept = torch.load(path, weights_only=True)
             self.network.units.load_state_dict(kept["network"])
             self.average.network.units.load_state_dict(kept["average"])
-            self.optimiser.load_state_dict(kept["optimiser"])
+            for (optimiser, _), state in zip(self.optimisers, kept["optimisers"], strict=True):
+                optimiser.load_state_dict(state)
             self.step, self.spent_s, self.evaluated_s = kept["step"], kept["spent_s"], kept["evaluated_s"]
             self._rows = kept["rows"]
         self._saved_s = self.spent_s
@@ -122,19 +134,21 @@ class Run:
         if self.spent_s - self._saved_s > CHECKPOINT_S:
             self.save()
         share = min(1.0, self.share)
-        rate = self._rate * (0.01 + 0.99 * (1 + math.cos(math.pi * share)) / 2) * min(1.0, self.step / WARM_UP_STEPS)
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
+        part = (0.01 + 0.99 * (1 + math.cos(math.pi * share)) / 2) * min(1.0, self.step / WARM_UP_STEPS)
+        for optimiser, rate in self.optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = rate * part
         return share < 1
 
     def learn(self, loss: torch.Tensor, clip: float = 10.0) -> None:
         """One step of the optimiser. Raises FloatingPointError when the loss is not a number."""
         if not torch.isfinite(loss):
             raise FloatingPointError(f"step {self.step}: the loss is {loss.item()}")
-        self.optimiser.zero_grad(set_to_none=True)
+        self.network.units.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.network.units.parameters(), clip)
-        self.optimiser.step()
+        for optimiser, _ in self.optimisers:
+            optimiser.step()
         self.step += 1
         self.average.update(self.network, self.step)
 
@@ -165,7 +179,7 @@ class Run:
             {
                 "network": self.network.units.state_dict(),
                 "average": self.average.network.units.state_dict(),
-                "optimiser": self.optimiser.state_dict(),
+                "optimisers": [optimiser.state_dict() for optimiser, _ in self.optimisers],
                 "step": self.step,
                 "spent_s": self.spent_s,
                 "evaluated_s": self.evaluated_s,
