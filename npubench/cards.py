@@ -90,12 +90,14 @@ class FidelitySpec(_Card, frozen=True, kw_only=True):
     """How far outputs may be from the fp32 CPU reference's, for each precision.
 
     `sqnr_db`: least centred signal-to-noise ratio of any output tensor, in dB. `kl`: most Kullback-Leibler divergence,
-    `top1`: least agreement of the best class, where outputs are logits. A precision that is not named is not judged.
+    `top1`: least agreement of the best class, both over the outputs named in `logits` (classes on the last axis). A
+    precision that is not named is not judged.
     """
 
     sqnr_db: dict[str, float]
     kl: dict[str, float] = {}
     top1: dict[str, float] = {}
+    logits: tuple[str, ...] = ()
     reason: str
 
 

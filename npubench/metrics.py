@@ -209,6 +209,113 @@ METRICS: dict[str, Metric] = {
     ]
 }
 
+# Quality figures, in the order in which they are shown. All but `kl` are better when larger.
+QUALITY: dict[str, Metric] = {
+    metric.key: metric
+    for metric in [
+        _metric(
+            "map50",
+            "ratio",
+            "lower",
+            "mAP50",
+            "mAP50",
+            "Mean average precision of detection at an overlap of one half (COCO's method), over the classes.",
+            "겹침 0.5에서 클래스별 평균 정밀도의 평균(COCO 방식)입니다.",
+        ),
+        _metric(
+            "map50_95",
+            "ratio",
+            "lower",
+            "mAP50-95",
+            "mAP50-95",
+            "Mean average precision over overlaps from 0.5 to 0.95 (COCO's method).",
+            "겹침 0.5–0.95에 걸친 평균 정밀도의 평균(COCO 방식)입니다.",
+        ),
+        _metric(
+            "text_f1",
+            "ratio",
+            "lower",
+            "text F1",
+            "문자 영역 F1",
+            "Words found: harmonic mean of precision and recall of their boxes at an overlap of one half.",
+            "찾은 단어 상자의 정밀도와 재현율의 조화 평균(겹침 0.5)입니다.",
+        ),
+        _metric(
+            "char_accuracy",
+            "ratio",
+            "lower",
+            "characters read right (1 − CER)",
+            "문자 정확도(1 − CER)",
+            "One minus the character error rate of the words in their true places.",
+            "단어의 실제 위치에서 읽은 문자 오류율(CER)을 1에서 뺀 값입니다.",
+        ),
+        _metric(
+            "page_char_accuracy",
+            "ratio",
+            "lower",
+            "whole pages read right (1 − CER)",
+            "쪽 전체 문자 정확도(1 − CER)",
+            "One minus the character error rate from end to end: words missed or invented count in full.",
+            "찾기부터 읽기까지의 문자 오류율을 1에서 뺀 값으로, 놓치거나 지어낸 단어는 전부 오류입니다.",
+        ),
+        _metric(
+            "token_likelihood",
+            "ratio",
+            "lower",
+            "likelihood per token (1 / perplexity)",
+            "토큰당 우도(1 / 퍼플렉서티)",
+            "One over the teacher-forced perplexity on the user's own text.",
+            "사용자 텍스트에 대한 교사 강요 퍼플렉서티의 역수입니다.",
+        ),
+        _metric(
+            "sqnr_db",
+            "dB",
+            "lower",
+            "signal to noise against fp32",
+            "fp32 대비 신호 대 잡음비",
+            "Centred signal-to-quantisation-noise ratio of the worst output tensor against the fp32 CPU reference.",
+            "fp32 CPU 기준 대비 가장 나쁜 출력 텐서의 중심화 신호 대 양자화 잡음비입니다.",
+        ),
+        _metric(
+            "contrast_db",
+            "dB",
+            "lower",
+            "differences between inputs over error",
+            "입력 간 차이 대 오차",
+            "How far apart the reference's answers to different inputs are, over the error, as a power ratio.",
+            "서로 다른 입력에 대한 기준 출력 간 차이와 오차의 전력비입니다.",
+        ),
+        _metric(
+            "top1",
+            "ratio",
+            "lower",
+            "same best class as fp32",
+            "fp32와 1순위 일치",
+            "How often the best class is the fp32 CPU reference's.",
+            "1순위 클래스가 fp32 CPU 기준과 같은 비율입니다.",
+        ),
+        _metric(
+            "kl",
+            "nat",
+            "higher",
+            "divergence from fp32 (KL)",
+            "fp32와의 발산(KL)",
+            "Mean Kullback-Leibler divergence of the class probabilities from the fp32 CPU reference's.",
+            "클래스 확률과 fp32 CPU 기준 사이의 평균 쿨백-라이블러 발산입니다.",
+        ),
+        _metric(
+            "repeat_db",
+            "dB",
+            "lower",
+            "signal to noise of repeating an input",
+            "같은 입력 반복 시 신호 대 잡음비",
+            "How equal the answers to one input are when it is asked again after another.",
+            "다른 입력 뒤에 같은 입력을 다시 넣었을 때 출력이 같은 정도입니다.",
+        ),
+    ]
+}
+"""`1 − CER` instead of CER: a relative floor (99 % of the reference) then means the same for every task metric."""
+
 # Service unit → (metric, factor from units per second).
 THROUGHPUT: dict[str, tuple[str, float]] = {
     "frame": ("frames_per_s", 1.0),

@@ -354,6 +354,46 @@ class Plan(_Document, frozen=True, kw_only=True):
     measured_by: str = "unknown"
 
 
+class Score(_Document, frozen=True, kw_only=True):
+    """One quality figure beside the reference's and the floor that it was judged by.
+
+    `metric` is a key of `metrics.QUALITY`. `floor` is in the metric's own unit, computed from the reference's figure
+    where the card's floor is relative; None: not judged. `value` None: unknown, with `reason`.
+    """
+
+    metric: str
+    value: float | None
+    reference: float | None = None
+    floor: float | None = None
+    passed: bool | None = None
+    reason: str | None = None
+
+
+class Quality(_Document, frozen=True, kw_only=True):
+    """How good the answers of a model × build × backend are, found once per run outside any timed region.
+
+    `inputs` of the data set's `available` inputs were answered. `drawn`: the data is our own drawing, so that scores
+    compare devices and say nothing about real footage. `verdict`: `passed`, `failed` (its cells are invalid) or
+    `unknown` with a reason.
+    """
+
+    schema: Literal["npubench.quality/1"] = "npubench.quality/1"
+    model: str
+    precision: str
+    variant: str
+    backend: str
+    verdict: Literal["passed", "failed", "unknown"]
+    scores: tuple[Score, ...] = ()
+    reasons: tuple[Text, ...] = ()
+    inputs: int = 0
+    available: int = 0
+    fidelity_inputs: int = 0
+    drawn: bool = False
+    reference: str = ""
+    duration_ns: int = 0
+    failure: Failure | None = None
+
+
 class Spread(_Document, frozen=True, kw_only=True):
     """A metric of a cell over its launches: the median of the launch values, and the values themselves."""
 
@@ -385,7 +425,7 @@ class Cell(_Document, frozen=True, kw_only=True):
     failures: tuple[Failure, ...] = ()
     placement: Placement | None = None
     placement_reason: str | None = None
-    quality: dict[str, Any] | None = None
+    quality: Quality | None = None
     quality_reason: str | None = None
     energy: dict[str, Spread] = {}
     energy_reason: str | None = None
@@ -420,11 +460,11 @@ class Run(_Document, frozen=True, kw_only=True):
     measured_by: str = "unknown"
 
 
-D = TypeVar("D", Run, Launch, Plan)
+D = TypeVar("D", Run, Launch, Plan, Quality)
 
 # One entry per version step and document kind, e.g. {("npubench.run", 1): migrate_run_1_to_2}.
 MIGRATIONS: Mapping[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {}
-CURRENT = {"npubench.run": 1, "npubench.launch": 1, "npubench.plan": 1}
+CURRENT = {"npubench.run": 1, "npubench.launch": 1, "npubench.plan": 1, "npubench.quality": 1}
 
 
 def parse(data: bytes, kind: type[D], source: str) -> D:

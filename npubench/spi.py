@@ -187,6 +187,26 @@ class Bound(Protocol):
     def close(self) -> None: ...
 
 
+@runtime_checkable
+class Scores(Protocol):
+    """A Bound that knows right answers. `score` runs every input, outside any timed region.
+
+    Returns task metrics by the keys of `metrics.QUALITY`, more is better; none where the data has no truth.
+    """
+
+    def score(self) -> Mapping[str, float]: ...
+
+
+@runtime_checkable
+class Follows(Protocol):
+    """A Bound that generates: its raw outputs while it follows given tokens (teacher forcing), not its own choice.
+
+    `follow(i, None)` takes its own best tokens. Returns the outputs, one row per token, and the tokens [new_tokens].
+    """
+
+    def follow(self, index: int, tokens: Array | None) -> tuple[Outputs, Array]: ...
+
+
 class Request(_Facts, frozen=True, kw_only=True):
     """What the worker asks of a workload: scope, batch and where the data lies.
 

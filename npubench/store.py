@@ -22,10 +22,11 @@ from pathlib import Path
 
 import msgspec
 
+from npubench.cards import build_name
 from npubench.errors import StoreError, UsageError
-from npubench.schema import Launch, Plan, Run, encode, parse
+from npubench.schema import Launch, Plan, Quality, Run, encode, parse
 
-PLAN, RUN, LAUNCHES, WORK = "plan.json", "run.json", "launches", "work"
+PLAN, RUN, LAUNCHES, QUALITY, WORK = "plan.json", "run.json", "launches", "quality", "work"
 
 
 def results_root(out: Path | None, checkout: Path | None) -> Path:
@@ -136,6 +137,17 @@ class RunFolder(msgspec.Struct, frozen=True):
 
     def launch_path(self, cell: str, number: int) -> Path:
         return self.path / LAUNCHES / f"{cell}-{number}.json"
+
+    def write_quality(self, record: Quality) -> None:
+        write_once(self.quality_path(record.model, record.precision, record.variant, record.backend), encode(record))
+
+    def quality_path(self, model: str, precision: str, variant: str, backend: str) -> Path:
+        return self.path / QUALITY / f"{model}--{build_name(precision, variant)}--{backend}.json"
+
+    def qualities(self) -> Iterator[Quality]:
+        """Every quality record, in file-name order. A damaged file raises NotComparableError."""
+        for path in sorted((self.path / QUALITY).glob("*.json")):
+            yield parse(path.read_bytes(), Quality, str(path))
 
     def samples_path(self, cell: str, number: int) -> Path:
         return self.path / LAUNCHES / f"{cell}-{number}.npz"

@@ -142,9 +142,7 @@ def evaluate(arrays: Arrays, scenes: Scenes, count: int) -> tuple[dict[str, floa
         rows[:, 2:4] = np.clip(rows[:, 2:4], (0, top), limits)
         found.append(rows)
         truth.append(boxes)
-    half, each = scores.mean_average_precision(found, truth, len(CLASSES), 0.5)
-    strict, _ = scores.mean_average_precision(found, truth, len(CLASSES), 0.75)
-    return {"map50": half, "map75": strict}, each
+    return scores.precisions(found, truth, len(CLASSES))
 
 
 def train(chosen: argparse.Namespace) -> None:

@@ -23,7 +23,6 @@ import torch
 from PIL import Image
 from torch.nn import functional
 
-from npubench.authoring import scores
 from npubench.authoring.builder import Arrays, Network, fold, rounded
 from npubench.authoring.hangul import share_parts
 from npubench.authoring.lines import Line, classes_of, draw_line, frame_classes, lines
@@ -34,6 +33,7 @@ from npubench.build.nets.ocr import LINE_HEIGHT, line_recogniser
 from npubench.workloads.ctc import Alphabet
 from npubench.workloads.lines import straighten
 from npubench.workloads.pages import reference_pages
+from npubench.workloads.scoring import error_rate
 
 RATE, DECAY = 2e-3, 0.02
 CTC_SHARE = 0.35
@@ -105,10 +105,10 @@ def evaluate(arrays: Arrays, count: int, pages: Path | None) -> dict[str, float]
     rates = {}
     for kind in EVALUATION:
         drawn = lines(UNSEEN_SEED, count, kind)
-        rates[kind] = scores.error_rate(read(network, [line.pixels for line in drawn]), [line.text for line in drawn])
+        rates[kind] = error_rate(read(network, [line.pixels for line in drawn]), [line.text for line in drawn])
     if pages is not None:
         words, texts = words_of(pages)
-        rates["pages"] = scores.error_rate(read(network, words), texts)
+        rates["pages"] = error_rate(read(network, words), texts)
     return rates
 
 

@@ -25,11 +25,11 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
-from npubench.authoring import scores
 from npubench.authoring.builder import Arrays, Network, fold, rounded
 from npubench.authoring.running import Run, fast_arithmetic, generator, options
 from npubench.authoring.sheets import WHITE, Corners, Sheet, Sheets
 from npubench.build.nets.ocr import PAGE, text_detector
+from npubench.workloads.scoring import pairs
 from npubench.workloads.textregions import regions
 
 RATE, DECAY = 2e-3, 0.02
@@ -121,7 +121,7 @@ def evaluate(arrays: Arrays, sheets: Sheets, count: int, least_area: int = LEAST
             logits = network(picture)["text"][0, 0].numpy()
         found, _ = regions(logits, threshold=THRESHOLD, min_area=least_area, max_boxes=MOST_BOXES, shrink=SHRINK)
         truth = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
-        hits += scores.matched(found * STRIDE, truth)
+        hits += len(pairs(found * STRIDE, truth))
         found_count += len(found)
         truth_count += len(truth)
     precision, recall = hits / max(1, found_count), hits / max(1, truth_count)

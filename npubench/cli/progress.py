@@ -19,13 +19,15 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text as RichText
 
+from npubench.cards import build_name
 from npubench.engine.lock import Holder
 from npubench.engine.protocol import Event, Phase
 from npubench.engine.run import Watcher
 from npubench.engine.select import OWN
 from npubench.lang import here, language
 from npubench.metrics import METRICS, THROUGHPUT
-from npubench.schema import Launch, Plan, PlannedCell, Run
+from npubench.report.quality import line as quality_line
+from npubench.schema import Launch, Plan, PlannedCell, Quality, Run
 from npubench.units import show, show_duration_s, show_ns
 
 # Process start, imports and model loading, before anything of this run has been seen.
@@ -165,6 +167,19 @@ class _Lines:
         if launch.failure is not None and launch.failure.hint:
             self._console.say(f"  → {launch.failure.hint}")
 
+    def asking(self, cell: PlannedCell) -> None:
+        pass
+
+    def answered(self, record: Quality) -> None:
+        self._console.say(answers(record))
+
+
+def answers(record: Quality) -> str:
+    """What became of the quality of one build on one backend, in a line."""
+    build = build_name(record.precision, record.variant)
+    lead = here("quality", "품질")
+    return f"{lead} {record.model} {build} · {record.backend}: {quality_line(record)[language()]}"
+
 
 def outcome(launch: Launch) -> str:
     """A launch in a few words: its service value and p50, or what went wrong."""
@@ -219,6 +234,15 @@ class _LiveTable:
         mark = "✓" if launch.failure is None else "✗"
         self._done.append(f"{mark} {title_of(cell)}: {outcome(launch)}")
         self._left -= 1
+
+    def asking(self, cell: PlannedCell) -> None:
+        self._phase = here("answering for quality", "품질 확인 중")
+
+    def answered(self, record: Quality) -> None:
+        mark = {"passed": "✓", "failed": "✗"}.get(record.verdict, "–")
+        self._done.append(f"{mark} {answers(record)}")
+        # What answering took is no part of a launch's pace.
+        self._started = time.monotonic()
 
     def remaining_s(self) -> float:
         """Launches left times what one takes."""

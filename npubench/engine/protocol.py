@@ -53,7 +53,22 @@ class MeasureJob(msgspec.Struct, frozen=True, kw_only=True, tag="measure", tag_f
     max_tokens: int
 
 
-Job = ProbeJob | BuildJob | MeasureJob
+class QualityJob(msgspec.Struct, frozen=True, kw_only=True, tag="quality", tag_field="verb"):
+    """Answer the data set's inputs and score the answers; raw outputs of the first `fidelity_inputs` go to `folder`.
+
+    `reference` is the outputs file of the fp32 CPU reference, whose tokens a generating model follows; None makes one.
+    """
+
+    adapter: AdapterRef
+    workload: str
+    artifacts: tuple[Artifact, ...]
+    request: Request
+    fidelity_inputs: int
+    reference: str | None
+    folder: str
+
+
+Job = ProbeJob | BuildJob | MeasureJob | QualityJob
 
 
 class Probed(msgspec.Struct, frozen=True, kw_only=True, tag="probed", tag_field="event"):
@@ -103,13 +118,24 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True, tag="measured", tag_fi
     outputs: dict[str, tuple[TensorSpec, ...]]
 
 
+class Answered(msgspec.Struct, frozen=True, kw_only=True, tag="answered", tag_field="event"):
+    """Task scores over `inputs` inputs; `file` in the job's folder has the raw outputs of `fidelity_inputs` of them."""
+
+    scores: dict[str, float]
+    inputs: int
+    fidelity_inputs: int
+    file: str
+    duration_ns: int
+    versions: dict[str, str]
+
+
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed", tag_field="event"):
     """The worker could not do the job and knows why."""
 
     failure: Failure
 
 
-Event = Probed | Built | Said | Phase | Measured | Failed
+Event = Probed | Built | Said | Phase | Measured | Answered | Failed
 
 
 def resolve(name: str) -> Any:

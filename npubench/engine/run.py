@@ -21,6 +21,7 @@ from npubench.engine import table
 from npubench.engine.launcher import Limits, StopRequested, run_job
 from npubench.engine.metering import Metering, metering
 from npubench.engine.protocol import BuildJob, Event, Measured, MeasureJob, Said
+from npubench.engine.quality import Asker
 from npubench.engine.schedule import ARRIVALS
 from npubench.engine.select import adapter_ref, environment_of, try_build
 from npubench.errors import RunInterruptedError, StoreError
@@ -33,6 +34,7 @@ from npubench.schema import (
     PlannedCell,
     PowerFile,
     ProcessFacts,
+    Quality,
     Run,
     SampleFile,
     Validity,
@@ -43,7 +45,7 @@ from npubench.stats.judge import judge
 from npubench.stats.runs import assembled
 from npubench.stats.samples import Samples
 from npubench.stats.summary import summarise
-from npubench.store import RunFolder, sha256_file, write_once
+from npubench.store import WORK, RunFolder, sha256_file, write_once
 from npubench.units import utc_now
 
 # A window is extended until it has this many samples (worker.EXTEND bounds it), so that a median can be stated.
@@ -63,6 +65,8 @@ class Watcher(Protocol):
     def starting(self, cell: PlannedCell, number: int, index: int, total: int) -> None: ...
     def event(self, event: Event, completed: int) -> None: ...
     def finished(self, cell: PlannedCell, launch: Launch) -> None: ...
+    def asking(self, cell: PlannedCell) -> None: ...
+    def answered(self, record: Quality) -> None: ...
 
 
 class Built(msgspec.Struct, frozen=True):
@@ -127,6 +131,7 @@ class Execution:
         self._rules: Ruleset = load(plan.ruleset)
         self._built: dict[tuple[str, str, str], Built] = {}
         self._cells = {cell.id: cell for cell in plan.cells}
+        self._asker = Asker(plan, cache, folder.path / WORK, self._graphs, limits, stop=stop)
 
     def carry_out(self) -> Run:
         """Measures what is not measured yet, then seals and returns the run.
@@ -165,6 +170,21 @@ class Execution:
             self._built[at] = build_model(self._plan, *at, self._cache, self._watcher, self._stop)
         return self._built[at]
 
+    def _graphs(self, model: str, precision: str, variant: str) -> tuple[Artifact, ...] | Failure:
+        built = self._build(model, precision, variant)
+        return built.failure if built.failure is not None else built.artifacts
+
+    def _ask(self, cell: PlannedCell, artifacts: tuple[Artifact, ...]) -> None:
+        """Asks for the quality of this cell's answers, once for all cells of its build and backend."""
+        if cell.purpose != "measure" or self._plan.models[cell.model].get("quality") is None:
+            return
+        if self._folder.quality_path(cell.model, cell.precision, cell.variant, cell.backend).exists():
+            return
+        self._watcher.asking(cell)
+        record = self._asker.ask(cell.model, cell.precision, cell.variant, cell.backend, artifacts)
+        self._folder.write_quality(record)
+        self._watcher.answered(record)
+
     def _launch(self, cell: PlannedCell, number: int) -> Launch:
         """One launch, whatever becomes of it."""
         started, load_average = utc_now(), os.getloadavg()
@@ -182,6 +202,7 @@ class Execution:
             if built.failure.kind is FailureKind.DISK_FULL:
                 raise StoreError(built.failure.message, hint=built.failure.hint or _RESUME)
             return msgspec.structs.replace(blank, failure=built.failure)
+        self._ask(cell, built.artifacts)
         work = self._folder.work(cell.id, number)
         backend = msgspec.convert(self._plan.backends[cell.backend], BackendCard)
         with metering(backend, work) as power:

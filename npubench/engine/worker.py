@@ -28,9 +28,9 @@ import msgspec
 import numpy as np
 
 from npubench import __version__
-from npubench.engine import protocol
+from npubench.engine import answering, protocol
 from npubench.engine.measure import drive, quiet_collector
-from npubench.engine.protocol import BuildJob, Event, Failed, MeasureJob, Phase, ProbeJob, resolve
+from npubench.engine.protocol import BuildJob, Event, Failed, MeasureJob, Phase, ProbeJob, QualityJob, resolve
 from npubench.engine.schedule import issuer
 from npubench.engine.table import SampleTable
 from npubench.engine.warmup import warm_up
@@ -42,6 +42,9 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 # How long the outputs of further inputs are checked after the window.
 CHECK_NS = 2_000_000_000
+
+# The file of raw outputs in a quality job's folder.
+ANSWERS = "answers.npz"
 
 # A window that has too few samples when it ends is extended up to this many times its length.
 EXTEND = 2
@@ -175,6 +178,34 @@ def measure(job: MeasureJob, events: Events) -> None:
         session.close()
 
 
+def quality(job: QualityJob, events: Events) -> None:
+    """Opens, binds, answers; see the module `answering`."""
+    started = time.perf_counter_ns()
+    events.enter("open")
+    adapter = make_adapter(job.adapter)
+    sessions = {artifact.role: adapter.open(artifact, job.adapter.options) for artifact in job.artifacts}
+    events.enter("bind")
+    workload: Workload = resolve(job.workload)()
+    bound = workload.bind(sessions, job.request, _Clock())
+    events.enter("first")
+    check_outputs(bound, sessions, 0)
+    events.enter("quality")
+    scores, compared = answering.answer(bound, job.fidelity_inputs, job.reference, Path(job.folder) / ANSWERS)
+    events.send(
+        protocol.Answered(
+            scores=scores,
+            inputs=bound.count * job.request.batch,
+            fidelity_inputs=compared,
+            file=ANSWERS,
+            duration_ns=time.perf_counter_ns() - started,
+            versions={"numpy": np.__version__, "npubench-worker": __version__, **adapter.describe()},
+        )
+    )
+    bound.close()
+    for session in sessions.values():
+        session.close()
+
+
 class _Clock:
     """The clock that a workload is bound to; it ticks into the sample table once that exists."""
 
@@ -299,6 +330,8 @@ def main() -> int:
             probe(job, events)
         elif isinstance(job, BuildJob):
             build(job, events)
+        elif isinstance(job, QualityJob):
+            quality(job, events)
         else:
             measure(job, events)
     except Exception as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from npubench.lang import Text
+from npubench.report import quality
 from npubench.report.foreign import MESSAGE_LIMIT, clean, clean_lines
 from npubench.report.numbers import Footnotes, backend_name, model_name, of_cell, rate_key
 from npubench.report.shown import Fault, Group, Number, Row
@@ -73,6 +74,7 @@ def _row(run: Run, cell: Cell, key: str, notes: Footnotes) -> Row:
         p90=number("latency_p90_ns"),
         p99=number("latency_p99_ns"),
         samples=number("sample_count"),
+        quality=notes.add(*quality.number(cell)),
         reasons=why_of(cell),
         faults=faults(cell.failures),
     )
@@ -113,6 +115,7 @@ def _unsupported_row(run: Run, cell: UnsupportedCell, notes: Footnotes) -> Row:
         p90=unknown,
         p99=unknown,
         samples=unknown,
+        quality=unknown,
         reasons=(why,),
     )
 

@@ -13,7 +13,7 @@ import msgspec
 
 from npubench.lang import Text
 from npubench.metrics import METRICS
-from npubench.report import inputs, reasons
+from npubench.report import inputs, quality, reasons
 from npubench.report.cells import anchor, faults, why_of
 from npubench.report.foreign import MESSAGE_LIMIT, clean
 from npubench.report.numbers import backend_name, count, metric, model_name, of_cell
@@ -130,11 +130,7 @@ def _facts(run: Run, cell: Cell, launches: Mapping[str, Launch]) -> tuple[Fact, 
     if cell.quality is None:
         facts.append(Fact(name=Text(en="Quality", ko="품질"), value=_unknown(reasons.full(cell.quality_reason))))
     else:
-        shown = ", ".join(
-            f"{name}: {show(float(value), '') if isinstance(value, (int, float)) else value}"
-            for name, value in cell.quality.items()
-        )
-        facts.append(Fact(name=Text(en="Quality", ko="품질"), value=clean(shown, MESSAGE_LIMIT)))
+        facts += quality.facts(cell.quality)
     facts += _energy(cell, launches)
     for name in cell.launches:
         facts.append(_launch(clean(name), launches.get(name)))

@@ -66,6 +66,7 @@ class Row(_Shown, frozen=True, kw_only=True):
     p90: Number
     p99: Number
     samples: Number
+    quality: Number
     reasons: tuple[Text, ...] = ()
     faults: tuple[Fault, ...] = ()
 

@@ -21,6 +21,7 @@ from npubench.schema import (
     Launch,
     Plan,
     PlannedCell,
+    Quality,
     Run,
     Spread,
     Validity,
@@ -110,7 +111,14 @@ def scrubbed(command: Iterable[str]) -> tuple[str, ...]:
     return tuple("=".join(last(part) for part in word.split("=")) for word in command)
 
 
-def _cell(plan: Plan, planned: PlannedCell, launches: list[Launch], floor_ns: float | None, rules: Ruleset) -> Cell:
+def _cell(
+    plan: Plan,
+    planned: PlannedCell,
+    launches: list[Launch],
+    floor_ns: float | None,
+    rules: Ruleset,
+    quality: Quality | None,
+) -> Cell:
     verdict, reasons = _verdict(planned, launches, plan.launches if planned.purpose == "measure" else 1)
     good = [launch for launch in launches if launch.status == "ok"]
     summary = _summary(good)
@@ -151,7 +159,10 @@ def _cell(plan: Plan, planned: PlannedCell, launches: list[Launch], floor_ns: fl
             ko="어디에서 실행되었는지 알 수 없음: 어댑터가 배치 증거를 주지 않음",
         )
         reasons = (*reasons, text)
-    card = plan.models.get(planned.model, {})
+    if quality is not None and quality.verdict == "failed":
+        # A fast wrong answer is not a result.
+        verdict = "invalid" if verdict != "unsupported" else verdict
+        reasons = (*quality.reasons, *reasons)
     return Cell(
         id=planned.id,
         key=planned.key,
@@ -173,20 +184,34 @@ def _cell(plan: Plan, planned: PlannedCell, launches: list[Launch], floor_ns: fl
         failures=tuple(launch.failure for launch in launches if launch.failure is not None),
         placement=evidence.placement if evidence else None,
         placement_reason=None if evidence else "the adapter gave no placement evidence",
-        quality=None,
-        quality_reason=(
-            "the model card has no quality floor: its weights are seeded, so no task quality is claimed"
-            if isinstance(card, Mapping) and card.get("quality") is None
-            else "not measured in this run"
-        ),
+        quality=quality,
+        quality_reason=None if quality is not None else _quality_reason(plan, planned),
         energy=_energy(good),
         energy_reason=next((launch.energy.reason for launch in launches), "no launch finished"),
         options=next((launch.process.options for launch in good if launch.process is not None), {}),
     )
 
 
-def assemble(plan: Plan, launches: Iterable[Launch], rules: Ruleset, files: Mapping[str, str] | None = None) -> Run:
-    """The run as far as it has come. `files` maps launch files to their SHA-256."""
+def _quality_key(item: Quality | PlannedCell) -> tuple[str, str, str, str]:
+    return item.model, item.precision, item.variant, item.backend
+
+
+def _quality_reason(plan: Plan, planned: PlannedCell) -> str:
+    card = plan.models.get(planned.model, {})
+    if isinstance(card, Mapping) and card.get("quality") is None:
+        return "the model card has no quality floor, so no quality is claimed"
+    return "not measured in this run"
+
+
+def assemble(
+    plan: Plan,
+    launches: Iterable[Launch],
+    rules: Ruleset,
+    files: Mapping[str, str] | None = None,
+    qualities: Iterable[Quality] = (),
+) -> Run:
+    """The run as far as it has come. `files` maps launch files and quality records to their SHA-256."""
+    quality_of = {_quality_key(record): record for record in qualities}
     by_cell: dict[str, list[Launch]] = {}
     for launch in launches:
         by_cell.setdefault(launch.cell, []).append(launch)
@@ -198,7 +223,15 @@ def assemble(plan: Plan, launches: Iterable[Launch], rules: Ruleset, files: Mapp
             value = spread(item.summary["latency_p50_ns"] for item in by_cell.get(planned.id, []) if item.summary)
             floors[planned.backend] = value.median
     cells = tuple(
-        _cell(plan, planned, by_cell.get(planned.id, []), floors.get(planned.backend), rules) for planned in plan.cells
+        _cell(
+            plan,
+            planned,
+            by_cell.get(planned.id, []),
+            floors.get(planned.backend),
+            rules,
+            quality_of.get(_quality_key(planned)) if planned.purpose == "measure" else None,
+        )
+        for planned in plan.cells
     )
     backends = {planned.id: planned.backend for planned in plan.cells}
     varying: dict[str, str] = {"npubench": plan.npubench, "kernel": plan.machine.kernel, "os": plan.machine.os}

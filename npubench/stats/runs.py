@@ -5,7 +5,7 @@ from __future__ import annotations
 from npubench.rules import load
 from npubench.schema import Run
 from npubench.stats.assemble import assemble
-from npubench.store import LAUNCHES, RunFolder, sha256_file
+from npubench.store import LAUNCHES, QUALITY, RunFolder, sha256_file
 
 
 def assembled(folder: RunFolder) -> Run:
@@ -13,5 +13,9 @@ def assembled(folder: RunFolder) -> Run:
     if folder.sealed():
         return folder.run()
     plan = folder.plan()
-    files = {f"{LAUNCHES}/{path.name}": sha256_file(path) for path in sorted((folder.path / LAUNCHES).glob("*.json"))}
-    return assemble(plan, folder.launches(), load(plan.ruleset), files)
+    files = {
+        f"{part}/{path.name}": sha256_file(path)
+        for part in (LAUNCHES, QUALITY)
+        for path in sorted((folder.path / part).glob("*.json"))
+    }
+    return assemble(plan, folder.launches(), load(plan.ruleset), files, folder.qualities())

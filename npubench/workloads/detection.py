@@ -5,7 +5,7 @@ Scope `service`: a step takes a JPEG's bytes from memory to a list of boxes: dec
 infer, decode the heads, NMS, back to picture coordinates. A batch stacks consecutive frames.
 
 Both scopes feed the session the same bytes. A Bound is for one thread at a time: its buffers are reused by every step.
-Not aware of: annotations and scores (a quality check uses `detections` and `names`).
+Not aware of: floors for its scores.
 
 Parameters: `input_size` ([640, 640], height and width), `strides`, `classes`, `score_threshold`, `nms_iou`,
 `max_detections`, `max_candidates`, `inputs` (32: the first so many files are cycled through, the same in both scopes).
@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from npubench.spi import Outputs, Request, Session, Step, TokenClock, prepared
@@ -34,10 +35,16 @@ from npubench.workloads.asking import (
 )
 from npubench.workloads.boxes import Floats, Heads, Rules
 from npubench.workloads.images import Canvas, Fit, image_files, open_image
+from npubench.workloads.labels import Truth, read_coco
+from npubench.workloads.scoring import MOST_DETECTIONS, mean_average_precision
 
 ROLE = "detector"
 INPUT = "images"
 CLASSES = ("person", "car", "bus", "truck", "motorcycle", "bicycle")
+
+ANNOTATIONS = "annotations.json"
+# Lower scores change average precision by less than it is worth: the tail of the curve of precision over recall.
+SCORED_FROM = 0.01
 
 # Letterbox grey of the YOLO family (Ultralytics: 114 of 255), which the shipped detector is made for.
 PAD = 114
@@ -70,6 +77,7 @@ class DetectionBound:
         self.classes = words(params, "classes", CLASSES)
         self._batch = request.batch
         self._session = session
+        self._folder = folder
         self._names = [path.relative_to(folder).as_posix() for path in files]
         self._paths = [str(path) for path in files]
         self._bytes = [read_bytes(path) for path in files]
@@ -105,6 +113,30 @@ class DetectionBound:
     def inspect(self, index: int) -> Outputs:
         """The raw heads of input `index`, copied."""
         return {name: np.array(value) for name, value in self._run(index)[0].items()}
+
+    def score(self) -> Mapping[str, float]:
+        """mAP over all inputs against the folder's annotations.json (COCO); empty where there is none.
+
+        Detections down to a score of `SCORED_FROM` count, as COCO's rules have it, whatever the card's threshold.
+        """
+        path = self._folder / ANNOTATIONS
+        if not path.is_file():
+            return {}
+        labels = read_coco(path, self.classes)
+        rules = msgspec.structs.replace(self._heads.rules, score_threshold=SCORED_FROM, max_detections=MOST_DETECTIONS)
+        heads = Heads(rules, self._width, self._height)
+        found: list[Floats] = []
+        truth: list[Truth] = []
+        for index in range(self.count):
+            outputs, fits = self._run(index)
+            for row, (file, fit) in enumerate(zip(self._files_of(index), fits, strict=True)):
+                # The last batch is filled up with the first files.
+                if len(found) < len(self._names) and self._names[file] in labels:
+                    rows = heads.detections(outputs, row)
+                    rows[:, :4] = fit.to_source(rows[:, :4])
+                    found.append(rows)
+                    truth.append(labels[self._names[file]])
+        return mean_average_precision(found, truth, len(self.classes))
 
     def close(self) -> None:
         """Nothing to release: the session belongs to the caller."""

@@ -79,6 +79,7 @@ class GenerationBound:
         step: Step,
         generate: Callable[[int], Ids],
         inspect: Callable[[int], Outputs],
+        follow: Callable[[int, Array | None], tuple[Outputs, Array]] | None = None,
     ) -> None:
         self.count = len(groups)
         self.step = step
@@ -86,6 +87,7 @@ class GenerationBound:
         self._groups = groups
         self._generate = generate
         self._inspect = inspect
+        self._follow = follow
 
     def prompt(self, index: int) -> list[str]:
         """The texts of input `index`, one per row of the batch. Their first `prompt_tokens` tokens are fed."""
@@ -102,6 +104,15 @@ class GenerationBound:
     def inspect(self, index: int) -> Outputs:
         """The last decode step's outputs, copied; of a session that generates by itself `tokens` [1, new_tokens]."""
         return self._inspect(index % self.count)
+
+    def follow(self, index: int, tokens: Array | None) -> tuple[Outputs, Array]:
+        """The logits [new_tokens, vocab] of prompt `index` when `tokens` [new_tokens] are fed back, not its own choice.
+
+        None: its own choice. Returns the tokens too. Raises UnsupportedError where the session generates by itself.
+        """
+        if self._follow is None:
+            raise UnsupportedError("this backend generates by itself: it cannot be made to follow given tokens")
+        return self._follow(index % self.count, tokens)
 
     def close(self) -> None:
         """Nothing to release: the session belongs to the caller."""
@@ -255,4 +266,17 @@ def _bind_decoder(
             outputs = infer({"input_ids": next_ids, **{past: outputs[present] for past, present in names}})
         return {name: np.array(value) for name, value in outputs.items()}
 
-    return GenerationBound(tokenizer, groups, step_device if request.scope == "device" else step_service, run, inspect)
+    def follow(index: int, tokens: Array | None) -> tuple[Outputs, Array]:
+        outputs = infer(prefills[index])
+        logits = np.empty((new_tokens, outputs["logits"].shape[-1]), np.float32)
+        followed = np.empty(new_tokens, np.int64)
+        for place in range(new_tokens):
+            logits[place] = outputs["logits"][0]
+            followed[place] = logits[place].argmax() if tokens is None else tokens[place]
+            if place + 1 < new_tokens:
+                next_ids[:] = followed[place]
+                outputs = infer({"input_ids": next_ids, **{past: outputs[present] for past, present in names}})
+        return {"logits": logits}, followed
+
+    step = step_device if request.scope == "device" else step_service
+    return GenerationBound(tokenizer, groups, step, run, inspect, follow)

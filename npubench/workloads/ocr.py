@@ -3,12 +3,12 @@
 Scope `device`: a step is one pass of the text detector over the prepared page and the line recogniser over the page's
 own word pictures, cropped at bind from the data set's reference boxes, so that every backend does equal work.
 Scope `service`: a step takes a JPEG's bytes from memory to texts: decode, fit, detect, text regions, crop, recognise,
-CTC. With `boxes = "reference"` the regions are computed all the same, but the data set's word boxes are cropped:
-weights that are not trained yet find regions of noise, whose number would set the amount of work. With
-`boxes = "detected"`, and always for a folder without annotations.json, the regions themselves are read.
+CTC. With `boxes = "detected"`, and always for a folder without annotations.json, the regions that were found are read.
+With `boxes = "reference"` they are computed all the same, but the data set's word boxes are cropped: seeded weights
+find regions of noise, whose number would set the amount of work.
 
 A batch takes consecutive pages; their words share the recogniser's batches. A Bound is for one thread at a time.
-Not aware of: error rates (a quality check uses `read`, `names` and the data set's annotations).
+Not aware of: floors for its scores.
 
 Parameters: `charset`, `page_size` [1024, 736], `line_height` (32), `line_widths` ([128, 320]), `batch_lines` (8),
 `static_lines` (false), `boxes` ("reference"), `text_threshold` (0.3), `text_shrink` (0.4, r of `textregions`),
@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from npubench.errors import CardError, DataError
 from npubench.lang import here
@@ -44,6 +45,7 @@ from npubench.workloads.images import Canvas, Fit, Pixels, image_files, open_ima
 from npubench.workloads.lines import Batch, LineBuffers, Quads, shape_for, straighten
 from npubench.workloads.pages import ANNOTATIONS, reference_pages, restore
 from npubench.workloads.pages import quads as quads_of_page
+from npubench.workloads.scoring import edits, f1, pairs
 from npubench.workloads.textregions import regions
 
 if TYPE_CHECKING:
@@ -81,6 +83,7 @@ class OcrBound:
     unit = Ocr.unit
     step: Step
     _pass: Callable[[int], Passed]
+    _detect: Callable[[int], tuple[list[tuple[Image, Fit]], Outputs]]
 
     def __init__(self, sessions: Mapping[str, Session], request: Request, folder: Path, files: Sequence[Path]) -> None:
         params = request.params
@@ -109,7 +112,10 @@ class OcrBound:
         self._names = [path.relative_to(folder).as_posix() for path in files]
         self._paths = [str(path) for path in files]
         self._bytes = [read_bytes(path) for path in files]
-        self._pages = reference_pages(folder, self._names) if _boxes(params) == "reference" else None
+        self._folder = folder
+        # In scope device every backend does equal work, whatever the text detector finds.
+        given = _boxes(params) == "reference" or request.scope == "device"
+        self._pages = reference_pages(folder, self._names) if given else None
         self._quads = None if self._pages is None else [quads_of_page(page) for page in self._pages]
         self.count = -(-len(files) // request.batch)
         self.step = self._bind_device() if request.scope == "device" else self._bind_service()
@@ -137,6 +143,55 @@ class OcrBound:
         for rows, part in parts:
             chars[rows, : part.shape[1]] = part
         return {f"{DETECTOR}/{MAP}": page_map, f"{RECOGNISER}/{CHARS}": chars}
+
+    def score(self) -> Mapping[str, float]:
+        """How well pages are read, against the folder's annotations.json; empty where there is none.
+
+        `text_f1`: words found, axis-aligned boxes at an overlap of one half. `char_accuracy`: 1 − CER of the words in
+        the truth's own boxes. `page_char_accuracy`: 1 − CER of whole pages: found words are paired with true ones by
+        overlap, what is left over on either side counts in full. Needs scope `service`. Not below 0.
+        """
+        pages = reference_pages(self._folder, self._names)
+        if pages is None:
+            return {}
+        hits = found_count = words = wrong = wrong_in_place = letters = 0
+        for index in range(self.count):
+            drawn, outputs = self._detect(index)
+            for row, (file, (grey, fit)) in enumerate(zip(self._files_of(index), drawn, strict=True)):
+                if index * self._batch + row >= len(self._names):
+                    break
+                page = pages[file]
+                found, true = self._found(outputs, row, fit), quads_of_page(page)
+                said, said_in_place = self._said(grey, found), self._said(grey, true)
+                texts = [word.text for word in page.words]
+                matched = pairs(_bounds(found), _bounds(true))
+                hits += len(matched)
+                found_count += len(found)
+                words += len(true)
+                letters += sum(map(len, texts))
+                wrong_in_place += sum(map(edits, said_in_place, texts))
+                wrong += sum(edits(said[i], texts[j]) for i, j in matched)
+                wrong += sum(len(said[i]) for i in set(range(len(said))) - {i for i, _ in matched})
+                wrong += sum(len(texts[j]) for j in set(range(len(texts))) - {j for _, j in matched})
+        if not letters:
+            return {}
+        return {
+            "text_f1": f1(hits, found_count, words) or 0.0,
+            "char_accuracy": max(0.0, 1 - wrong_in_place / letters),
+            "page_char_accuracy": max(0.0, 1 - wrong / letters),
+        }
+
+    def _texts(self, batches: Iterable[Batch], count: int) -> list[str]:
+        """The texts of `count` words from their batches, in the order of the words."""
+        texts = [""] * count
+        for batch in batches:
+            chars = batch.run()[CHARS][: len(batch.rows)]
+            for row, text in zip(batch.rows, self._alphabet.read(chars), strict=True):
+                texts[row] = text
+        return texts
+
+    def _said(self, grey: Image, quads: Quads) -> list[str]:
+        return self._texts(self._lines.batches(self._crop(grey, quads)), len(quads))
 
     def close(self) -> None:
         """Nothing to release: sessions belong to the caller."""
@@ -182,12 +237,7 @@ class OcrBound:
 
     def _read(self, index: int) -> list[list[tuple[Quads, str]]]:
         _, quads, batches = self._pass(index)
-        texts = [""] * sum(map(len, quads))
-        for batch in batches:
-            chars = batch.run()[CHARS][: len(batch.rows)]
-            for row, text in zip(batch.rows, self._alphabet.read(chars), strict=True):
-                texts[row] = text
-        following = iter(texts)
+        following = iter(self._texts(batches, sum(map(len, quads))))
         return [[(quad, next(following)) for quad in of_page] for of_page in quads]
 
     def _bind_device(self) -> Step:
@@ -224,12 +274,14 @@ class OcrBound:
         # Every file is decoded once, so that a broken one is named before anything is measured.
         for index in range(self.count):
             self._check_sizes(index, self._fill(canvas, index))
-        detect = prepared(self._detector, {PAGE: canvas.tensor})
+        infer = prepared(self._detector, {PAGE: canvas.tensor})
         batch_pages = self._batch
 
+        def detect(index: int) -> tuple[list[tuple[Image, Fit]], Outputs]:
+            return self._fill(canvas, index), infer()
+
         def run(index: int) -> Passed:
-            pages = self._fill(canvas, index)
-            outputs = detect()
+            pages, outputs = detect(index)
             found = [self._found(outputs, row, fit) for row, (_, fit) in enumerate(pages)]
             quads = self._quads_of(index) or found
             words = [
@@ -242,6 +294,7 @@ class OcrBound:
             return batch_pages
 
         self._pass = run
+        self._detect = detect
         return step
 
     def _check_sizes(self, index: int, pages: Sequence[tuple[Image, Fit]]) -> None:
@@ -259,6 +312,11 @@ class OcrBound:
                     ),
                     hint=restore(),
                 )
+
+
+def _bounds(quads: Quads) -> npt.NDArray[np.float32]:
+    """Axis-aligned boxes [n, 4] around quads [n, 4, 2]."""
+    return np.concatenate([quads.min(axis=1), quads.max(axis=1)], axis=1)
 
 
 def _boxes(params: Mapping[str, Any]) -> str:

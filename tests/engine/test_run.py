@@ -13,7 +13,7 @@ from npubench.engine.launcher import Limits
 from npubench.engine.protocol import Event
 from npubench.engine.run import Execution
 from npubench.errors import RunInterruptedError, StoreError
-from npubench.schema import Failure, FailureKind, Launch, Plan, PlannedCell, Run
+from npubench.schema import Failure, FailureKind, Launch, Plan, PlannedCell, Quality, Run
 from npubench.stats.runs import assembled
 from npubench.stats.samples import read
 from npubench.stats.summary import summarise
@@ -35,6 +35,9 @@ class Quiet:
     def event(self, event: Event, completed: int) -> None: ...
     def finished(self, cell: PlannedCell, launch: Launch) -> None:
         self.done.append(launch)
+
+    def asking(self, cell: PlannedCell) -> None: ...
+    def answered(self, record: Quality) -> None: ...
 
     def stop(self) -> bool:
         return len(self.done) >= self.stop_after

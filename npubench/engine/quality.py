@@ -1,0 +1,239 @@
+"""How good the answers of a model × build × backend are: asked once per run, before it is timed.
+
+The fp32 CPU reference answers first (ONNX Runtime in npubench's own environment, the model's portable fp32 graphs); its
+scores and raw outputs are kept in the cache by the hashes of model and data. Then the backend answers the same inputs
+in a process of its own, and `stats.quality` judges.
+
+Guarantees: a backend that fails here gives a record with its failure, not an exception; without a reference nothing is
+judged and the record says why. Not aware of: load, timing.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from npubench.cards import BackendCard, ModelCard, QualitySpec, digest
+from npubench.discovery import code
+from npubench.engine import answering
+from npubench.engine.launcher import Environment, Limits, run_job
+from npubench.engine.protocol import AdapterRef, Answered, Event, QualityJob
+from npubench.engine.select import OWN, adapter_ref, environment_of
+from npubench.lang import Text
+from npubench.schema import Failure, Plan, Quality
+from npubench.spi import Artifact, Request
+from npubench.stats import fidelity, quality
+
+# Raised whenever the way in which answers are made or scored changes: cached references are then made anew.
+SCORING = 1
+REFERENCE_PROVIDER = "CPUExecutionProvider"
+
+Build = Callable[[str, str, str], tuple[Artifact, ...] | Failure]
+"""(model, precision, variant) → its artefacts."""
+
+
+class Answers(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody answered: task scores, and the file of raw outputs."""
+
+    scores: dict[str, float]
+    inputs: int
+    fidelity_inputs: int
+    file: Path
+
+
+class Asker:
+    """Asks the backends of one plan. `work` is a folder for files in flight; lives as long as the run."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        cache: Path,
+        work: Path,
+        build: Build,
+        limits: Limits,
+        say: Callable[[Event], None] = lambda event: None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._plan = plan
+        self._cache = cache
+        self._work = work
+        self._build = build
+        self._limits = limits
+        self._say = say
+        self._stop = stop
+        self._references: dict[str, Answers | Text] = {}
+
+    def ask(self, model: str, precision: str, variant: str, backend: str, artifacts: tuple[Artifact, ...]) -> Quality:
+        """The record for one build on one backend. Raises StopRequested."""
+        card = msgspec.convert(self._plan.models[model], ModelCard)
+        blank = Quality(model=model, precision=precision, variant=variant, backend=backend, verdict="unknown")
+        if card.quality is None:
+            return msgspec.structs.replace(blank, reasons=(NO_FLOOR,))
+        reference = self._reference(card)
+        if isinstance(reference, Text):
+            return msgspec.structs.replace(blank, reasons=(reference,))
+        backend_card = msgspec.convert(self._plan.backends[backend], BackendCard)
+        answer = self._asked(
+            card, artifacts, adapter_ref(backend_card), environment_of(backend_card), reference.file, "candidate"
+        )
+        if isinstance(answer, Failure):
+            return msgspec.structs.replace(blank, verdict="failed", failure=answer, reasons=(_failed(answer),))
+        folder, answered = answer
+        try:
+            compared = fidelity.compare(
+                answering.load(reference.file),
+                answering.load(folder / answered.file),
+                card.quality.fidelity.logits if card.quality.fidelity else (),
+            )
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        judged = quality.judge(card.quality, precision, answered.scores, reference.scores, compared)
+        return msgspec.structs.replace(
+            blank,
+            verdict="unknown" if judged.passed and not judged.judged else "passed" if judged.passed else "failed",
+            scores=judged.scores,
+            reasons=judged.reasons or (() if judged.judged else (NOT_JUDGED,)),
+            inputs=answered.inputs,
+            available=self._available(model),
+            fidelity_inputs=answered.fidelity_inputs,
+            drawn=self._drawn(model),
+            reference=f"{REFERENCE_PROVIDER} fp32",
+            duration_ns=answered.duration_ns,
+        )
+
+    def _available(self, model: str) -> int:
+        found = self._plan.inputs.get(model)
+        return found.files if found is not None else 0
+
+    def _drawn(self, model: str) -> bool:
+        found = self._plan.inputs.get(model)
+        return found is not None and found.source != OWN
+
+    def _params(self, card: ModelCard) -> dict[str, Any]:
+        """The card's parameters with as many inputs as the profile asks for."""
+        assert card.quality is not None
+        count = wanted_inputs(card.quality, self._plan.profile, self._available(card.id))
+        return {**card.params, **({"inputs": count} if count else {})}
+
+    def _asked(
+        self,
+        card: ModelCard,
+        artifacts: tuple[Artifact, ...],
+        adapter: AdapterRef,
+        environment: Environment,
+        reference: Path | None,
+        name: str,
+    ) -> tuple[Path, Answered] | Failure:
+        assert card.quality is not None
+        self._work.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f"quality-{name}-", dir=self._work))
+        job = QualityJob(
+            adapter=adapter,
+            workload=code("workloads", card.workload),
+            artifacts=artifacts,
+            request=Request(
+                scope="service" if "service" in card.scopes else card.scopes[0],
+                seed=self._plan.seed,
+                params=self._params(card),
+                data=self._plan.sources.get(f"data:{card.id}"),
+            ),
+            fidelity_inputs=card.quality.fidelity_inputs,
+            reference=str(reference) if reference is not None else None,
+            folder=str(folder),
+        )
+        answer = run_job(job, folder, environment, self._limits, self._say, self._stop)
+        if isinstance(answer, Answered):
+            return folder, answer
+        shutil.rmtree(folder, ignore_errors=True)
+        assert isinstance(answer, Failure)
+        return answer
+
+    def _reference(self, card: ModelCard) -> Answers | Text:
+        """The reference's answers, from the cache or asked now; or why there are none."""
+        if card.id not in self._references:
+            self._references[card.id] = self._find_reference(card)
+        return self._references[card.id]
+
+    def _find_reference(self, card: ModelCard) -> Answers | Text:
+        assert card.quality is not None
+        data = self._plan.inputs.get(card.id)
+        key = digest(
+            {
+                "scoring": SCORING,
+                "graphs": {
+                    role: [graph.sha256, graph.weights.sha256 if graph.weights else None]
+                    for role, graph in card.graphs.items()
+                },
+                "params": self._params(card),
+                "data": data.sha256 if data else None,
+                "seed": self._plan.seed,
+                "fidelity_inputs": card.quality.fidelity_inputs,
+            }
+        )[:24]
+        folder = self._cache / "references" / f"{card.id}-{key}"
+        kept = folder / "answers.json"
+        if kept.is_file():
+            facts: Mapping[str, Any] = msgspec.json.decode(kept.read_bytes())
+            return Answers(
+                scores=facts["scores"],
+                inputs=facts["inputs"],
+                fidelity_inputs=facts["fidelity_inputs"],
+                file=folder / "answers.npz",
+            )
+        built = self._build(card.id, "fp32", "portable")
+        if isinstance(built, Failure):
+            return _no_reference(built)
+        adapter = AdapterRef(code=code("adapters", "ort"), provider=REFERENCE_PROVIDER, device={"type": "cpu"})
+        answer = self._asked(card, built, adapter, Environment(python=sys.executable), None, "reference")
+        if isinstance(answer, Failure):
+            return _no_reference(answer)
+        made, answered = answer
+        facts = {"scores": answered.scores, "inputs": answered.inputs, "fidelity_inputs": answered.fidelity_inputs}
+        (made / "answers.json").write_bytes(msgspec.json.encode(facts))
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            shutil.copytree(made, staged := folder.parent / f".{folder.name}-{os.getpid()}")
+            staged.rename(folder)
+        except OSError:
+            # Another run has kept the same in the meantime.
+            shutil.rmtree(folder.parent / f".{folder.name}-{os.getpid()}", ignore_errors=True)
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+        return Answers(
+            scores=answered.scores,
+            inputs=answered.inputs,
+            fidelity_inputs=answered.fidelity_inputs,
+            file=folder / "answers.npz",
+        )
+
+
+NO_FLOOR = Text(en="the model card has no quality floor", ko="모델 카드에 품질 하한이 없음")
+NOT_JUDGED = Text(
+    en="nothing was judged: no annotations, and no fidelity floor for this precision",
+    ko="판정하지 않음: 주석이 없고 이 정밀도의 충실도 하한도 없음",
+)
+
+
+def wanted_inputs(spec: QualitySpec, profile: str, available: int) -> int:
+    """How many inputs a quality run of `profile` takes: the card's number, at most what there is; else all."""
+    return min(spec.inputs.get(profile, available), available) if available else spec.inputs.get(profile, 0)
+
+
+def _failed(failure: Failure) -> Text:
+    said = failure.message
+    return Text(en=f"quality: no answers: {said}", ko=f"품질: 답을 얻지 못함: {said}")
+
+
+def _no_reference(failure: Failure) -> Text:
+    said = failure.message
+    return Text(
+        en=f"quality is unknown: the fp32 CPU reference could not answer: {said}",
+        ko=f"품질 알 수 없음: fp32 CPU 기준이 답하지 못함: {said}",
+    )

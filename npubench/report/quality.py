@@ -1,0 +1,108 @@
+"""Quality records in words, for the terminal and the page: what was scored, against which floor, on which data."""
+
+from __future__ import annotations
+
+from npubench.lang import Text
+from npubench.metrics import QUALITY
+from npubench.report.foreign import MESSAGE_LIMIT, clean
+from npubench.report.shown import Fact, Number
+from npubench.schema import Cell, Quality, Score
+from npubench.units import UNKNOWN, show
+
+VERDICTS: dict[str, Text] = {
+    "passed": Text(en="passed", ko="통과"),
+    "failed": Text(en="failed", ko="미달"),
+    "unknown": Text(en="unknown", ko="알 수 없음"),
+}
+DRAWN = Text(
+    en="on data that we drew: it compares devices, not detectors or readers",
+    ko="직접 그린 자료 기준: 장치 비교용이며 실제 성능이 아님",
+)
+
+
+def value_of(score: Score) -> str:
+    """A score's value as text."""
+    return show(score.value, QUALITY[score.metric].unit if score.metric in QUALITY else "")
+
+
+def title_of(score: Score) -> Text:
+    """A score's name."""
+    name = clean(score.metric)
+    return QUALITY[score.metric].title if score.metric in QUALITY else Text(en=name, ko=name)
+
+
+def headline(quality: Quality) -> Score | None:
+    """The figure that stands for the rest: the first task metric, else the fidelity."""
+    judged = [score for score in quality.scores if score.value is not None]
+    return next((score for score in judged if score.passed is not None), next(iter(judged), None))
+
+
+def line(quality: Quality) -> Text:
+    """One record in a line."""
+    score = headline(quality)
+    if score is None:
+        said = quality.reasons[0] if quality.reasons else Text(en="not judged", ko="판정 없음")
+        verdict = VERDICTS[quality.verdict]
+        return Text(en=f"{verdict.en}: {clean(said.en)}", ko=f"{verdict.ko}: {clean(said.ko)}")
+    title, verdict = title_of(score), VERDICTS[quality.verdict]
+    return Text(
+        en=f"{verdict.en}: {title.en} {value_of(score)} ({quality.inputs} of {quality.available} inputs)",
+        ko=f"{verdict.ko}: {title.ko} {value_of(score)} (입력 {quality.available}개 중 {quality.inputs}개)",
+    )
+
+
+def number(cell: Cell) -> tuple[Number, Text | None]:
+    """The figure for the table of cells; None where it is known, else why it is not."""
+    score = headline(cell.quality) if cell.quality is not None else None
+    if cell.quality is None or score is None:
+        said = cell.quality.reasons[0] if cell.quality is not None and cell.quality.reasons else None
+        reason = clean(cell.quality_reason or "not judged")
+        why = Text(en=clean(said.en), ko=clean(said.ko)) if said else Text(en=reason, ko=reason)
+        return Number(text=UNKNOWN, reason=why), why
+    title = title_of(score)
+    return Number(text=value_of(score), unit=Text(en=title.en, ko=title.ko)), None
+
+
+def facts(quality: Quality) -> tuple[Fact, ...]:
+    """Everything about one record: a line per score, with its floor and the reference's figure."""
+    found = [Fact(name=Text(en="Quality", ko="품질"), value=_summary(quality))]
+    for score in quality.scores:
+        unit = QUALITY[score.metric].unit if score.metric in QUALITY else ""
+        english, korean = [value_of(score)], [value_of(score)]
+        if score.reference is not None:
+            said = show(score.reference, unit)
+            english.append(f"fp32 reference {said}")
+            korean.append(f"fp32 기준 {said}")
+        if score.floor is not None:
+            said = show(score.floor, unit)
+            bound = ("at most", "이하") if score.metric == "kl" else ("at least", "이상")
+            english.append(f"{bound[0]} {said}: {'passed' if score.passed else 'failed'}")
+            korean.append(f"{said} {bound[1]}: {'통과' if score.passed else '미달'}")
+        if score.reason:
+            english.append(clean(score.reason, MESSAGE_LIMIT))
+            korean.append(clean(score.reason, MESSAGE_LIMIT))
+        title = title_of(score)
+        found.append(
+            Fact(
+                name=Text(en=f"Quality: {title.en}", ko=f"품질: {title.ko}"),
+                value=Text(en="; ".join(english), ko="; ".join(korean)),
+            )
+        )
+    return tuple(found)
+
+
+def _summary(quality: Quality) -> Text:
+    verdict = VERDICTS[quality.verdict]
+    english, korean = [verdict.en], [verdict.ko]
+    if quality.inputs:
+        english.append(f"{quality.inputs} of {quality.available} inputs answered")
+        english.append(f"raw outputs of {quality.fidelity_inputs} compared")
+        korean.append(
+            f"입력 {quality.available}개 중 {quality.inputs}개 응답, {quality.fidelity_inputs}개의 원시 출력 비교"
+        )
+    if quality.drawn:
+        english.append(DRAWN.en)
+        korean.append(DRAWN.ko)
+    english += [clean(reason.en, MESSAGE_LIMIT) for reason in quality.reasons]
+    korean += [clean(reason.ko, MESSAGE_LIMIT) for reason in quality.reasons]
+    return Text(en="; ".join(english), ko="; ".join(korean))
