@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from npubench.authoring.pausing import wait_while
+from npubench.build.data import wordlists
 from npubench.build.data.documents import draw_page, find_fonts
 from npubench.build.data.sets import item_seed
 from npubench.build.nets.ocr import PAGE
@@ -38,7 +39,12 @@ Corners = npt.NDArray[np.float32]
 def small_page(seed: str, index: int) -> tuple[Sheet, Corners]:
     """Page `index` of the seed text: uint8 [1024, 736, 3] and its words' corners [n, 4, 2]."""
     number = item_seed(seed, index)
-    page = draw_page(number, find_fonts("training" if seed == TRAINING else "evaluation"))
+    training = seed == TRAINING
+    page = draw_page(
+        number,
+        find_fonts("training" if training else "evaluation"),
+        lists=wordlists.TRAINING if training else wordlists.EVALUATION,
+    )
     packed = io.BytesIO()
     # Scanners differ in how hard they compress; 55 is what the evaluation set has.
     page.image.save(packed, "JPEG", quality=45 + number % 41)

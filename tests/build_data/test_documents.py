@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import ImageFont
 
 from npubench.build.charset import CHARSET
-from npubench.build.data import documents, fonts, officialese, scanning, sheet
+from npubench.build.data import documents, fonts, officialese, scanning, sheet, wordlists
 from npubench.build.data.desk import set_up
 from npubench.build.data.documents import KINDS, MOST_WORDS, PAGE_SIZE_PX, Page, draw_page, find_fonts, kind_of
 from npubench.build.data.fonts import FontFile
@@ -78,7 +78,7 @@ def test_no_page_has_too_many_words_and_none_lacks_its_end(korean: tuple[FontFil
     ends = {"application": "첨부서류", "notice": "※", "letter": "시행", "receipt": "영수(청구)함.", "minutes": "간사",
             "register": "여백", "plates": "확인자", "statistics": "자료:"}  # fmt: skip
     for seed in range(12):
-        desk = set_up(generator(seed), korean)
+        desk = set_up(generator(seed), korean, wordlists.EVALUATION)
         KINDS[kind](desk)
         texts = [word.text for word in desk.sheet.words]
         assert 60 < len(texts) <= MOST_WORDS, seed
@@ -88,7 +88,7 @@ def test_no_page_has_too_many_words_and_none_lacks_its_end(korean: tuple[FontFil
 
 def test_words_do_not_lie_on_each_other(korean: tuple[FontFile, ...]) -> None:
     for seed, (kind, write) in enumerate(KINDS.items()):
-        desk = set_up(generator(seed), korean)
+        desk = set_up(generator(seed), korean, wordlists.EVALUATION)
         write(desk)
         boxes = np.array([word.box for word in desk.sheet.words])
         low, high = np.maximum(boxes[:, None, :2], boxes[:, :2]), np.minimum(boxes[:, None, 2:], boxes[:, 2:])
@@ -107,7 +107,7 @@ def test_the_kind_foretold_is_the_kind_drawn(korean: tuple[FontFile, ...]) -> No
 
 def test_offices_are_of_neighbourhoods(korean: tuple[FontFile, ...]) -> None:
     for seed in range(30):
-        desk = set_up(generator(seed), korean)
+        desk = set_up(generator(seed), korean, wordlists.EVALUATION)
         KINDS["register"](desk)
         assert re.fullmatch(r".{2,3}[동읍면]장", desk.sheet.words[-1].text)
 
@@ -301,3 +301,11 @@ def test_the_scan_map_moves_points_as_it_moves_ink(seed: int) -> None:
     rows, columns = np.nonzero(grey < 100)
     assert rows.mean() + int(y) - 40 == pytest.approx(y, abs=1.5)
     assert columns.mean() + int(x) - 40 == pytest.approx(x, abs=1.5)
+
+
+def test_evaluation_and_training_share_no_word() -> None:
+    names = wordlists.TRAINING.__struct_fields__
+    trained = {word for name in names for word in getattr(wordlists.TRAINING, name)}
+    evaluated = {word for name in names for word in getattr(wordlists.EVALUATION, name)}
+    assert not trained & evaluated
+    assert not {char for word in trained | evaluated for char in word} - set(CHARSET)

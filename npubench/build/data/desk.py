@@ -16,6 +16,7 @@ from npubench.build.data import scanning
 from npubench.build.data.fonts import FontFile
 from npubench.build.data.officialese import Writer
 from npubench.build.data.sheet import COLUMN_PX, HEIGHT_PX, MARGIN_PX, WIDTH_PX, Sheet, Type
+from npubench.build.data.wordlists import Lists
 
 __all__ = ["FOOTER_PX", "MOST_WORDS", "Desk", "set_up"]
 
@@ -77,7 +78,7 @@ class Desk(msgspec.Struct):
         sheet.y = max(sheet.y, y + middle + stamp // 2 + 8)
 
 
-def set_up(rng: np.random.Generator, fonts: Sequence[FontFile]) -> Desk:
+def set_up(rng: np.random.Generator, fonts: Sequence[FontFile], lists: Lists) -> Desk:
     """A desk with a blank sheet, and type and budget drawn from `rng`. `fonts`: at least one."""
     plain = [font for font in fonts if not font.bold] or list(fonts)
     body = plain[int(rng.integers(len(plain)))]
@@ -89,7 +90,7 @@ def set_up(rng: np.random.Generator, fonts: Sequence[FontFile]) -> Desk:
     spacing = float(rng.uniform(1.5, 1.8))
     return Desk(
         sheet=Sheet([font.path for font in fonts], MOST_WORDS - _CLOSING_WORDS),
-        writer=Writer(rng),
+        writer=Writer(rng, lists),
         title=Type(heavy.path, int(size * rng.uniform(1.7, 2.2)), ink, spacing),
         head=Type(heavy.path, size, ink, spacing),
         body=Type(body.path, size, ink, spacing),

@@ -17,10 +17,11 @@ import msgspec
 import numpy as np
 from PIL import Image
 
-from npubench.build.data import forms, letters, scanning, tables
+from npubench.build.data import forms, letters, scanning, tables, wordlists
 from npubench.build.data.desk import MOST_WORDS, Desk, set_up
 from npubench.build.data.fonts import FontFile, find_fonts
 from npubench.build.data.sheet import HEIGHT_PX, WIDTH_PX
+from npubench.build.data.wordlists import Lists
 from npubench.errors import DataError
 from npubench.lang import here
 
@@ -66,8 +67,10 @@ def kind_of(seed: int) -> str:
     return _draw_kind(_generator(seed))
 
 
-def draw_page(seed: int, fonts: Sequence[FontFile], kind: str | None = None) -> Page:
-    """The page of this seed; `kind` (a key of KINDS) is drawn from the seed when it is not given.
+def draw_page(
+    seed: int, fonts: Sequence[FontFile], kind: str | None = None, lists: Lists = wordlists.EVALUATION
+) -> Page:
+    """The page of this seed in words of `lists`; `kind` (a key of KINDS) is drawn from the seed when it is not given.
 
     Raises DataError without fonts.
     """
@@ -79,7 +82,7 @@ def draw_page(seed: int, fonts: Sequence[FontFile], kind: str | None = None) -> 
     rng = _generator(seed)
     drawn = _draw_kind(rng)
     name = kind if kind is not None else drawn
-    desk = set_up(rng, fonts)
+    desk = set_up(rng, fonts, lists)
     KINDS[name](desk)
     scanned, matrix = scanning.scan(desk.sheet.image, rng)
     words = []

@@ -7,7 +7,7 @@ Not aware of: fonts, scanning.
 from __future__ import annotations
 
 from npubench.build.data.desk import Desk
-from npubench.build.data.officialese import DEPARTMENTS, ITEMS, Writer
+from npubench.build.data.officialese import Writer
 from npubench.build.data.sheet import COLUMN_PX, MARGIN_PX, WIDTH_PX, Align
 
 _RELATIONS = ("본인", "배우자", "자녀", "부모", "형제", "직원")
@@ -103,7 +103,7 @@ def receipt(desk: Desk) -> None:
     after, sheet.y = sheet.y, y + 20
     sheet.aligned(f"No. {writer.number(1, 99999):06d}", desk.body)
     sheet.aligned(writer.date(), desk.body)
-    sheet.aligned(f"{writer.one(DEPARTMENTS)} 귀하", desk.head)
+    sheet.aligned(f"{writer.one(writer.lists.departments)} 귀하", desk.head)
     sheet.y = after + 10
     rows, total = [["월일", "품목", "규격", "수량", "단가", "금액"]], 0
     for _ in range(writer.number(9, 17)):
@@ -111,7 +111,7 @@ def receipt(desk: Desk) -> None:
         day = f"{writer.number(1, 12)}/{writer.number(1, 28)}"
         total += count * price
         rows.append(
-            [day, writer.one(ITEMS), writer.one(_SIZES), str(count), f"{price:,}", f"{count * price:,}"],
+            [day, writer.one(writer.lists.items), writer.one(_SIZES), str(count), f"{price:,}", f"{count * price:,}"],
         )
     rows.append(["합계", "", "", "", "", f"{total:,}"])
     aligns: tuple[Align, ...] = ("centre", "left", "centre", "right", "right", "right")

@@ -7,7 +7,7 @@ Not aware of: fonts, scanning.
 from __future__ import annotations
 
 from npubench.build.data.desk import FOOTER_PX, Desk
-from npubench.build.data.officialese import DEPARTMENTS, MINUTES
+from npubench.build.data.officialese import MINUTES
 from npubench.build.data.sheet import HEIGHT_PX, MARGIN_PX
 
 _MOTTOES = ("함께 만드는 내일, 시민이 주인입니다", "깨끗하고 안전한 우리 마을", "공정한 행정, 따뜻한 복지")
@@ -69,7 +69,9 @@ def letter(desk: Desk) -> None:
         sheet.centred(writer.one(_MOTTOES), desk.small)
         sheet.centred(city, desk.title)
         sheet.y += 24
-        sheet.aligned(f"수신 {', '.join(writer.one(DEPARTMENTS) for _ in range(writer.number(1, 3)))}", desk.body)
+        sheet.aligned(
+            f"수신 {', '.join(writer.one(writer.lists.departments) for _ in range(writer.number(1, 3)))}", desk.body
+        )
         sheet.aligned("(경유)", desk.body)
         sheet.paragraph(f"제목 {writer.phrase(3)} 알림", desk.head)
         sheet.rule()

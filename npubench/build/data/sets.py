@@ -58,9 +58,9 @@ class Standard(msgspec.Struct, frozen=True):
 
 
 STANDARD: dict[str, Standard] = {
-    "street-frames": Standard("frames", 32, Text("Drawn street scenes, 1280×720", "그려낸 거리 장면, 1280×720")),
+    "street-frames": Standard("frames", 512, Text("Drawn street scenes, 1280×720", "그려낸 거리 장면, 1280×720")),
     "admin-pages": Standard(
-        "pages", 10, Text("Drawn scans of administrative documents, 150 dpi", "그려낸 행정 문서 스캔, 150 dpi")
+        "pages", 128, Text("Drawn scans of administrative documents, 150 dpi", "그려낸 행정 문서 스캔, 150 dpi")
     ),
     "civic-prompts": Standard(
         "prompts", 96, Text("Public-sector prompts, Korean and English", "공공 부문 프롬프트, 한국어와 영어")

@@ -7,7 +7,6 @@ Not aware of: fonts, scanning.
 from __future__ import annotations
 
 from npubench.build.data.desk import Desk
-from npubench.build.data.officialese import DEPARTMENTS
 from npubench.build.data.sheet import Align
 
 _LISTS = ("주정차 단속 대장", "관용차량 운행 일지", "거주자 우선주차 배정 현황", "자동차 과태료 부과 내역")
@@ -19,7 +18,7 @@ def plates(desk: Desk) -> None:
     """A list of number plates with time, place and amount, and who drew it up."""
     sheet, writer = desk.sheet, desk.writer
     sheet.centred(writer.one(_LISTS), desk.title)
-    sheet.aligned(f"작성: {writer.one(DEPARTMENTS)} 기준일: {writer.date()}", desk.small, "right")
+    sheet.aligned(f"작성: {writer.one(writer.lists.departments)} 기준일: {writer.date()}", desk.small, "right")
     rows = [["연번", "차량번호", "일시", "장소", "금액", "비고"]]
     for index in range(1, writer.number(14, 23)):
         when = f"{writer.number(1, 12):02d}-{writer.number(1, 28):02d} {writer.time()}"
@@ -48,7 +47,7 @@ def statistics(desk: Desk) -> None:
         rows.append([matter, *values, f"{'△' if change < 0 else ''}{abs(change):.1f}"])
     aligns: tuple[Align, ...] = ("left", "right", "right", "right", "right", "right")
     sheet.table(rows, (1.8, 1.2, 1.2, 1.2, 1.2, 1.2), desk.body, head=desk.head, aligns=aligns)
-    sheet.aligned(f"자료: {writer.city()} {writer.one(DEPARTMENTS)}", desk.small)
+    sheet.aligned(f"자료: {writer.city()} {writer.one(writer.lists.departments)}", desk.small)
     sheet.y += 10
     while desk.wanting and sheet.paragraph(
         f"{writer.one(('○', '→', '★', '▲'))} {writer.sentence()}", desk.body, hang=30

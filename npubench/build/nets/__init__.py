@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from npubench.build.nets.cctv import detector
+from npubench.build.nets.cctv import S, detector
 from npubench.build.nets.llm import SMALL, TINY, decoder
 from npubench.build.nets.ocr import line_recogniser, text_detector
 
@@ -17,6 +17,7 @@ Definition = Callable[[Any], None]
 
 VISION: dict[str, dict[str, Definition]] = {
     "cctv-detect": {"detector": detector},
+    "cctv-detect-s": {"detector": partial(detector, shape=S)},
     "ocr-korean": {"text_detector": text_detector, "line_recogniser": line_recogniser},
 }
 LANGUAGE: dict[str, dict[str, Definition]] = {
