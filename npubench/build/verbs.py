@@ -47,3 +47,12 @@ def user_artifact(path: str, sha256: str, precision: str, progress: Progress) ->
             hint=here("start a new run", "새 실행을 시작하십시오"),
         )
     return [msgspec.to_builtins(Artifact(role="model", path=path, sha256=sha256, precision=precision))]
+
+
+def damage(artifact: Mapping[str, Any], fault: str, folder: str, progress: Progress) -> Any:
+    """A damaged copy of one artefact (`build.damage`), for `selftest quality`. Raises ArtifactError."""
+    from npubench.build.damage import damaged
+    from npubench.store import sha256_file
+
+    path = damaged(Path(artifact["path"]), fault, Path(folder))
+    return {**artifact, "path": str(path), "sha256": sha256_file(path)}

@@ -375,11 +375,36 @@ def schema(
     look.schema(output)
 
 
+class Selftest(str, Enum):
+    """What `selftest` can test."""
+
+    overhead = "overhead"
+    quality = "quality"
+
+
 @app.command(
-    help=here("Measure npubench itself on this machine.", "이 장비에서 npubench 자체의 비용을 측정합니다."),
+    help=here(
+        "Test npubench itself on this machine: its overhead, or that the quality gate catches faults.",
+        "이 장비에서 npubench 자체를 시험합니다: 하네스 비용, 또는 품질 게이트가 결함을 잡는지.",
+    ),
 )
-def selftest(json: Json = False) -> None:
-    """See `selftest.selftest`."""
+def selftest(
+    kind: Annotated[Selftest, typer.Argument(metavar="[overhead|quality]")] = Selftest.overhead,
+    model: Annotated[
+        list[str] | None,
+        typer.Option("--model", "-m", metavar="NAME", help=here("Only these models.", "이 모델만.")),
+    ] = None,
+    profile: Annotated[
+        str, typer.Option("--profile", metavar="NAME", help=here("How many inputs.", "입력 수."))
+    ] = "standard",
+    json: Json = False,
+) -> None:
+    """See `selftest.selftest` and `selftest_quality`."""
+    if kind is Selftest.quality:
+        from npubench.cli.selftest_quality import selftest_quality
+
+        selftest_quality(model or [], profile, as_json=json)
+        return
     from npubench.cli.selftest import selftest as measured
 
     measured(as_json=json)

@@ -76,7 +76,10 @@ def detector(b: Vision[V], shape: Shape = COMPACT) -> None:
     p32 = _c2f(b, b.concat([d32, c32]), "pan32", widths[4], 1, shortcut=False)
 
     for stride, x in zip(STRIDES, (p8, p16, p32), strict=True):
-        for kind, width, channels, head in (("box", shape.box_width, 4, BOX), ("cls", shape.class_width, len(CLASSES), CLASS)):
+        for kind, width, channels, head in (
+            ("box", shape.box_width, 4, BOX),
+            ("cls", shape.class_width, len(CLASSES), CLASS),
+        ):
             name = f"head{stride}.{kind}"
             y = b.conv(x, f"{name}.conv1", width)
             y = b.conv(y, f"{name}.conv2", width)
