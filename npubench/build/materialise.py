@@ -23,7 +23,7 @@ from pathlib import Path
 from npubench import cards
 from npubench.build import weights
 from npubench.cards import GraphSpec, ModelCard
-from npubench.errors import StoreError, UsageError
+from npubench.errors import CardError, StoreError, UsageError
 from npubench.lang import here
 from npubench.spi import Artifact
 from npubench.store import sha256_file
@@ -147,7 +147,7 @@ def _build(card: ModelCard, graphs: Mapping[str, GraphSpec], room: Path, folder:
             if graph.weights is not None:
                 size = show_bytes(graph.weights.bytes)
                 say(here(f"{card.id}: {role}: making {size} of weights", f"{card.id}: {role}: 가중치 {size} 생성 중"))
-                _write_weights(graph, room, made / role / WEIGHTS_FILE)
+                _write_weights(card, graph, room, made / role / WEIGHTS_FILE)
         _publish(graphs, made, folder, work / "old")
     finally:
         shutil.rmtree(work, ignore_errors=True)
@@ -182,7 +182,7 @@ def _unlike(found: str, expected: str) -> str:
     return here(f"SHA-256 is {found}; the card pins {expected}", f"SHA-256이 {found}입니다. 카드에는 {expected}")
 
 
-def _write_weights(graph: GraphSpec, room: Path, target: Path) -> None:
+def _write_weights(card: ModelCard, graph: GraphSpec, room: Path, target: Path) -> None:
     spec = graph.weights
     assert spec is not None
     table_path = room / spec.table
@@ -192,18 +192,36 @@ def _write_weights(graph: GraphSpec, room: Path, target: Path) -> None:
     if table.bytes != spec.bytes:
         what = here(f"describes {table.bytes} bytes; the card pins {spec.bytes}", f"{table.bytes} ≠ {spec.bytes}")
         raise weights.room_error(table_path, what)
+    origin = weight_source(card, spec.source, room) if spec.source is not None else None
     digest = hashlib.sha256()
     with target.open("wb") as file:
         try:
-            for piece in weights.stream(table, spec.seed or "", arrays):
+            for piece in weights.stream(table, spec.seed or "", arrays, origin):
                 file.write(piece)
                 digest.update(piece)
         except KeyError as error:
+            if spec.source is not None:
+                what = here(f"graphs.{spec.source} has no tensor {error}", f"graphs.{spec.source}에 텐서 {error} 없음")
+                raise weights.room_error(table_path, what) from None
             what = here(f"no array {error}", f"배열 {error} 없음")
             raise weights.room_error(arrays_path or table_path, what) from None
         except ValueError as error:
             raise weights.room_error(arrays_path or table_path, str(error)) from None
     if (found := digest.hexdigest()) != spec.sha256:
         sources = here("weights made from it and from ", "이 파일과 다음으로 만든 가중치: ")
-        others = ", ".join(name for name in (spec.arrays, f"seed {spec.seed}" if spec.seed else None) if name)
+        seed = f"seed {spec.seed}" if spec.seed else None
+        source = f"graphs.{spec.source}" if spec.source else None
+        others = ", ".join(name for name in (spec.arrays, seed, source) if name)
         raise weights.room_error(table_path, f"{sources}{others or '–'}: {_unlike(found, spec.sha256)}")
+
+
+def weight_source(card: ModelCard, role: str, room: Path) -> weights.Source:
+    """The fp32 weights of the graph `role` of `card`, for tables derived from them. Raises ArtifactError, CardError."""
+    spec = card.graphs[role].weights if role in card.graphs else None
+    if spec is None or spec.kind == "derived":
+        known = ", ".join(name for name, graph in card.graphs.items() if graph.weights is not None)
+        raise CardError(
+            [f'{room / "model.toml"}: builds: weights.source: found "{role}"; expected a graph with weights ({known})']
+        )
+    arrays = weights.load_arrays(room / spec.arrays if spec.arrays else None)
+    return weights.Source(weights.load_table(room / spec.table), spec.seed or "", arrays)
