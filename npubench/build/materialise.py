@@ -20,6 +20,8 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import msgspec
+
 from npubench import cards
 from npubench.build import weights
 from npubench.cards import GraphSpec, ModelCard
@@ -55,8 +57,12 @@ def materialise(
     precision: str = "fp32",
     progress: Progress | None = None,
     variant: str = "portable",
+    batch: int = 1,
 ) -> dict[str, Artifact]:
     """The model's files, made or found in `cache`: role → Artifact, in the order of the card.
+
+    `batch` matters where shapes are fixed (`cards.sizes_of`): each batch size has files of its own, whose graph is made
+    anew from the room's each time and compared with the cache.
 
     `room` is the card's folder. An artifact's `sha256` is the digest (canonical JSON) of the pinned hashes of its graph
     and weights. Raises ArtifactError when a file of the room is missing or not what the card pins, UsageError for a
@@ -71,6 +77,12 @@ def materialise(
             hint=here(f"it has {offered}", f"가능한 것: {offered}"),
         )
     say = progress or (lambda _: None)
+    sizes = cards.sizes_of(card, precision, variant, batch)
+    made = {role: _fixed_graph(graph, room, sizes.get(role, {}), role) for role, graph in graphs.items() if sizes}
+    graphs = {
+        role: msgspec.structs.replace(graph, sha256=hashlib.sha256(made[role]).hexdigest()) if role in made else graph
+        for role, graph in graphs.items()
+    }
     family = cache / card.id
     folder = family / cards.digest(graphs)[:16]
     started = time.perf_counter()
@@ -82,7 +94,7 @@ def materialise(
                 say(here(f"{card.id}: the cache is damaged; building anew", f"{card.id}: 캐시가 손상되어 다시 만듦"))
             family.mkdir(parents=True, exist_ok=True)
             _sweep(family)
-            _build(card, graphs, room, folder, say)
+            _build(card, graphs, made, room, folder, say)
             seconds = time.perf_counter() - started
             say(here(f"{card.id}: built in {seconds:.1f} s", f"{card.id}: {seconds:.1f}초 만에 완성"))
     except OSError as error:
@@ -137,13 +149,22 @@ def _sweep(family: Path) -> None:
             shutil.rmtree(left, ignore_errors=True)
 
 
-def _build(card: ModelCard, graphs: Mapping[str, GraphSpec], room: Path, folder: Path, say: Progress) -> None:
+def _build(
+    card: ModelCard,
+    graphs: Mapping[str, GraphSpec],
+    fixed: Mapping[str, bytes],
+    room: Path,
+    folder: Path,
+    say: Progress,
+) -> None:
+    """`fixed`: the graphs that are not files of the room."""
     work = Path(tempfile.mkdtemp(prefix=".building-", dir=folder.parent))
     try:
         made = work / "made"
         for role, graph in graphs.items():
             (made / role).mkdir(parents=True)
-            _copy_graph(room / graph.file, made / role / GRAPH_FILE, graph.sha256)
+            content = fixed[role] if role in fixed else _graph_bytes(room / graph.file, graph.sha256)
+            (made / role / GRAPH_FILE).write_bytes(content)
             if graph.weights is not None:
                 size = show_bytes(graph.weights.bytes)
                 say(here(f"{card.id}: {role}: making {size} of weights", f"{card.id}: {role}: 가중치 {size} 생성 중"))
@@ -166,7 +187,19 @@ def _publish(graphs: Mapping[str, GraphSpec], made: Path, folder: Path, aside: P
             raise
 
 
-def _copy_graph(source: Path, target: Path, sha256: str) -> None:
+def _fixed_graph(graph: GraphSpec, room: Path, sizes: Mapping[str, int], role: str) -> bytes:
+    # onnx is not needed to build what the room holds as it is.
+    import onnx
+
+    from npubench.build.fixed import fixed
+
+    model = onnx.ModelProto.FromString(_graph_bytes(room / graph.file, graph.sha256))
+    made = fixed(model, sizes, f"{room / 'model.toml'}: static.{role}")
+    serialised: bytes = made.SerializeToString(deterministic=True)
+    return serialised
+
+
+def _graph_bytes(source: Path, sha256: str) -> bytes:
     try:
         content = source.read_bytes()
     except OSError as error:
@@ -175,7 +208,7 @@ def _copy_graph(source: Path, target: Path, sha256: str) -> None:
     found = hashlib.sha256(content).hexdigest()
     if found != sha256:
         raise weights.room_error(source, _unlike(found, sha256))
-    target.write_bytes(content)
+    return content
 
 
 def _unlike(found: str, expected: str) -> str:
