@@ -118,6 +118,8 @@ class ModelCard(_Card, frozen=True, kw_only=True):
     """`models/<id>/model.toml`: what is measured.
 
     `graphs` is the portable fp32 build; `builds` holds the others by name (`build_name`), each with its own graphs.
+    `static`: role → symbolic dimension → its size where all shapes are fixed; BATCH stands for the scenario's batch. A
+    model that has it comes in the variant `static` in every precision, made from the portable graphs.
     """
 
     schema: Literal["npubench.model/1"]
@@ -131,6 +133,7 @@ class ModelCard(_Card, frozen=True, kw_only=True):
     scopes: Annotated[tuple[Scope, ...], Meta(min_length=1)] = ("device",)
     graphs: dict[str, GraphSpec] = {}
     builds: dict[str, dict[str, GraphSpec]] = {}
+    static: dict[str, dict[str, int | Literal["{batch}"]]] = {}
     params: dict[str, Any] = {}
     offline_batch: Annotated[int, Meta(ge=1)] = 1
     requires_memory_gb: Annotated[float, Meta(gt=0)] | None = None
@@ -165,6 +168,7 @@ class BackendCard(_Card, frozen=True, kw_only=True):
     """`backends/<id>.toml`: what it is measured on.
 
     `variants`: which builds of a model it takes, the most wanted first; a model has at least `portable`.
+    `refuses`: why it does not take a precision, for those where a reader would ask.
     """
 
     schema: Literal["npubench.backend/1"]
@@ -176,6 +180,7 @@ class BackendCard(_Card, frozen=True, kw_only=True):
     device: DeviceSpec
     precisions: Annotated[tuple[Precision, ...], Meta(min_length=1)]
     variants: Annotated[tuple[Variant, ...], Meta(min_length=1)] = ("portable",)
+    refuses: dict[str, Text] = {}
     options: dict[str, Any] = {}
     environment: EnvironmentSpec = EnvironmentSpec()
     meters: tuple[str, ...] = ()
@@ -226,10 +231,29 @@ def build_name(precision: str, variant: str = "portable") -> str:
     return precision if variant == "portable" else f"{precision}+{variant}"
 
 
+BATCH = "{batch}"
+"""In `ModelCard.static`: as large as the scenario's batch."""
+
+
 def graphs_of(card: ModelCard, precision: str, variant: str = "portable") -> dict[str, GraphSpec] | None:
-    """The graphs of one build, by role in the order of the card; None when the model has no such build."""
+    """The graphs of one build, by role in the order of the card; None when the model has no such build.
+
+    For a build that is made by fixing shapes (`sizes_of`), the portable graphs that it is made from.
+    """
     name = build_name(precision, variant)
+    if name not in card.builds and variant == "static" and card.static:
+        name = precision
     return card.graphs if name == "fp32" else card.builds.get(name)
+
+
+def sizes_of(card: ModelCard, precision: str, variant: str, batch: int) -> dict[str, dict[str, int]]:
+    """Role → symbolic dimension → size, for a build that is made by fixing shapes; empty for every other."""
+    if variant != "static" or build_name(precision, variant) in card.builds:
+        return {}
+    return {
+        role: {name: batch if size == BATCH else int(size) for name, size in dimensions.items()}
+        for role, dimensions in card.static.items()
+    }
 
 
 Card = ModelCard | BackendCard | SuiteCard | DataCard
@@ -324,6 +348,8 @@ def _fits(value: Any, expected: inspect.Type) -> bool:
             return True
         case inspect.LiteralType():
             return value in expected.values and not isinstance(value, bool)
+        case inspect.UnionType():
+            return any(_fits(value, member) for member in expected.types)
         case inspect.StrType():
             return (
                 isinstance(value, str)
@@ -388,6 +414,8 @@ def semantics(card: ModelCard | BackendCard, precision: str = "fp32", variant: s
                 for role, graph in sorted((card.graphs if graphs is None else graphs).items())
             },
             "params": to_builtins(card.params),
+            # The batch itself is the scenario's, which is part of a cell's identity.
+            **({"static": to_builtins(card.static)} if sizes_of(card, precision, variant, 1) else {}),
         }
     return {
         "backend": card.id,

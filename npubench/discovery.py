@@ -116,9 +116,11 @@ def _reference_mistakes(found: Mapping[str, Mapping[str, Found[Any]]]) -> Iterab
             yield unknown(item.path, "data", item.card.data, "data set", found["data"])
         if item.card.workload not in workloads:
             yield unknown(item.path, "workload", item.card.workload, "workload", workloads)
-        for role, graph in item.card.graphs.items():
-            if not (item.path.parent / graph.file).is_file():
-                yield f"{item.path}: graphs.{role}.file: {graph.file} is not in the model's folder"
+        builds = {f"builds.{name}": graphs for name, graphs in item.card.builds.items()}
+        for name, graphs in {"graphs": item.card.graphs, **builds}.items():
+            for role, graph in graphs.items():
+                if not (item.path.parent / graph.file).is_file():
+                    yield f"{item.path}: {name}.{role}.file: {graph.file} is not in the model's folder"
     for item in found["backend"].values():
         if item.card.adapter not in adapters:
             yield unknown(item.path, "adapter", item.card.adapter, "adapter", adapters)

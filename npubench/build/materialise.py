@@ -20,10 +20,12 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import msgspec
+
 from npubench import cards
 from npubench.build import weights
 from npubench.cards import GraphSpec, ModelCard
-from npubench.errors import StoreError, UsageError
+from npubench.errors import CardError, StoreError, UsageError
 from npubench.lang import here
 from npubench.spi import Artifact
 from npubench.store import sha256_file
@@ -55,8 +57,12 @@ def materialise(
     precision: str = "fp32",
     progress: Progress | None = None,
     variant: str = "portable",
+    batch: int = 1,
 ) -> dict[str, Artifact]:
     """The model's files, made or found in `cache`: role → Artifact, in the order of the card.
+
+    `batch` matters where shapes are fixed (`cards.sizes_of`): each batch size has files of its own, whose graph is made
+    anew from the room's each time and compared with the cache.
 
     `room` is the card's folder. An artifact's `sha256` is the digest (canonical JSON) of the pinned hashes of its graph
     and weights. Raises ArtifactError when a file of the room is missing or not what the card pins, UsageError for a
@@ -71,6 +77,12 @@ def materialise(
             hint=here(f"it has {offered}", f"가능한 것: {offered}"),
         )
     say = progress or (lambda _: None)
+    sizes = cards.sizes_of(card, precision, variant, batch)
+    made = {role: _fixed_graph(graph, room, sizes.get(role, {}), role) for role, graph in graphs.items() if sizes}
+    graphs = {
+        role: msgspec.structs.replace(graph, sha256=hashlib.sha256(made[role]).hexdigest()) if role in made else graph
+        for role, graph in graphs.items()
+    }
     family = cache / card.id
     folder = family / cards.digest(graphs)[:16]
     started = time.perf_counter()
@@ -82,7 +94,7 @@ def materialise(
                 say(here(f"{card.id}: the cache is damaged; building anew", f"{card.id}: 캐시가 손상되어 다시 만듦"))
             family.mkdir(parents=True, exist_ok=True)
             _sweep(family)
-            _build(card, graphs, room, folder, say)
+            _build(card, graphs, made, room, folder, say)
             seconds = time.perf_counter() - started
             say(here(f"{card.id}: built in {seconds:.1f} s", f"{card.id}: {seconds:.1f}초 만에 완성"))
     except OSError as error:
@@ -137,17 +149,26 @@ def _sweep(family: Path) -> None:
             shutil.rmtree(left, ignore_errors=True)
 
 
-def _build(card: ModelCard, graphs: Mapping[str, GraphSpec], room: Path, folder: Path, say: Progress) -> None:
+def _build(
+    card: ModelCard,
+    graphs: Mapping[str, GraphSpec],
+    fixed: Mapping[str, bytes],
+    room: Path,
+    folder: Path,
+    say: Progress,
+) -> None:
+    """`fixed`: the graphs that are not files of the room."""
     work = Path(tempfile.mkdtemp(prefix=".building-", dir=folder.parent))
     try:
         made = work / "made"
         for role, graph in graphs.items():
             (made / role).mkdir(parents=True)
-            _copy_graph(room / graph.file, made / role / GRAPH_FILE, graph.sha256)
+            content = fixed[role] if role in fixed else _graph_bytes(room / graph.file, graph.sha256)
+            (made / role / GRAPH_FILE).write_bytes(content)
             if graph.weights is not None:
                 size = show_bytes(graph.weights.bytes)
                 say(here(f"{card.id}: {role}: making {size} of weights", f"{card.id}: {role}: 가중치 {size} 생성 중"))
-                _write_weights(graph, room, made / role / WEIGHTS_FILE)
+                _write_weights(card, graph, room, made / role / WEIGHTS_FILE)
         _publish(graphs, made, folder, work / "old")
     finally:
         shutil.rmtree(work, ignore_errors=True)
@@ -166,7 +187,19 @@ def _publish(graphs: Mapping[str, GraphSpec], made: Path, folder: Path, aside: P
             raise
 
 
-def _copy_graph(source: Path, target: Path, sha256: str) -> None:
+def _fixed_graph(graph: GraphSpec, room: Path, sizes: Mapping[str, int], role: str) -> bytes:
+    # onnx is not needed to build what the room holds as it is.
+    import onnx
+
+    from npubench.build.fixed import fixed
+
+    model = onnx.ModelProto.FromString(_graph_bytes(room / graph.file, graph.sha256))
+    made = fixed(model, sizes, f"{room / 'model.toml'}: static.{role}")
+    serialised: bytes = made.SerializeToString(deterministic=True)
+    return serialised
+
+
+def _graph_bytes(source: Path, sha256: str) -> bytes:
     try:
         content = source.read_bytes()
     except OSError as error:
@@ -175,14 +208,14 @@ def _copy_graph(source: Path, target: Path, sha256: str) -> None:
     found = hashlib.sha256(content).hexdigest()
     if found != sha256:
         raise weights.room_error(source, _unlike(found, sha256))
-    target.write_bytes(content)
+    return content
 
 
 def _unlike(found: str, expected: str) -> str:
     return here(f"SHA-256 is {found}; the card pins {expected}", f"SHA-256이 {found}입니다. 카드에는 {expected}")
 
 
-def _write_weights(graph: GraphSpec, room: Path, target: Path) -> None:
+def _write_weights(card: ModelCard, graph: GraphSpec, room: Path, target: Path) -> None:
     spec = graph.weights
     assert spec is not None
     table_path = room / spec.table
@@ -192,18 +225,36 @@ def _write_weights(graph: GraphSpec, room: Path, target: Path) -> None:
     if table.bytes != spec.bytes:
         what = here(f"describes {table.bytes} bytes; the card pins {spec.bytes}", f"{table.bytes} ≠ {spec.bytes}")
         raise weights.room_error(table_path, what)
+    origin = weight_source(card, spec.source, room) if spec.source is not None else None
     digest = hashlib.sha256()
     with target.open("wb") as file:
         try:
-            for piece in weights.stream(table, spec.seed or "", arrays):
+            for piece in weights.stream(table, spec.seed or "", arrays, origin):
                 file.write(piece)
                 digest.update(piece)
         except KeyError as error:
+            if spec.source is not None:
+                what = here(f"graphs.{spec.source} has no tensor {error}", f"graphs.{spec.source}에 텐서 {error} 없음")
+                raise weights.room_error(table_path, what) from None
             what = here(f"no array {error}", f"배열 {error} 없음")
             raise weights.room_error(arrays_path or table_path, what) from None
         except ValueError as error:
             raise weights.room_error(arrays_path or table_path, str(error)) from None
     if (found := digest.hexdigest()) != spec.sha256:
         sources = here("weights made from it and from ", "이 파일과 다음으로 만든 가중치: ")
-        others = ", ".join(name for name in (spec.arrays, f"seed {spec.seed}" if spec.seed else None) if name)
+        seed = f"seed {spec.seed}" if spec.seed else None
+        source = f"graphs.{spec.source}" if spec.source else None
+        others = ", ".join(name for name in (spec.arrays, seed, source) if name)
         raise weights.room_error(table_path, f"{sources}{others or '–'}: {_unlike(found, spec.sha256)}")
+
+
+def weight_source(card: ModelCard, role: str, room: Path) -> weights.Source:
+    """The fp32 weights of the graph `role` of `card`, for tables derived from them. Raises ArtifactError, CardError."""
+    spec = card.graphs[role].weights if role in card.graphs else None
+    if spec is None or spec.kind == "derived":
+        known = ", ".join(name for name, graph in card.graphs.items() if graph.weights is not None)
+        raise CardError(
+            [f'{room / "model.toml"}: builds: weights.source: found "{role}"; expected a graph with weights ({known})']
+        )
+    arrays = weights.load_arrays(room / spec.arrays if spec.arrays else None)
+    return weights.Source(weights.load_table(room / spec.table), spec.seed or "", arrays)

@@ -17,12 +17,19 @@ Progress = Callable[[str], None]
 
 
 def materialise_card(
-    card: Mapping[str, Any], room: str, cache: str, precision: str, progress: Progress, variant: str = "portable"
+    card: Mapping[str, Any],
+    room: str,
+    cache: str,
+    precision: str,
+    progress: Progress,
+    variant: str = "portable",
+    batch: int = 1,
 ) -> list[Any]:
     """The artefacts of a model card, in the card's order. Raises ArtifactError."""
     from npubench.build.materialise import materialise
 
-    found = materialise(msgspec.convert(card, ModelCard), Path(room), Path(cache), precision, progress, variant)
+    model = msgspec.convert(card, ModelCard)
+    found = materialise(model, Path(room), Path(cache), precision, progress, variant, batch)
     return [msgspec.to_builtins(artifact) for artifact in found.values()]
 
 

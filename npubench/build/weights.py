@@ -20,11 +20,14 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from npubench.build.derived import RULES, Derivation, Dtype, Origin, Rule, byte_count
 from npubench.errors import ArtifactError
 from npubench.lang import here
 
 # Page size of the common platforms: runtimes map external data, and a mapped tensor must start on a page.
 ALIGNMENT = 4096
+# Scales and biases of a few hundred bytes need no page of their own; a cache line is what kernels load by.
+SMALL_ALIGNMENT = 64
 CHUNK_VALUES = 1 << 20
 
 Floats: TypeAlias = npt.NDArray[np.float32]
@@ -54,7 +57,8 @@ class Stored(_Entry, frozen=True, kw_only=True, tag_field="rule", tag="stored"):
     array: str
 
 
-Init: TypeAlias = Uniform | Channels | Stored
+Init: TypeAlias = Uniform | Channels | Stored | Rule
+"""How a tensor's values come about. A `Rule` (see `derived`) computes them from another table's fp32 values."""
 
 
 class Tensor(_Entry, frozen=True, kw_only=True):
@@ -62,7 +66,7 @@ class Tensor(_Entry, frozen=True, kw_only=True):
 
     name: str
     shape: tuple[int, ...]
-    dtype: Literal["float32"] = "float32"
+    dtype: Dtype = "float32"
     offset: int
     init: Init
 
@@ -72,7 +76,12 @@ class Tensor(_Entry, frozen=True, kw_only=True):
 
     @property
     def end(self) -> int:
-        return self.offset + 4 * self.count
+        return self.offset + self.size
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return byte_count(self.dtype, self.count)
 
 
 class Table(_Entry, frozen=True, kw_only=True):
@@ -84,14 +93,24 @@ class Table(_Entry, frozen=True, kw_only=True):
 
 
 def lay_out(wanted: Sequence[tuple[str, tuple[int, ...], Init]]) -> Table:
-    """A table with the (name, shape, init) in order, each tensor on a page of its own."""
-    tensors: list[Tensor] = []
+    """A table with the (name, shape, init) in order, each float32 tensor on a page of its own."""
+    return _placed([Tensor(name=name, shape=shape, offset=0, init=init) for name, shape, init in wanted], ALIGNMENT)
+
+
+def lay_out_derived(wanted: Sequence[tuple[str, tuple[int, ...], Dtype, Rule]]) -> Table:
+    """A table with the (name, shape, dtype, rule) in order; tensors smaller than a page share pages."""
+    tensors = [Tensor(name=name, shape=shape, dtype=dtype, offset=0, init=rule) for name, shape, dtype, rule in wanted]
+    return _placed(tensors, SMALL_ALIGNMENT)
+
+
+def _placed(tensors: Sequence[Tensor], least: int) -> Table:
+    placed: list[Tensor] = []
     end = 0
-    for name, shape, init in wanted:
-        offset = -(-end // ALIGNMENT) * ALIGNMENT
-        tensors.append(Tensor(name=name, shape=shape, offset=offset, init=init))
-        end = tensors[-1].end
-    return Table(bytes=end, tensors=tuple(tensors))
+    for tensor in tensors:
+        alignment = ALIGNMENT if tensor.size >= ALIGNMENT else least
+        placed.append(msgspec.structs.replace(tensor, offset=-(-end // alignment) * alignment))
+        end = placed[-1].end
+    return Table(bytes=end, tensors=tuple(placed))
 
 
 def dump_table(table: Table) -> bytes:
@@ -171,6 +190,8 @@ def values(tensor: Tensor, seed: str, arrays: Arrays) -> Iterator[Floats]:
             raise ValueError(f"{init.array}: found {stored.dtype} {stored.shape}; expected fp16 or fp32 {tensor.shape}")
         yield stored.astype(np.float32).reshape(-1)
         return
+    if isinstance(init, RULES):
+        raise ValueError(f"{tensor.name}: derived from another table, which `stream` takes as `origin`")
     if isinstance(init, Uniform):
         gain, offset = _multiplier(init.gain), np.float32(init.offset)
         for chunk in _centred(seed, tensor.name, tensor.count):
@@ -194,12 +215,34 @@ def whole(tensor: Tensor, seed: str, arrays: Arrays) -> Floats:
     return np.concatenate([np.zeros(0, np.float32), *values(tensor, seed, arrays)]).reshape(tensor.shape)
 
 
-def stream(table: Table, seed: str, arrays: Arrays) -> Iterator[bytes]:
-    """The external-data file in pieces, gaps included. Raises what `values` raises."""
+class Source:
+    """The fp32 tensors of a table, for tables derived from it. Implements `derived.Origin`."""
+
+    def __init__(self, table: Table, seed: str, arrays: Arrays) -> None:
+        self._tensors = {tensor.name: tensor for tensor in table.tensors}
+        self._seed = seed
+        self._arrays = arrays
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        return self._tensors[name].shape
+
+    def values(self, name: str) -> Iterator[Floats]:
+        return values(self._tensors[name], self._seed, self._arrays)
+
+
+def stream(table: Table, seed: str, arrays: Arrays, origin: Origin | None = None) -> Iterator[bytes]:
+    """The external-data file in pieces, gaps included; `origin` has the values of derived tensors' sources.
+
+    Raises what `values` and `derived.Derivation.pieces` raise.
+    """
+    derivation = Derivation(origin) if origin is not None else None
     position = 0
     for tensor in table.tensors:
         if tensor.offset > position:
             yield bytes(tensor.offset - position)
-        for chunk in values(tensor, seed, arrays):
-            yield chunk.astype("<f4", copy=False).tobytes()
+        if derivation is not None and isinstance(tensor.init, RULES):
+            yield from derivation.pieces(tensor.name, tensor.init, tensor.dtype, tensor.shape)
+        else:
+            for chunk in values(tensor, seed, arrays):
+                yield chunk.astype("<f4", copy=False).tobytes()
         position = tensor.end

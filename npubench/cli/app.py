@@ -128,13 +128,32 @@ def build(
         list[str] | None,
         typer.Argument(metavar="[MODEL]...", help=here("Models (default: the suite's).", "모델(기본: 스위트의 모델).")),
     ] = None,
-    precision: Annotated[str, typer.Option("--precision")] = "fp32",
+    precision: Annotated[
+        str,
+        typer.Option(
+            "--precision", metavar="NAME", help=here("fp32 (default), int8, fp16, …", "fp32(기본), int8, fp16, …")
+        ),
+    ] = "fp32",
+    variant: Annotated[
+        str,
+        typer.Option(
+            "--variant",
+            metavar="NAME",
+            help=here("portable (default), fused, static.", "portable(기본), fused, static."),
+        ),
+    ] = "portable",
+    batch: Annotated[
+        int,
+        typer.Option(
+            "--batch", metavar="N", min=1, help=here("Batch size of --variant static.", "static의 배치 크기.")
+        ),
+    ] = 1,
     cards: Cards = None,
 ) -> None:
     """See `look.build`."""
     from npubench.cli import look
 
-    look.build(models or [], precision, cards or [])
+    look.build(models or [], precision, cards or [], variant=variant, batch=batch)
 
 
 @app.command(

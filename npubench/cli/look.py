@@ -11,7 +11,7 @@ import msgspec
 from rich.console import Console as RichConsole
 
 from npubench import store
-from npubench.cards import CARD_TYPES
+from npubench.cards import CARD_TYPES, PRECISIONS, VARIANTS, did_you_mean
 from npubench.discovery import catalogue, checkout_root, pick
 from npubench.errors import ArtifactError, CardError, UsageError
 from npubench.lang import Language, here, language
@@ -34,10 +34,13 @@ def check(folders: Sequence[Path]) -> None:
         except ArtifactError as error:  # noqa: PERF203 - all mistakes at once
             mistakes.append(str(error))
     for found in cards.models.values():
-        for role, graph in found.card.graphs.items():
-            sha256 = store.sha256_file(found.path.parent / graph.file)
-            if sha256 != graph.sha256:
-                mistakes.append(f"{found.path}: graphs.{role}.sha256: found {graph.sha256}; {graph.file} has {sha256}")
+        builds = {f"builds.{name}": graphs for name, graphs in found.card.builds.items()}
+        for name, graphs in {"graphs": found.card.graphs, **builds}.items():
+            for role, graph in graphs.items():
+                sha256 = store.sha256_file(found.path.parent / graph.file)
+                if sha256 != graph.sha256:
+                    said = f"{found.path}: {name}.{role}.sha256: found {graph.sha256}"
+                    mistakes.append(f"{said}; {graph.file} has {sha256}")
     if mistakes:
         raise CardError(mistakes)
     counts = (len(cards.models), len(cards.backends), len(cards.suites), len(cards.data))
@@ -105,12 +108,19 @@ SCENARIO_TEXT = {
 }
 
 
-def build(models: Sequence[str], precision: str, folders: Sequence[Path]) -> None:
-    """Materialises models and says where they are."""
+def build(
+    models: Sequence[str], precision: str, folders: Sequence[Path], variant: str = "portable", batch: int = 1
+) -> None:
+    """Materialises models and says where they are. Raises UsageError for a precision or variant that does not exist."""
     from npubench.build.materialise import cache_root
     from npubench.engine.protocol import BuildJob, Event, Said
     from npubench.engine.select import run_build
 
+    for option, name, known in (("precision", precision, PRECISIONS), ("variant", variant, VARIANTS)):
+        if name not in known:
+            raise UsageError(
+                f'--{option}: found "{name}"{did_you_mean(name, known)}; expected one of {", ".join(known)}'
+            )
     cards = catalogue(folders)
     names = list(models) or list(dict.fromkeys(e.model for found in cards.suites.values() for e in found.card.entries))
     picked = [pick(cards.models, name, "model") for name in names]
@@ -128,6 +138,8 @@ def build(models: Sequence[str], precision: str, folders: Sequence[Path]) -> Non
                 "room": str(found.path.parent),
                 "cache": str(cache_root()),
                 "precision": precision,
+                "variant": variant,
+                "batch": batch,
             },
         )
         for artifact in run_build(job, say):

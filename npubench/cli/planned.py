@@ -93,19 +93,24 @@ def _onnx(asked: Asked, cards: Catalogue, console: Console, stop: Callable[[], b
 
 def _known(asked: Asked, cards: Catalogue) -> Choice:
     suite = pick(cards.suites, asked.suite or SUITE, "suite").card
-    entries = {item.model: item for item in planning.wanted_from_suite(suite, asked.profile or PROFILE)}
+    # A model may have several entries: its headline precision in every scenario, others in one.
+    entries: dict[str, list[planning.Wanted]] = {}
+    for item in planning.wanted_from_suite(suite, asked.profile or PROFILE):
+        entries.setdefault(item.model, []).append(item)
     names = list(dict.fromkeys(asked.models)) or list(entries)
     wanted = []
     for name in names:
-        known = entries.get(name, planning.Wanted(model=name, scenarios=DEFAULT_SCENARIOS))
-        wanted.append(
+        known = entries.get(name, [planning.Wanted(model=name, scenarios=DEFAULT_SCENARIOS)])
+        # A precision that was asked for is wanted in the scenarios of the headline, which comes first.
+        wanted += [
             planning.Wanted(
                 model=name,
-                precisions=asked.precisions or known.precisions,
-                scenarios=asked.scenarios or known.scenarios,
-                scopes=asked.scopes or known.scopes,
+                precisions=asked.precisions or item.precisions,
+                scenarios=asked.scenarios or item.scenarios,
+                scopes=asked.scopes or item.scopes,
             )
-        )
+            for item in (known[:1] if asked.precisions else known)
+        ]
     models = {name: selection.model_of(cards, name) for name in names}
     return Choice(
         cards=cards, wanted=tuple(wanted), models=models, suite=None if asked.models else asked.suite or SUITE

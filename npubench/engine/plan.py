@@ -194,6 +194,8 @@ def _reason_unsupported(card: ModelCard, backend: BackendCard, precision: str, m
         )
     if precision not in backend.precisions:
         taken = ", ".join(backend.precisions)
+        if (why := backend.refuses.get(precision)) is not None:
+            return why
         return Text(en=f"this backend takes {taken}", ko=f"이 백엔드가 받는 정밀도: {taken}")
     if variant_of(card, backend, precision) is None:
         wanted = ", ".join(backend.variants)

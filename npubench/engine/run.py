@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -81,6 +81,7 @@ def build_model(
     model: str,
     precision: str,
     variant: str,
+    batch: int,
     cache: Path,
     watcher: Watcher,
     stop: Callable[[], bool] = lambda: False,
@@ -88,15 +89,16 @@ def build_model(
     """Materialises one model of the plan in a child process. Raises StopRequested when `stop()` turns true."""
     card = msgspec.convert(plan.models[model], ModelCard)
     if own := plan.sources.get(f"onnx:{model}"):
-        arguments = {"path": own, "sha256": card.graphs["model"].sha256, "precision": precision}
-        job = BuildJob(builder="npubench.build.verbs:user_artifact", arguments=arguments)
+        chosen = {"path": own, "sha256": card.graphs["model"].sha256, "precision": precision}
+        job = BuildJob(builder="npubench.build.verbs:user_artifact", arguments=chosen)
     else:
-        arguments = {
+        arguments: dict[str, Any] = {
             "card": plan.models[model],
             "room": plan.sources[f"room:{model}"],
             "cache": str(cache),
             "precision": precision,
             "variant": variant,
+            "batch": batch,
         }
         job = BuildJob(builder="npubench.build.verbs:materialise_card", arguments=arguments)
 
@@ -129,7 +131,7 @@ class Execution:
         self._limits = limits
         self._stop = stop
         self._rules: Ruleset = load(plan.ruleset)
-        self._built: dict[tuple[str, str, str], Built] = {}
+        self._built: dict[tuple[str, str, str, int], Built] = {}
         self._cells = {cell.id: cell for cell in plan.cells}
         self._asker = Asker(plan, cache, folder.path / WORK, self._graphs, limits, stop=stop)
 
@@ -162,10 +164,12 @@ class Execution:
         return run
 
     def _artifacts(self, cell: PlannedCell) -> Built:
-        return self._build(cell.model, cell.precision, cell.variant)
+        # Only where shapes are fixed does a batch need files of its own.
+        batch = int(cell.scenario.params.get("batch", 1)) if cell.variant == "static" else 1
+        return self._build(cell.model, cell.precision, cell.variant, batch)
 
-    def _build(self, model: str, precision: str, variant: str) -> Built:
-        at = (model, precision, variant)
+    def _build(self, model: str, precision: str, variant: str, batch: int) -> Built:
+        at = (model, precision, variant, batch)
         if at not in self._built:
             self._built[at] = build_model(self._plan, *at, self._cache, self._watcher, self._stop)
         return self._built[at]
