@@ -232,6 +232,7 @@ def graphs_of(card: ModelCard, precision: str, variant: str = "portable") -> dic
 
 Card = ModelCard | BackendCard | SuiteCard | DataCard
 C = TypeVar("C", ModelCard, BackendCard, SuiteCard, DataCard)
+S = TypeVar("S", bound=Struct)
 
 CARD_TYPES: dict[str, type[Struct]] = {
     "model": ModelCard,
@@ -260,6 +261,16 @@ def decode(document: Mapping[str, Any], kind: type[C], source: str) -> C:
     if mistakes:
         raise CardError(mistakes)
     return msgspec.convert(document, kind)
+
+
+def table(value: Any, kind: type[S], key: str) -> S:
+    """`value`, the table at `key` of a card's params, as the struct `kind`. Raises CardError with every mistake."""
+    if not isinstance(value, Mapping):
+        raise CardError([f"{key}: found {value!r}; expected {describe(inspect.type_info(kind))}"])
+    mistakes = list(_mistakes(dict(value), inspect.type_info(kind), key))
+    if mistakes:
+        raise CardError(mistakes)
+    return msgspec.convert(value, kind)
 
 
 def load(path: Path, kind: type[C]) -> C:

@@ -220,6 +220,7 @@ class Execution:
                 seed=self._plan.seed,
                 params=model.params,
                 data=self._plan.sources.get(f"data:{cell.model}"),
+                room=self._plan.sources.get(f"room:{cell.model}"),
             ),
             scenario=cell.scenario.name,
             folder=str(work),
