@@ -47,3 +47,11 @@ def user_artifact(path: str, sha256: str, precision: str, progress: Progress) ->
             hint=here("start a new run", "새 실행을 시작하십시오"),
         )
     return [msgspec.to_builtins(Artifact(role="model", path=path, sha256=sha256, precision=precision))]
+
+
+def describe_detector(path: str, progress: Progress) -> dict[str, Any]:
+    """What a foreign detector's file says of itself (`foreign.Described`)."""
+    from npubench.build.foreign import describe
+
+    described: dict[str, Any] = msgspec.to_builtins(describe(Path(path)))
+    return described

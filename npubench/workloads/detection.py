@@ -142,8 +142,10 @@ class DetectionBound:
         fits = []
         for row, file in enumerate(self._files_of(index)):
             image = open_image(self._bytes[file], self._paths[file])
-            own = isinstance(canvas, Canvas)
-            fits.append(canvas.draw(image, row, centred=True) if own else canvas.draw(image, row))
+            if isinstance(canvas, Feeding):
+                fits.append(canvas.draw(image, row))
+            else:
+                fits.append(canvas.draw(image, row, centred=True))
         return fits
 
     def _found(self, outputs: Outputs, row: int, fit: Fit) -> Floats:
