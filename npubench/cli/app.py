@@ -385,6 +385,74 @@ def selftest(json: Json = False) -> None:
     measured(as_json=json)
 
 
+@app.command(
+    help=here(
+        "Draw what a vision model finds on our pictures or on your own.",
+        "비전 모델이 찾은 것을 기본 또는 자체 그림 위에 그립니다.",
+    )
+)
+def demo(
+    model: Annotated[
+        list[str] | None,
+        typer.Option("--model", "-m", metavar="NAME", help=here("Model (repeatable).", "모델(반복 가능).")),
+    ] = None,
+    frames: Annotated[
+        Path | None, typer.Option("--frames", metavar="DIR", help=here("Your own frames.", "자체 프레임 폴더."))
+    ] = None,
+    pages: Annotated[
+        Path | None, typer.Option("--pages", metavar="DIR", help=here("Your own pages.", "자체 문서 폴더."))
+    ] = None,
+    backend: Annotated[
+        str, typer.Option("--backend", "-b", metavar="NAME", help=here("Backend (default: cpu).", "백엔드(기본: cpu)."))
+    ] = "cpu",
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            "--precision", "-p", metavar="NAME", help=here("Precision (default: fp32).", "정밀도(기본: fp32).")
+        ),
+    ] = None,
+    count: Annotated[
+        int | None,
+        typer.Option(
+            "--count", "-n", metavar="N", min=1, help=here("The first N (default: 10).", "처음 N개(기본: 10).")
+        ),
+    ] = None,
+    truth: Annotated[
+        bool, typer.Option("--truth", help=here("Labels beside it, where known.", "라벨이 있으면 옆에 그립니다."))
+    ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="DIR", help=here("Folder (default: demo).", "폴더(기본: demo).")),
+    ] = None,
+    montage: Annotated[
+        Path | None,
+        typer.Option(
+            "--montage",
+            metavar="FILE",
+            help=here("One picture: 3 frames and 2 pages.", "그림 한 장: 프레임 3장, 문서 2쪽."),
+        ),
+    ] = None,
+    cards: Cards = None,
+) -> None:
+    """See `demo.demo`."""
+    from npubench.cli import demo as drawing
+
+    drawing.demo(
+        drawing.Wish(
+            models=tuple(model or ()),
+            frames=frames,
+            pages=pages,
+            backend=backend,
+            precision=precision,
+            count=count,
+            truth=truth,
+            output=output,
+            montage=montage,
+            cards=tuple(cards or ()),
+        )
+    )
+
+
 new = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
