@@ -65,11 +65,15 @@ class WeightsSpec(_Card, frozen=True, kw_only=True):
 
 
 class GraphSpec(_Card, frozen=True, kw_only=True):
-    """One ONNX graph of a model: the committed skeleton (`file`) and the weights that belong to it."""
+    """One ONNX graph of a model: the committed skeleton (`file`) and the weights that belong to it.
+
+    `files`: external data of a graph that is not ours, kept beside it under the names that it uses, with their SHA-256.
+    """
 
     file: str
     sha256: Sha256
     weights: WeightsSpec | None = None
+    files: dict[str, Sha256] = {}
 
 
 class TaskSpec(_Card, frozen=True, kw_only=True):
@@ -258,6 +262,7 @@ def sizes_of(card: ModelCard, precision: str, variant: str, batch: int) -> dict[
 
 Card = ModelCard | BackendCard | SuiteCard | DataCard
 C = TypeVar("C", ModelCard, BackendCard, SuiteCard, DataCard)
+S = TypeVar("S", bound=Struct)
 
 CARD_TYPES: dict[str, type[Struct]] = {
     "model": ModelCard,
@@ -286,6 +291,16 @@ def decode(document: Mapping[str, Any], kind: type[C], source: str) -> C:
     if mistakes:
         raise CardError(mistakes)
     return msgspec.convert(document, kind)
+
+
+def table(value: Any, kind: type[S], key: str) -> S:
+    """`value`, the table at `key` of a card's params, as the struct `kind`. Raises CardError with every mistake."""
+    if not isinstance(value, Mapping):
+        raise CardError([f"{key}: found {value!r}; expected {describe(inspect.type_info(kind))}"])
+    mistakes = list(_mistakes(dict(value), inspect.type_info(kind), key))
+    if mistakes:
+        raise CardError(mistakes)
+    return msgspec.convert(value, kind)
 
 
 def load(path: Path, kind: type[C]) -> C:
@@ -401,6 +416,12 @@ def describe(expected: inspect.Type) -> str:
     return "a value"
 
 
+def graph_hashes(graph: GraphSpec) -> dict[str, Any]:
+    """The pinned hashes that say which graph and weights these are."""
+    own = {"graph": graph.sha256, "weights": graph.weights.sha256 if graph.weights else None}
+    return {**own, "files": dict(graph.files)} if graph.files else own
+
+
 def semantics(card: ModelCard | BackendCard, precision: str = "fp32", variant: str = "portable") -> dict[str, Any]:
     """The fields of a card that decide comparability (DESIGN.md, Identity), as plain JSON values."""
     if isinstance(card, ModelCard):
@@ -410,8 +431,7 @@ def semantics(card: ModelCard | BackendCard, precision: str = "fp32", variant: s
             "workload": card.workload,
             "precision": precision,
             "graphs": {
-                role: {"graph": graph.sha256, "weights": graph.weights.sha256 if graph.weights else None}
-                for role, graph in sorted((card.graphs if graphs is None else graphs).items())
+                role: graph_hashes(graph) for role, graph in sorted((card.graphs if graphs is None else graphs).items())
             },
             "params": to_builtins(card.params),
             # The batch itself is the scenario's, which is part of a cell's identity.

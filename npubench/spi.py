@@ -210,7 +210,8 @@ class Follows(Protocol):
 class Request(_Facts, frozen=True, kw_only=True):
     """What the worker asks of a workload: scope, batch and where the data lies.
 
-    `params` come from the model card, `data` is a folder (None: the workload makes seeded inputs itself).
+    `params` come from the model card, `data` is a folder (None: the workload makes seeded inputs itself), `room` the
+    folder of the model card, for files that `params` name.
     """
 
     scope: str
@@ -218,6 +219,7 @@ class Request(_Facts, frozen=True, kw_only=True):
     seed: int = 0
     params: dict[str, Any] = {}
     data: str | None = None
+    room: str | None = None
 
 
 class Workload(Protocol):

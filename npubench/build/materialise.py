@@ -18,7 +18,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import msgspec
 
@@ -112,8 +112,8 @@ def materialise(
 
 
 def artifact_sha256(graph: GraphSpec) -> str:
-    """One hash for a graph and its weights: the digest of both pinned hashes."""
-    return cards.digest({"graph": graph.sha256, "weights": graph.weights.sha256 if graph.weights else None})
+    """One hash for a graph and its weights: the digest of all pinned hashes."""
+    return cards.digest(cards.graph_hashes(graph))
 
 
 def _cache_error(folder: Path, error: OSError) -> StoreError:
@@ -135,6 +135,8 @@ def _is(path: Path, size: int | None, sha256: str) -> bool:
 def _intact(graphs: Mapping[str, GraphSpec], folder: Path) -> bool:
     for role, graph in graphs.items():
         if not _is(folder / role / GRAPH_FILE, None, graph.sha256):
+            return False
+        if not all(_is(folder / role / name, None, sha256) for name, sha256 in graph.files.items()):
             return False
         pinned = graph.weights
         if pinned is not None and not _is(folder / role / WEIGHTS_FILE, pinned.bytes, pinned.sha256):
@@ -165,6 +167,8 @@ def _build(
             (made / role).mkdir(parents=True)
             content = fixed[role] if role in fixed else _graph_bytes(room / graph.file, graph.sha256)
             (made / role / GRAPH_FILE).write_bytes(content)
+            for name, sha256 in graph.files.items():
+                _copy_data((room / graph.file).parent, name, made / role, sha256)
             if graph.weights is not None:
                 size = show_bytes(graph.weights.bytes)
                 say(here(f"{card.id}: {role}: making {size} of weights", f"{card.id}: {role}: 가중치 {size} 생성 중"))
@@ -209,6 +213,22 @@ def _graph_bytes(source: Path, sha256: str) -> bytes:
     if found != sha256:
         raise weights.room_error(source, _unlike(found, sha256))
     return content
+
+
+def _copy_data(folder: Path, name: str, target: Path, sha256: str) -> None:
+    """External data may be larger than memory, so that it is copied first and hashed then."""
+    source = folder / name
+    if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts or name == GRAPH_FILE:
+        raise weights.room_error(source, here("a name that cannot be taken over", "쓸 수 없는 이름입니다"))
+    (target / name).parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with source.open("rb") as read, (target / name).open("xb") as written:
+            shutil.copyfileobj(read, written, 1 << 20)
+    except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
+        reason = error.strerror
+        raise weights.room_error(source, here(f"cannot be read: {reason}", f"읽을 수 없습니다: {reason}")) from None
+    if (found := sha256_file(target / name)) != sha256:
+        raise weights.room_error(source, _unlike(found, sha256))
 
 
 def _unlike(found: str, expected: str) -> str:

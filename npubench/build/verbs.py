@@ -63,3 +63,11 @@ def damage(artifact: Mapping[str, Any], fault: str, folder: str, progress: Progr
 
     path = damaged(Path(artifact["path"]), fault, Path(folder))
     return {**artifact, "path": str(path), "sha256": sha256_file(path)}
+
+
+def describe_detector(path: str, progress: Progress) -> dict[str, Any]:
+    """What a foreign detector's file says of itself (`foreign.Described`)."""
+    from npubench.build.foreign import describe
+
+    described: dict[str, Any] = msgspec.to_builtins(describe(Path(path)))
+    return described

@@ -427,3 +427,143 @@ def selftest(
     from npubench.cli.selftest import selftest as measured
 
     measured(as_json=json)
+
+
+@app.command(
+    help=here(
+        "Draw what a vision model finds on our pictures or on your own.",
+        "비전 모델이 찾은 것을 기본 또는 자체 그림 위에 그립니다.",
+    )
+)
+def demo(
+    model: Annotated[
+        list[str] | None,
+        typer.Option("--model", "-m", metavar="NAME", help=here("Model (repeatable).", "모델(반복 가능).")),
+    ] = None,
+    frames: Annotated[
+        Path | None, typer.Option("--frames", metavar="DIR", help=here("Your own frames.", "자체 프레임 폴더."))
+    ] = None,
+    pages: Annotated[
+        Path | None, typer.Option("--pages", metavar="DIR", help=here("Your own pages.", "자체 문서 폴더."))
+    ] = None,
+    backend: Annotated[
+        str, typer.Option("--backend", "-b", metavar="NAME", help=here("Backend (default: cpu).", "백엔드(기본: cpu)."))
+    ] = "cpu",
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            "--precision", "-p", metavar="NAME", help=here("Precision (default: fp32).", "정밀도(기본: fp32).")
+        ),
+    ] = None,
+    count: Annotated[
+        int | None,
+        typer.Option(
+            "--count", "-n", metavar="N", min=1, help=here("The first N (default: 10).", "처음 N개(기본: 10).")
+        ),
+    ] = None,
+    truth: Annotated[
+        bool, typer.Option("--truth", help=here("Labels beside it, where known.", "라벨이 있으면 옆에 그립니다."))
+    ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="DIR", help=here("Folder (default: demo).", "폴더(기본: demo).")),
+    ] = None,
+    montage: Annotated[
+        Path | None,
+        typer.Option(
+            "--montage",
+            metavar="FILE",
+            help=here("One picture: 3 frames and 2 pages.", "그림 한 장: 프레임 3장, 문서 2쪽."),
+        ),
+    ] = None,
+    cards: Cards = None,
+) -> None:
+    """See `demo.demo`."""
+    from npubench.cli import demo as drawing
+
+    drawing.demo(
+        drawing.Wish(
+            models=tuple(model or ()),
+            frames=frames,
+            pages=pages,
+            backend=backend,
+            precision=precision,
+            count=count,
+            truth=truth,
+            output=output,
+            montage=montage,
+            cards=tuple(cards or ()),
+        )
+    )
+
+
+new = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
+    help=here("Write a card for something of your own.", "자체 모델의 카드를 만듭니다."),
+)
+app.add_typer(new, name="new")
+
+
+@new.callback()
+def _new() -> None:
+    pass
+
+
+@new.command(
+    "model",
+    help=here(
+        "A room for your own detector's ONNX file, so that it is measured like ours.",
+        "자체 탐지 모델(ONNX)을 우리 모델처럼 측정하도록 모델 폴더를 만듭니다.",
+    ),
+)
+def new_model(
+    name: Annotated[str, typer.Argument(metavar="ID", help=here("The model's name.", "모델 이름."))],
+    onnx: Annotated[Path, typer.Option("--onnx", metavar="FILE", help=here("The network.", "모델 파일."))],
+    workload: Annotated[
+        str, typer.Option("--workload", metavar="NAME", help=here("detection.", "detection."))
+    ] = "detection",
+    head: Annotated[
+        str,
+        typer.Option("--head", metavar="KIND", help=here("yolo (default), ssd or detr.", "yolo(기본), ssd, detr.")),
+    ] = "yolo",
+    classes: Annotated[
+        Path | None,
+        typer.Option("--classes", metavar="FILE", help=here("Class names, one a line.", "클래스 이름, 한 줄에 하나.")),
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option("--labels", metavar="FILE", help=here("Labels of your frames, COCO.", "프레임 라벨(COCO 형식).")),
+    ] = None,
+    frames: Annotated[
+        Path | None,
+        typer.Option(
+            "--frames",
+            metavar="DIR",
+            help=here("The labelled frames (default: beside the labels).", "라벨된 프레임(기본: 라벨 파일 옆)."),
+        ),
+    ] = None,
+    anchors: Annotated[
+        Path | None,
+        typer.Option("--anchors", metavar="FILE", help=here("SSD anchors, .npy [N, 4].", "SSD 앵커, .npy [N, 4].")),
+    ] = None,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            "--size",
+            metavar="640x640",
+            help=here("Input size that the graph leaves open.", "그래프가 열어 둔 입력 크기."),
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", metavar="DIR", help=here("Cards folder (default: my-models).", "카드 폴더(기본: my-models).")
+        ),
+    ] = None,
+) -> None:
+    """See `new.new_model`."""
+    from npubench.cli import new as making
+
+    making.new_model(name, onnx, workload, head, classes, labels, frames, anchors, size, out)

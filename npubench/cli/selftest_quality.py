@@ -136,7 +136,7 @@ def _outcomes(root: Path, models: tuple[str, ...], profile: str, console: Consol
             def build(model: str, precision: str, variant: str) -> tuple[Artifact, ...] | Failure:
                 at = (model, precision, variant)
                 if at not in built:
-                    found = build_model(plan, *at, cache_root(), watcher, stop)
+                    found = build_model(plan, *at, 1, cache_root(), watcher, stop)
                     built[at] = found.failure if found.failure is not None else found.artifacts
                 return built[at]
 

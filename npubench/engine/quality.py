@@ -143,6 +143,7 @@ class Asker:
                 seed=self._plan.seed,
                 params=self._params(card),
                 data=self._plan.sources.get(f"data:{card.id}"),
+                room=self._plan.sources.get(f"room:{card.id}"),
             ),
             fidelity_inputs=card.quality.fidelity_inputs,
             reference=str(reference) if reference is not None else None,

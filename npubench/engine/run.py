@@ -175,14 +175,17 @@ class Execution:
         return self._built[at]
 
     def _graphs(self, model: str, precision: str, variant: str) -> tuple[Artifact, ...] | Failure:
-        built = self._build(model, precision, variant)
+        built = self._build(model, precision, variant, batch=1)
         return built.failure if built.failure is not None else built.artifacts
 
-    def _ask(self, cell: PlannedCell, artifacts: tuple[Artifact, ...]) -> None:
+    def _ask(self, cell: PlannedCell) -> None:
         """Asks for the quality of this cell's answers, once for all cells of its build and backend."""
         if cell.purpose != "measure" or self._plan.models[cell.model].get("quality") is None:
             return
         if self._folder.quality_path(cell.model, cell.precision, cell.variant, cell.backend).exists():
+            return
+        artifacts = self._graphs(cell.model, cell.precision, cell.variant)
+        if isinstance(artifacts, Failure):
             return
         self._watcher.asking(cell)
         record = self._asker.ask(cell.model, cell.precision, cell.variant, cell.backend, artifacts)
@@ -206,7 +209,7 @@ class Execution:
             if built.failure.kind is FailureKind.DISK_FULL:
                 raise StoreError(built.failure.message, hint=built.failure.hint or _RESUME)
             return msgspec.structs.replace(blank, failure=built.failure)
-        self._ask(cell, built.artifacts)
+        self._ask(cell)
         work = self._folder.work(cell.id, number)
         backend = msgspec.convert(self._plan.backends[cell.backend], BackendCard)
         with metering(backend, work) as power:
@@ -245,6 +248,7 @@ class Execution:
                 seed=self._plan.seed,
                 params=model.params,
                 data=self._plan.sources.get(f"data:{cell.model}"),
+                room=self._plan.sources.get(f"room:{cell.model}"),
             ),
             scenario=cell.scenario.name,
             folder=str(work),

@@ -9,6 +9,7 @@ Not aware of: floors for its scores.
 
 Parameters: `input_size` ([640, 640], height and width), `strides`, `classes`, `score_threshold`, `nms_iou`,
 `max_detections`, `max_candidates`, `inputs` (32: the first so many files are cycled through, the same in both scopes).
+A detector that is not ours has the tables `input` (`feeding.InputSpec`) and `head` (`heads.HeadSpec`) as well.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from npubench.spi import Outputs, Request, Session, Step, TokenClock, prepared
+from npubench.cards import table
+from npubench.spi import Array, Outputs, Request, Session, Step, TokenClock, prepared
 from npubench.workloads.asking import (
     check_scope,
     data_folder,
@@ -34,6 +36,8 @@ from npubench.workloads.asking import (
     words,
 )
 from npubench.workloads.boxes import Floats, Heads, Rules
+from npubench.workloads.feeding import PAD, Feeding, InputSpec, fixed_feeds
+from npubench.workloads.heads import Decoder, HeadSpec, load_anchors
 from npubench.workloads.images import Canvas, Fit, image_files, open_image
 from npubench.workloads.labels import Truth, read_coco
 from npubench.workloads.scoring import MOST_DETECTIONS, mean_average_precision
@@ -45,9 +49,6 @@ CLASSES = ("person", "car", "bus", "truck", "motorcycle", "bicycle")
 ANNOTATIONS = "annotations.json"
 # Lower scores change average precision by less than it is worth: the tail of the curve of precision over recall.
 SCORED_FROM = 0.01
-
-# Letterbox grey of the YOLO family (Ultralytics: 114 of 255), which the shipped detector is made for.
-PAD = 114
 
 
 class Detection:
@@ -82,18 +83,22 @@ class DetectionBound:
         self._paths = [str(path) for path in files]
         self._bytes = [read_bytes(path) for path in files]
         self._height, self._width = height_width(params, "input_size", (640, 640))
-        self._spec = the_input(session, INPUT, ROLE)
+        self._declared = table(params["input"], InputSpec, "params.input") if "input" in params else None
+        self._input = self._declared.name if self._declared else INPUT
+        self._spec = the_input(session, self._input, ROLE)
         fixed_batch(self._spec, request.batch, ROLE)
-        self._heads = Heads(
+        self._fixed: dict[str, Array] = {}
+        if self._declared:
+            self._fixed = fixed_feeds(self._declared, session, request.batch, ROLE)
+        self._request = request
+        self._heads = self._made_heads(
             Rules(
                 strides=wholes(params, "strides", (8, 16, 32)),
                 score_threshold=fraction(params, "score_threshold", 0.25),
                 nms_iou=fraction(params, "nms_iou", 0.6),
                 max_candidates=whole(params, "max_candidates", 1000),
                 max_detections=whole(params, "max_detections", 300),
-            ),
-            self._width,
-            self._height,
+            )
         )
         self._heads.check(session, ROLE)
         # Files are taken in turn; the last batch is filled up with the first files.
@@ -123,8 +128,9 @@ class DetectionBound:
         if not path.is_file():
             return {}
         labels = read_coco(path, self.classes)
-        rules = msgspec.structs.replace(self._heads.rules, score_threshold=SCORED_FROM, max_detections=MOST_DETECTIONS)
-        heads = Heads(rules, self._width, self._height)
+        heads = self._made_heads(
+            msgspec.structs.replace(self._heads.rules, score_threshold=SCORED_FROM, max_detections=MOST_DETECTIONS)
+        )
         found: list[Floats] = []
         truth: list[Truth] = []
         for index in range(self.count):
@@ -141,18 +147,41 @@ class DetectionBound:
     def close(self) -> None:
         """Nothing to release: the session belongs to the caller."""
 
-    def _canvas(self) -> Canvas:
+    def _made_heads(self, rules: Rules) -> Heads | Decoder:
+        params = self._request.params
+        if "head" not in params:
+            return Heads(rules, self._width, self._height)
+        head = table(params["head"], HeadSpec, "params.head")
+        anchors = load_anchors(head, self._request.room)
+        return Decoder(head, rules, len(self.classes), self._width, self._height, anchors)
+
+    def _canvas(self) -> Canvas | Feeding:
+        if self._declared:
+            return Feeding(self._declared, self._spec, self._batch, self._width, self._height, ROLE)
         return Canvas(self._spec, self._batch, self._width, self._height, PAD, ROLE)
+
+    def _prepared(self, canvas: Canvas | Feeding) -> Callable[[], Outputs]:
+        """Buffers bound once, but for a graph whose outputs differ in size from picture to picture (NMS inside)."""
+        feeds = {self._input: canvas.tensor, **self._fixed}
+        given = {size for spec in self._session.inputs for size in spec.shape}
+        varying = {size for spec in self._session.outputs for size in spec.shape[1:] if isinstance(size, str)}
+        if self._declared and varying - given:
+            return lambda: self._session.infer(feeds)
+        return prepared(self._session, feeds)
 
     def _files_of(self, index: int) -> list[int]:
         first = index % self.count * self._batch
         return [(first + row) % len(self._paths) for row in range(self._batch)]
 
-    def _fill(self, canvas: Canvas, index: int) -> list[Fit]:
-        return [
-            canvas.draw(open_image(self._bytes[file], self._paths[file]), row, centred=True)
-            for row, file in enumerate(self._files_of(index))
-        ]
+    def _fill(self, canvas: Canvas | Feeding, index: int) -> list[Fit]:
+        fits = []
+        for row, file in enumerate(self._files_of(index)):
+            image = open_image(self._bytes[file], self._paths[file])
+            if isinstance(canvas, Feeding):
+                fits.append(canvas.draw(image, row))
+            else:
+                fits.append(canvas.draw(image, row, centred=True))
+        return fits
 
     def _found(self, outputs: Outputs, row: int, fit: Fit) -> Floats:
         rows = self._heads.detections(outputs, row)
@@ -162,7 +191,7 @@ class DetectionBound:
     def _bind_device(self) -> Step:
         canvases = [self._canvas() for _ in range(self.count)]
         fits = [self._fill(canvas, index) for index, canvas in enumerate(canvases)]
-        calls = [prepared(self._session, {INPUT: canvas.tensor}) for canvas in canvases]
+        calls = [self._prepared(canvas) for canvas in canvases]
         self._bytes.clear()
         count, batch = self.count, self._batch
         self._run = lambda index: (calls[index % count](), fits[index % count])
@@ -178,7 +207,7 @@ class DetectionBound:
         # Every file is decoded once, so that a broken one is named before anything is measured.
         for index in range(self.count):
             self._fill(canvas, index)
-        call = prepared(self._session, {INPUT: canvas.tensor})
+        call = self._prepared(canvas)
         batch = self._batch
 
         def run(index: int) -> tuple[Outputs, list[Fit]]:

@@ -12,7 +12,7 @@ with file, annotation, found and expected. Not aware of: pictures themselves, mo
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 import msgspec
@@ -187,3 +187,11 @@ def _wrong(path: Path, mistakes: Sequence[str]) -> DataError:
             "파일을 고치거나 해당 주석을 빼십시오. 범주는 이름으로 클래스와 맞춥니다",
         ),
     )
+
+
+def check_labels(path: str, classes: Sequence[str], progress: Callable[[str], None]) -> list[str]:
+    """For the worker's `build` verb: the pictures that a COCO file names. Raises DataError as `read_coco` does."""
+    found = read_coco(Path(path), classes)
+    count = sum(len(truth.boxes) for truth in found.values())
+    progress(here(f"{path}: {len(found)} pictures, {count} objects", f"{path}: 그림 {len(found)}장, 객체 {count}개"))
+    return list(found)
