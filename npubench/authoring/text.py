@@ -32,7 +32,7 @@ from npubench.build.nets.ocr import PAGE, text_detector
 from npubench.workloads.scoring import pairs
 from npubench.workloads.textregions import regions
 
-RATE, DECAY = 2e-3, 0.02
+RATE, MUON, DECAY = 2e-3, 1e-2, 0.02
 STRIDE, SHRINK = 4, 0.4
 CROP, CROP_BATCH = (320, 320), 8
 WHOLE_BATCH, WHOLE_SHARE = 2, 0.2
@@ -131,7 +131,7 @@ def evaluate(arrays: Arrays, sheets: Sheets, count: int, least_area: int = LEAST
 def train(chosen: argparse.Namespace) -> None:
     """Trains until the budget is spent, evaluates, writes the weights."""
     sheets, unseen = Sheets(chosen.data / "ocr-train"), Sheets(chosen.data / "ocr-unseen")
-    run = Run(chosen, lambda: Network(text_detector), RATE, DECAY)
+    run = Run(chosen, lambda: Network(text_detector), RATE, DECAY, MUON)
     losses: list[float] = []
     while run.going():
         whole = run.share >= 1 - WHOLE_SHARE

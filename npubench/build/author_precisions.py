@@ -88,7 +88,7 @@ def _ranges(
     with tempfile.TemporaryDirectory(prefix="npubench-author-") as scratch:
         tell(f"{card.id}: drawing {count} {kind} from {seed}\n")
         folder = Path(scratch) / "calibration"
-        write_set(kind, count, seed, folder)
+        write_set(kind, count, seed, folder, "training")
         artifacts = materialise(card, room, Path(scratch) / "cache")
         extremes = observe.observe(
             {role: Path(artifact.path) for role, artifact in artifacts.items()},

@@ -394,6 +394,55 @@ def schema(
     look.schema(output)
 
 
+@app.command(
+    help=here(
+        "Every precision of the models on a backend: quality beside speed, as a table.",
+        "백엔드에서 모델의 모든 정밀도를 품질과 속도를 나란히 표로 보여 줍니다.",
+    ),
+)
+def quality(
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model",
+            "-m",
+            metavar="NAME",
+            help=here("Model (repeatable; default: the suite's).", "모델(반복 가능, 기본: 스위트의 모델)."),
+        ),
+    ] = None,
+    backend: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--backend", "-b", metavar="NAME", help=here("Backend (repeatable; default: cpu).", "백엔드(기본: cpu).")
+        ),
+    ] = None,
+    precision: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--precision", "-p", metavar="NAME", help=here("Precision (default: all).", "정밀도(기본: 모두).")
+        ),
+    ] = None,
+    profile: Annotated[
+        str,
+        typer.Option(
+            "--profile",
+            metavar="NAME",
+            help=here("How many inputs: smoke, standard; nightly: all.", "입력 수: smoke, standard, nightly는 전부."),
+        ),
+    ] = "standard",
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help=here("The table as Markdown.", "표를 마크다운으로."))
+    ] = False,
+    cards: Cards = None,
+    json: Json = False,
+    out: Out = None,
+) -> None:
+    """See `quality.quality`."""
+    from npubench.cli.quality import quality as asked
+
+    asked(model or [], backend or [], precision or [], profile, cards or [], out, markdown, as_json=json)
+
+
 class Selftest(str, Enum):
     """What `selftest` can test."""
 

@@ -26,18 +26,23 @@ from npubench.rules import load
 from npubench.schema import Plan, Run, encode
 
 
+def measured(asked: Asked, root: Path, console: Console) -> tuple[store.RunFolder, Run]:
+    """The run that was asked for, new or resumed. Raises what a run raises, RunInterruptedError on Ctrl-C."""
+    limits = Limits(stall_s=duration_s(asked.stall_timeout, "--stall-timeout") if asked.stall_timeout else None)
+    wait_s = duration_s(asked.wait, "--wait")
+    with stoppable() as stop:
+        return (_resumed if asked.resume else _fresh)(asked, root, limits, wait_s, console, stop)
+
+
 def run(asked: Asked) -> None:
     """Measures what was asked, shows it, and exits with the code of what was found."""
     console = Console(as_json=asked.as_json)
-    limits = Limits(stall_s=duration_s(asked.stall_timeout, "--stall-timeout") if asked.stall_timeout else None)
-    wait_s = duration_s(asked.wait, "--wait")
     root = store.results_root(asked.out, checkout_root())
-    with stoppable() as stop:
-        if asked.dry_run and not asked.resume:
+    if asked.dry_run and not asked.resume:
+        with stoppable() as stop:
             _show_plan(asked, root, console, stop)
-            return
-        measured = _resumed if asked.resume else _fresh
-        folder, result = measured(asked, root, limits, wait_s, console, stop)
+        return
+    folder, result = measured(asked, root, console)
     if asked.report is not None:
         from npubench.cli.look import write_report
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from npubench import store
-from npubench.cards import did_you_mean
+from npubench.cards import ModelCard, did_you_mean
 from npubench.cli.asked import PROFILE, SUITE, Asked, duration_s
 from npubench.cli.progress import Console
 from npubench.discovery import Catalogue, catalogue, pick
@@ -24,6 +24,7 @@ from npubench.lang import Text, here
 from npubench.rules import Ruleset
 from npubench.schema import FLOOR_MODEL, Note, Plan
 
+ALL = "all"
 DEFAULT_SCENARIOS = ("single-stream", "offline")
 
 # Who measured, for the result: a person, a team, a CI job.
@@ -98,6 +99,7 @@ def _known(asked: Asked, cards: Catalogue) -> Choice:
     for item in planning.wanted_from_suite(suite, asked.profile or PROFILE):
         entries.setdefault(item.model, []).append(item)
     names = list(dict.fromkeys(asked.models)) or list(entries)
+    models = {name: selection.model_of(cards, name) for name in names}
     wanted = []
     for name in names:
         known = entries.get(name, [planning.Wanted(model=name, scenarios=DEFAULT_SCENARIOS)])
@@ -105,16 +107,20 @@ def _known(asked: Asked, cards: Catalogue) -> Choice:
         wanted += [
             planning.Wanted(
                 model=name,
-                precisions=asked.precisions or item.precisions,
+                precisions=_precisions(asked, models[name].card) or item.precisions,
                 scenarios=asked.scenarios or item.scenarios,
                 scopes=asked.scopes or item.scopes,
             )
             for item in (known[:1] if asked.precisions else known)
         ]
-    models = {name: selection.model_of(cards, name) for name in names}
     return Choice(
         cards=cards, wanted=tuple(wanted), models=models, suite=None if asked.models else asked.suite or SUITE
     )
+
+
+def _precisions(asked: Asked, card: ModelCard) -> tuple[str, ...]:
+    """The precisions that were asked for; `all` stands for every one that the model is built in."""
+    return card.precisions if ALL in asked.precisions else asked.precisions
 
 
 def _check_reach(asked: Asked, choice: Choice) -> None:
@@ -138,7 +144,7 @@ def _check_reach(asked: Asked, choice: Choice) -> None:
     )
     known = list(dict.fromkeys(name for precisions in cards for name in precisions))
     for name in asked.precisions:
-        if name not in known:
+        if name not in known and name != ALL:
             raise UnknownNameError(f'no precision "{name}"{did_you_mean(name, known)}; known: {", ".join(known)}')
 
 
@@ -192,7 +198,7 @@ def make_plan(
         measured_by=os.environ.get(MEASURED_BY) or "unknown",
     )
     measured = {cell.precision for cell in plan.cells if cell.purpose == "measure"}
-    if not measured.issuperset(asked.precisions):
+    if not measured.issuperset(set(asked.precisions) - {ALL}):
         # A precision that was asked for by name and that nothing here takes ends like a backend that is not here.
         plan = msgspec.structs.replace(plan, named_absent=True)
     return plan

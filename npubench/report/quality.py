@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from npubench.cards import build_name
 from npubench.lang import Text
 from npubench.metrics import QUALITY
 from npubench.report.foreign import MESSAGE_LIMIT, clean
 from npubench.report.shown import Fact, Number
-from npubench.schema import Cell, Quality, Score
-from npubench.units import UNKNOWN, show
+from npubench.schema import Cell, Quality, Run, Score
+from npubench.units import UNKNOWN, show, show_ns
 
 VERDICTS: dict[str, Text] = {
     "passed": Text(en="passed", ko="통과"),
@@ -89,6 +90,61 @@ def facts(quality: Quality) -> tuple[Fact, ...]:
             )
         )
     return tuple(found)
+
+
+HEAD: tuple[Text, ...] = (
+    Text(en="model", ko="모델"),
+    Text(en="precision", ko="정밀도"),
+    Text(en="task score (floor)", ko="과제 점수(하한)"),
+    Text(en="SQNR (floor)", ko="SQNR(하한)"),
+    Text(en="top-1 (floor)", ko="1순위 일치(하한)"),
+    Text(en="verdict", ko="판정"),
+    Text(en="p50", ko="p50"),
+)
+"""Of `table`: model × precision on one backend, as the README shows it."""
+
+
+def table(run: Run) -> list[tuple[str, ...]]:
+    """A row per model × precision × backend that was asked, in English figures: the table under `HEAD`."""
+    rows: dict[tuple[str, str, str], tuple[str, ...]] = {}
+    for cell in run.cells:
+        if cell.quality is None:
+            continue
+        build = build_name(cell.precision, cell.quality.variant)
+        p50 = cell.summary.get("latency_p50_ns")
+        rows.setdefault(
+            (cell.model, build, cell.backend),
+            (
+                clean(cell.model),
+                clean(build),
+                ", ".join(_with_floor(score, named=True) for score in _task_scores(cell.quality)) or UNKNOWN,
+                _of(cell.quality, "sqnr_db"),
+                _of(cell.quality, "top1"),
+                cell.quality.verdict,
+                show_ns(p50.median if p50 is not None else None),
+            ),
+        )
+    found = list(rows.values())
+    for item in run.unsupported:
+        reason = clean(item.reason.en)
+        found.append((clean(item.model), clean(item.precision), *[UNKNOWN] * 3, f"unsupported: {reason}", UNKNOWN))
+    return found
+
+
+def _task_scores(quality: Quality) -> list[Score]:
+    fidelity = ("sqnr_db", "contrast_db", "top1", "kl", "repeat_db")
+    return [score for score in quality.scores if score.metric not in fidelity and score.passed is not None]
+
+
+def _of(quality: Quality, metric: str) -> str:
+    found = next((score for score in quality.scores if score.metric == metric and score.value is not None), None)
+    return _with_floor(found) if found is not None else UNKNOWN
+
+
+def _with_floor(score: Score, named: bool = False) -> str:
+    unit = QUALITY[score.metric].unit if score.metric in QUALITY else ""
+    floor = f" (≥ {show(score.floor, unit)})" if score.floor is not None else ""
+    return f"{title_of(score).en + ' ' if named else ''}{value_of(score)}{floor}"
 
 
 def _summary(quality: Quality) -> Text:

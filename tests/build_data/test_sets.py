@@ -58,7 +58,7 @@ def draw_scene(seed: int, size: tuple[int, int] = (1280, 720)) -> Scene:
     return Scene(Image.new("RGB", size, colour), objects, {"light": "day"})
 
 
-def draw_page(seed: int, fonts: Any) -> Page:
+def draw_page(seed: int, fonts: Any, lists: Any = None) -> Page:
     shade = seed % 200
     quad = ((10.0, 10.0), (60.04, 10.0), (60.0, 30.0), (10.0, 30.0))
     return Page(Image.new("RGB", (1240, 1754), (shade, shade, shade)), (Word("민원", quad),))
@@ -70,7 +70,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     streets, documents = types.ModuleType("streets"), types.ModuleType("documents")
     streets.__dict__["draw_scene"] = draw_scene
     documents.__dict__["draw_page"] = draw_page
-    documents.__dict__["find_fonts"] = lambda: (Font("font.otf", "Some Sans", "0" * 64),)
+    documents.__dict__["find_fonts"] = lambda purpose: (Font("font.otf", "Some Sans", "0" * 64),)
     monkeypatch.setitem(sys.modules, "npubench.build.data.streets", streets)
     monkeypatch.setitem(sys.modules, "npubench.build.data.documents", documents)
 

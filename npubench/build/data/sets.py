@@ -18,6 +18,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -33,6 +34,8 @@ from npubench.store import sha256_file
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from npubench.build.data.fonts import Purpose
 
 Kind = Literal["frames", "pages", "prompts"]
 
@@ -107,8 +110,10 @@ def item_seed(seed: str, index: int) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}/{index}".encode()).digest()[:8], "big") >> 1
 
 
-def write_set(kind: Kind, count: int, seed: str, folder: Path) -> DataCard:
+def write_set(kind: Kind, count: int, seed: str, folder: Path, purpose: Purpose = "evaluation") -> DataCard:
     """Writes `count` items of `kind` and their card to `folder`, whose name is the set's id, and returns the card.
+
+    Pages are drawn in the fonts and the words of `purpose`: those of evaluation never serve training or calibration.
 
     A set that is already there is replaced, except that a set of prompts keeps its tokenizer.json: language models are
     trained for its ids. Raises DataError for a folder that holds something else, CardError for a name that is no id.
@@ -128,7 +133,7 @@ def write_set(kind: Kind, count: int, seed: str, folder: Path) -> DataCard:
         if kind == "prompts":
             _write_prompts(made, count, seed, folder / TOKENIZER)
         else:
-            {"frames": _write_frames, "pages": _write_pages}[kind](made, count, seed)
+            (_write_frames if kind == "frames" else partial(_write_pages, purpose=purpose))(made, count, seed)
         card = DataCard(
             schema="npubench.data/1",
             id=folder.name,
@@ -201,13 +206,14 @@ def _write_frames(folder: Path, count: int, seed: str) -> None:
     _write_lists(folder / ANNOTATIONS, {"images": frames, "annotations": boxes, "categories": categories})
 
 
-def _write_pages(folder: Path, count: int, seed: str) -> None:
+def _write_pages(folder: Path, count: int, seed: str, purpose: Purpose) -> None:
     from npubench.build.data.documents import draw_page, find_fonts
+    from npubench.build.data.wordlists import EVALUATION, TRAINING
 
-    fonts = find_fonts()
+    fonts, words_from = find_fonts(purpose), {"training": TRAINING, "evaluation": EVALUATION}[purpose]
     pages: list[dict[str, Any]] = []
     for index in range(count):
-        page = draw_page(item_seed(seed, index), fonts)
+        page = draw_page(item_seed(seed, index), fonts, lists=words_from)
         name = f"page-{index + 1:04d}.jpg"
         _save_jpeg(page.image, folder / name, PAGE_JPEG_QUALITY)
         words = [
