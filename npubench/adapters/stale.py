@@ -24,12 +24,13 @@ class StaleSession:
         self.outputs: Sequence[TensorSpec] = session.outputs
 
     def infer(self, feeds: Feeds) -> Outputs:
-        """The outputs of the call before, where they have the shape of this call's."""
+        """Each output of the call before, where it has this call's shape: a cache that grows is never late."""
         now = {name: np.array(value) for name, value in self._session.infer(feeds).items()}
-        before, self._kept = self._kept, now
-        if before is None or any(before[name].shape != value.shape for name, value in now.items()):
-            return now
-        return before
+        before, self._kept = self._kept or {}, now
+        return {
+            name: before[name] if name in before and before[name].shape == value.shape else value
+            for name, value in now.items()
+        }
 
     def prepare(self, feeds: Feeds) -> Callable[[], Outputs]:
         """Calls `infer`: the lateness is between requests, whatever buffers they use."""

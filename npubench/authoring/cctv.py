@@ -27,7 +27,8 @@ from npubench.authoring import scores
 from npubench.authoring.assignment import IGNORED, cells, detection_loss, flatten
 from npubench.authoring.builder import Arrays, Network, fold, rounded
 from npubench.authoring.running import Run, fast_arithmetic, generator, options
-from npubench.authoring.scenes import HEIGHT, WIDTH, Boxes, Frames, Scenes
+from npubench.authoring.scenes import HEIGHT, KIND, WIDTH, Boxes, Frames
+from npubench.authoring.shards import Shards
 from npubench.build.nets.cctv import CLASSES, SIZE, STRIDES, detector
 from npubench.workloads.boxes import Heads, Rules
 
@@ -102,11 +103,11 @@ def varied(window: Frames, boxes: Boxes, rng: np.random.Generator) -> tuple[Fram
     return window, boxes
 
 
-def batch_of(scenes: Scenes, rng: np.random.Generator, stage: Stage) -> tuple[torch.Tensor, torch.Tensor]:
+def batch_of(scenes: Shards, rng: np.random.Generator, stage: Stage) -> tuple[torch.Tensor, torch.Tensor]:
     """Pictures [batch, 3, h, w] 0..1 and their objects [batch, most, 5]."""
     windows, lists = [], []
     for index in rng.integers(len(scenes), size=stage.batch):
-        frame, boxes = scenes.scene(int(index))
+        frame, boxes = scenes.item(int(index))
         if stage is STAGES[-1] or (stage.size == FULL and rng.random() < 0.5):
             window, boxes = cut(frame, boxes, FULL, 0, -((FULL[0] - HEIGHT) // 2))
         else:
@@ -121,7 +122,7 @@ def batch_of(scenes: Scenes, rng: np.random.Generator, stage: Stage) -> tuple[to
     return pictures, torch.from_numpy(truth)
 
 
-def evaluate(arrays: Arrays, scenes: Scenes, count: int) -> tuple[dict[str, float], list[float]]:
+def evaluate(arrays: Arrays, scenes: Shards, count: int) -> tuple[dict[str, float], list[float]]:
     """mAP50 and mAP75 of folded weights on the first `count` scenes, and the AP50 of each class."""
     network = Network(detector, arrays)
     rules = Rules(
@@ -131,7 +132,7 @@ def evaluate(arrays: Arrays, scenes: Scenes, count: int) -> tuple[dict[str, floa
     found, truth = [], []
     top = (SIZE - HEIGHT) // 2
     for index in range(min(count, len(scenes))):
-        frame, boxes = scenes.scene(index)
+        frame, boxes = scenes.item(index)
         canvas, boxes = cut(frame, boxes, (SIZE, SIZE), 0, -top)
         picture = torch.from_numpy(canvas).permute(2, 0, 1)[None].float() / 255
         with torch.inference_mode():
@@ -147,7 +148,7 @@ def evaluate(arrays: Arrays, scenes: Scenes, count: int) -> tuple[dict[str, floa
 
 def train(chosen: argparse.Namespace) -> None:
     """Trains until the budget is spent, evaluates, writes the weights."""
-    scenes, unseen = Scenes(chosen.data / "cctv-train"), Scenes(chosen.data / "cctv-unseen")
+    scenes, unseen = Shards(KIND, chosen.data / "cctv-train"), Shards(KIND, chosen.data / "cctv-unseen")
     run = Run(chosen, lambda: Network(detector), RATE, DECAY, MUON)
     grids = {stage.size: cells(*stage.size, STRIDES) for stage in STAGES}
     running: list[tuple[float, float]] = []

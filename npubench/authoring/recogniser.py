@@ -7,7 +7,7 @@ In OUT: `checkpoint.pt`, `curve.csv`, `line_recogniser.npz` (averaged weights, f
 those of the fp16 weights on unseen lines: `words` of lists that training does not use, `official` ones, numbers, ASCII
 and uniformly random `syllables`; with --pages also of the words of a set of pages, cut out by its own boxes.
 
-Its parts are tested; a whole training has not been run yet, and the room still ships seeded weights.
+The room ships what this gave; its curve is in docs/training.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -27,7 +27,7 @@ from npubench.engine.launcher import Environment, Limits, run_job
 from npubench.engine.protocol import AdapterRef, Answered, Event, QualityJob
 from npubench.engine.select import OWN, adapter_ref, environment_of
 from npubench.lang import Text
-from npubench.schema import Failure, Plan, Quality
+from npubench.schema import Failure, FailureKind, Plan, Quality
 from npubench.spi import Artifact, Request
 from npubench.stats import fidelity, quality
 
@@ -84,7 +84,9 @@ class Asker:
             card, artifacts, adapter_ref(backend_card), environment_of(backend_card), reference.file, "candidate"
         )
         if isinstance(answer, Failure):
-            return msgspec.structs.replace(blank, verdict="failed", failure=answer, reasons=(_failed(answer),))
+            # What a backend does not take is a result of its own, and says nothing about its answers.
+            verdict: Literal["unknown", "failed"] = "unknown" if answer.kind is FailureKind.UNSUPPORTED else "failed"
+            return msgspec.structs.replace(blank, verdict=verdict, failure=answer, reasons=(_failed(answer),))
         folder, answered = answer
         try:
             compared = fidelity.compare(

@@ -51,7 +51,8 @@ def decibel(signal: float, noise: float) -> float:
         return EQUAL_DB
     if signal <= 0:
         return -EQUAL_DB
-    return float(np.clip(10 * np.log10(signal / noise), -EQUAL_DB, EQUAL_DB))
+    # The quotient itself may leave the range of a float.
+    return float(np.clip(10 * (np.log10(signal) - np.log10(noise)), -EQUAL_DB, EQUAL_DB))
 
 
 def _rows(value: npt.NDArray[Any]) -> Floats:

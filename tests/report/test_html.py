@@ -12,7 +12,18 @@ import pytest
 
 from npubench.lang import Text
 from npubench.report import charts, html, svg, view
-from npubench.schema import AbsentBackend, FailureKind, InputFacts, Note, Run, Spread, UnsupportedCell, parse
+from npubench.schema import (
+    AbsentBackend,
+    FailureKind,
+    InputFacts,
+    Note,
+    Quality,
+    Run,
+    Score,
+    Spread,
+    UnsupportedCell,
+    parse,
+)
 from tests.report import sample
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -157,7 +168,15 @@ def hostile() -> view.RunFiles:
     source = sample.with_cell(
         source,
         placement_reason=EVIL,
-        quality={EVIL: EVIL},
+        quality=Quality(
+            model=EVIL,
+            precision=EVIL,
+            variant=EVIL,
+            backend=EVIL,
+            verdict="failed",
+            scores=(Score(metric=EVIL, value=0.5, reference=0.6, floor=0.7, passed=False, reason=EVIL),),
+            reasons=(Text(en=EVIL, ko=EVIL),),
+        ),
         energy={EVIL: Spread(median=None, launches=(None,), reason=EVIL), "x": Spread(median=1, launches=(1,))},
         options={EVIL: {EVIL: EVIL}, "x": {"y": [EVIL]}},
     )
