@@ -93,7 +93,8 @@ def listing(kind: str, folders: Sequence[Path]) -> None:
             _print(f"{model.card.id:<18} {model.card.title[spoken]} · {', '.join(model.card.precisions)}")
     else:
         for suite in cards.suites.values():
-            _print(f"{suite.card.id:<18} {suite.card.title[spoken]}: {', '.join(e.model for e in suite.card.entries)}")
+            listed = ", ".join(dict.fromkeys(entry.model for entry in suite.card.entries))
+            _print(f"{suite.card.id:<18} {suite.card.title[spoken]}: {listed}")
 
 
 SCENARIO_TEXT = {

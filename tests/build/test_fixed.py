@@ -63,6 +63,13 @@ def test_each_batch_is_an_artefact_and_runs(tmp_path: Path) -> None:
     assert again["line_recogniser"] == two
 
 
+def test_fixed_lines_are_those_of_the_workload() -> None:
+    card = card_of("ocr-korean")
+    lines = sizes_of(card, "fp32", "static", 1)["line_recogniser"]
+    widest = max(card.params["line_widths"])
+    assert lines == {"batch": card.params["batch_lines"], "width": widest, "frames": widest // 4}
+
+
 def test_which_builds_are_made_by_fixing() -> None:
     card = card_of("cctv-detect")
     assert sizes_of(card, "int8", "static", 4) == {"detector": {"batch": 4}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -273,7 +274,9 @@ def test_integer_kernels_are_used(tmp_path: Path, model_cache: Path) -> None:
         options.log_severity_level = 4
         options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
         runtime.InferenceSession(built(model, "int8", model_cache)[role].path, options, ["CPUExecutionProvider"])
-        operators = {node.op_type for node in onnx.load(tmp_path / "optimised.onnx").graph.node}
+        operators = {
+            node.op_type for node in onnx.load(tmp_path / "optimised.onnx", load_external_data=False).graph.node
+        }
         assert "QLinearConv" in operators
         assert not operators & {"Conv", "FusedConv"}
 
@@ -389,6 +392,40 @@ def test_a_source_that_is_none(tmp_path: Path) -> None:
     table.write_text(table.read_text().replace('"source":"mix.weight"', '"source":"absent"'))
     with pytest.raises(ArtifactError, match=r"decoder\.fp16\.json: graphs\.decoder has no tensor 'absent'"):
         materialise(card, room, tmp_path, "fp16")
+
+
+def test_trained_weights_are_a_source_like_any_other(
+    lines: tuple[onnx.ModelProto, weights.Table, dict[str, Floats]], tmp_path: Path
+) -> None:
+    """A room of kind `file` gets its precisions by the same steps; only values and pins differ."""
+    import msgspec
+
+    model, _, tensors = lines
+    source = MODELS / "ocr-korean"
+    room = Path(shutil.copytree(source, tmp_path / "room"))
+    card = card_of("ocr-korean")
+    spec = card.graphs[LINES].weights
+    assert spec is not None
+    stored = tuple(
+        msgspec.structs.replace(tensor, init=weights.Stored(array=tensor.name))
+        for tensor in weights.load_table(source / spec.table).tensors
+    )
+    table = weights.Table(bytes=spec.bytes, tensors=stored)
+    arrays = {name: value.astype(np.float16) for name, value in tensors.items()}
+    (room / spec.table).write_bytes(weights.dump_table(table))
+    np.savez_compressed(room / f"{LINES}.npz", allow_pickle=False, **arrays)
+    digest = hashlib.sha256(b"".join(weights.stream(table, "", arrays))).hexdigest()
+    trained = msgspec.structs.replace(spec, kind="file", seed=None, arrays=f"{LINES}.npz", sha256=digest)
+    graphs = {**card.graphs, LINES: msgspec.structs.replace(card.graphs[LINES], weights=trained)}
+    card = msgspec.structs.replace(card, graphs=graphs)
+    ranges = load_ranges(source / f"{LINES}.ranges.json").ranges
+    origin = weight_source(card, LINES, room)
+    made = precisions.write_build(room, LINES, "int8", model, table, origin, ranges)
+    assert made.sha256 == card.builds["int8"][LINES].sha256
+    assert made.weights is not None
+    assert made.weights.sha256 != card.builds["int8"][LINES].weights.sha256  # type: ignore[union-attr]
+    card = msgspec.structs.replace(card, builds={"int8": {LINES: made}})
+    assert list(materialise(card, room, tmp_path / "cache", "int8")) == [LINES]
 
 
 def test_every_rule_is_listed() -> None:
