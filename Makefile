@@ -12,7 +12,7 @@ BIN     := .venv/bin
 SELECT  := $(foreach b,$(BACKENDS),--backend $(b)) $(foreach m,$(MODELS),--model $(m))
 PIP     := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 
-.PHONY: help setup bench test test-all lint compare report nightly benchmarks schemas clean
+.PHONY: help setup bench test test-all lint compare report nightly benchmarks author schemas clean
 .DEFAULT_GOAL := help
 
 help: ## show this help
@@ -43,6 +43,9 @@ nightly: .venv/.bench ## the nightly profile, all launches (CI that reads exit c
 
 benchmarks: .venv/.dev ## npubench's own speed, as ratios in one run
 	@$(BIN)/python -m pytest tests/benchmarks -q -s --benchmark-enable --benchmark-only --benchmark-columns=median,iqr,rounds
+
+author: .venv/.dev ## after a change of fp32 graphs or weights: every precision of MODELS anew
+	@$(BIN)/python -m npubench.build.author_precisions $(MODELS)
 
 schemas: .venv/.dev ## write docs/schemas anew after a declared change of format
 	@$(BIN)/npubench schema -o docs/schemas

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -31,6 +31,33 @@ def materialise_card(
     model = msgspec.convert(card, ModelCard)
     found = materialise(model, Path(room), Path(cache), precision, progress, variant, batch)
     return [msgspec.to_builtins(artifact) for artifact in found.values()]
+
+
+def calibrate_card(
+    card: Mapping[str, Any],
+    room: str,
+    cache: str,
+    folder: str,
+    kind: Literal["frames", "pages"],
+    workload: str,
+    adapter: str,
+    progress: Progress,
+) -> dict[str, Any]:
+    """A room with the user's own calibration, as `calibrated.Calibrated`. Raises DataError, ArtifactError."""
+    from npubench.build.calibrated import calibrate
+
+    found = calibrate(
+        msgspec.convert(card, ModelCard),
+        Path(room),
+        Path(cache),
+        Path(folder),
+        kind,
+        workload=workload,
+        adapter=adapter,
+        progress=progress,
+    )
+    built: dict[str, Any] = msgspec.to_builtins(found)
+    return built
 
 
 def inspect_user_onnx(path: str, shapes: Mapping[str, Sequence[int]], progress: Progress) -> dict[str, Any]:

@@ -148,12 +148,20 @@ def build(
             "--batch", metavar="N", min=1, help=here("Batch size of --variant static.", "static의 배치 크기.")
         ),
     ] = 1,
+    calibrate: Annotated[
+        Path | None,
+        typer.Option(
+            "--calibrate",
+            metavar="DIR",
+            help=here("Quantise with ranges from your own pictures.", "자체 그림에서 얻은 범위로 양자화합니다."),
+        ),
+    ] = None,
     cards: Cards = None,
 ) -> None:
     """See `look.build`."""
     from npubench.cli import look
 
-    look.build(models or [], precision, cards or [], variant=variant, batch=batch)
+    look.build(models or [], precision, cards or [], variant=variant, batch=batch, calibrate=calibrate)
 
 
 @app.command(
@@ -252,6 +260,14 @@ def run(
         Path | None,
         typer.Option("--pages", metavar="DIR", help=here("Your own pages for OCR.", "OCR에 쓸 자체 문서 폴더.")),
     ] = None,
+    calibrate: Annotated[
+        Path | None,
+        typer.Option(
+            "--calibrate",
+            metavar="DIR",
+            help=here("Quantise with ranges from your own pictures.", "자체 그림에서 얻은 범위로 양자화합니다."),
+        ),
+    ] = None,
     out: Out = None,
     machine: MachineName = None,
     report: Annotated[
@@ -310,6 +326,7 @@ def run(
             shapes=tuple(shape or ()),
             frames=frames,
             pages=pages,
+            calibrate=calibrate,
             out=out,
             machine=machine,
             report=report,

@@ -33,11 +33,12 @@ _PLANNING = {
     "shapes": "--shape",
     "frames": "--frames",
     "pages": "--pages",
+    "calibrate": "--calibrate",
     "cards": "--cards",
     "dry_run": "--dry-run",
 }
 # What an ONNX file of the user's own decides by itself, or does not have.
-_NOT_WITH_ONNX = ("models", "precisions", "scopes", "suite", "frames", "pages")
+_NOT_WITH_ONNX = ("models", "precisions", "scopes", "suite", "frames", "pages", "calibrate")
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +58,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     shapes: tuple[str, ...] = ()
     frames: Path | None = None
     pages: Path | None = None
+    calibrate: Path | None = None
     out: Path | None = None
     machine: str | None = None
     report: Path | None = None

@@ -93,7 +93,8 @@ def listing(kind: str, folders: Sequence[Path]) -> None:
             _print(f"{model.card.id:<18} {model.card.title[spoken]} · {', '.join(model.card.precisions)}")
     else:
         for suite in cards.suites.values():
-            _print(f"{suite.card.id:<18} {suite.card.title[spoken]}: {', '.join(e.model for e in suite.card.entries)}")
+            listed = ", ".join(dict.fromkeys(entry.model for entry in suite.card.entries))
+            _print(f"{suite.card.id:<18} {suite.card.title[spoken]}: {listed}")
 
 
 SCENARIO_TEXT = {
@@ -109,12 +110,18 @@ SCENARIO_TEXT = {
 
 
 def build(
-    models: Sequence[str], precision: str, folders: Sequence[Path], variant: str = "portable", batch: int = 1
+    models: Sequence[str],
+    precision: str,
+    folders: Sequence[Path],
+    *,
+    variant: str = "portable",
+    batch: int = 1,
+    calibrate: Path | None = None,
 ) -> None:
     """Materialises models and says where they are. Raises UsageError for a precision or variant that does not exist."""
     from npubench.build.materialise import cache_root
     from npubench.engine.protocol import BuildJob, Event, Said
-    from npubench.engine.select import run_build
+    from npubench.engine.select import Model, calibrated, run_build
 
     for option, name, known in (("precision", precision, PRECISIONS), ("variant", variant, VARIANTS)):
         if name not in known:
@@ -123,19 +130,28 @@ def build(
             )
     cards = catalogue(folders)
     names = list(models) or list(dict.fromkeys(e.model for found in cards.suites.values() for e in found.card.entries))
-    picked = [pick(cards.models, name, "model") for name in names]
+    picked = [(found.card, found.path.parent) for found in (pick(cards.models, name, "model") for name in names)]
+    if calibrate is not None and len(picked) != 1:
+        raise UsageError(
+            here("--calibrate is for one model", "--calibrate는 모델 하나에만 쓸 수 있습니다"),
+            hint=here("name it", "모델 이름을 지정하십시오"),
+        )
 
     def say(event: Event) -> None:
         if isinstance(event, Said):
             _print(f"  {event.text}")
 
-    for found in picked:
-        _print(found.card.id)
+    for card, room in picked:
+        _print(card.id)
+        if calibrate is not None:
+            model, note = calibrated(Model(card=card, room=room), calibrate, cards, cache_root(), say)
+            card, room = model.card, model.room
+            _print(f"  {note.text[language()]}")
         job = BuildJob(
             builder="npubench.build.verbs:materialise_card",
             arguments={
-                "card": msgspec.to_builtins(found.card),
-                "room": str(found.path.parent),
+                "card": msgspec.to_builtins(card),
+                "room": str(room),
                 "cache": str(cache_root()),
                 "precision": precision,
                 "variant": variant,

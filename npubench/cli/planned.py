@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from npubench import store
+from npubench.build.materialise import cache_root
 from npubench.cards import ModelCard, did_you_mean
 from npubench.cli.asked import PROFILE, SUITE, Asked, duration_s
 from npubench.cli.progress import Console
@@ -18,6 +19,7 @@ from npubench.engine import plan as planning
 from npubench.engine import preflight
 from npubench.engine import select as selection
 from npubench.engine.machine import facts
+from npubench.engine.protocol import Event, Said
 from npubench.engine.resume import given_name
 from npubench.errors import UnknownNameError, UsageError
 from npubench.lang import Text, here
@@ -60,6 +62,20 @@ def choose(asked: Asked, console: Console, stop: Callable[[], bool]) -> Choice:
             # Kept so that a resume can read the folder as it was read now.
             sources[f"kind:{name}"] = selection.kind_of(model, cards) or ""
     notes = [note for model in models.values() if (note := selection.cycled(model)) is not None]
+    if asked.calibrate is not None:
+        (name,) = models if len(models) == 1 else ("",)
+        if not name:
+            raise UsageError(
+                here("--calibrate is for one model", "--calibrate는 모델 하나에만 쓸 수 있습니다"),
+                hint=here("name it with --model", "--model로 지정하십시오"),
+            )
+
+        def say(event: Event) -> None:
+            if isinstance(event, Said):
+                console.say(event.text)
+
+        models[name], note = selection.calibrated(models[name], asked.calibrate, cards, cache_root(), say, stop)
+        notes.append(note)
     return msgspec.structs.replace(choice, models=models, sources=sources, notes=(*choice.notes, *notes))
 
 

@@ -20,7 +20,7 @@ from npubench.discovery import Catalogue, code, pick
 from npubench.engine.launcher import Environment, Limits, run_job
 from npubench.engine.protocol import AdapterRef, BuildJob, Built, Event, ProbeJob
 from npubench.errors import AbsentBackendError, ArtifactError, DataError, UsageError
-from npubench.lang import Text, language
+from npubench.lang import Text, here, language
 from npubench.schema import AbsentBackend, Failure, FailureKind, InputFacts, Note
 from npubench.spi import Availability
 
@@ -153,6 +153,56 @@ def with_user_data(model: Model, folders: Mapping[str, Path], catalogue: Catalog
     found = describe_folder(folders[kind], kind)  # type: ignore[arg-type]
     inputs = InputFacts(source=OWN, sha256=found.sha256, files=len(found.files))
     return msgspec.structs.replace(model, data=folders[kind].resolve(), inputs=inputs)
+
+
+# The adapter that runs fp32 models for calibration: ONNX Runtime's CPU provider, which every installation can have.
+CALIBRATING = "ort"
+
+
+def calibrated(
+    model: Model,
+    folder: Path,
+    catalogue: Catalogue,
+    cache: Path,
+    say: Callable[[Event], None] = lambda event: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> tuple[Model, Note]:
+    """`model` with its quantised builds calibrated on the user's own frames or pages, and a note that says so.
+
+    Raises UsageError for a model that reads no pictures, DataError for a folder that cannot be used or is too small.
+    """
+    kind, name = kind_of(model, catalogue), model.card.id
+    if kind not in ("frames", "pages"):
+        raise UsageError(
+            here(f"--calibrate: {name} reads no pictures", f"--calibrate: {name}은(는) 그림을 읽지 않습니다"),
+            hint=here("its weights are quantised without calibration", "이 모델의 가중치는 보정 없이 양자화됩니다"),
+        )
+    job = BuildJob(
+        builder="npubench.build.verbs:calibrate_card",
+        arguments={
+            "card": to_builtins(model.card),
+            "room": str(model.room),
+            "cache": str(cache),
+            "folder": str(folder.resolve()),
+            "kind": kind,
+            "workload": code("workloads", model.card.workload),
+            "adapter": code("adapters", CALIBRATING),
+        },
+    )
+    found = run_build(job, say, stop)
+    used, files, digest = found["used"], found["files"], found["sha256"][:16]
+    note = Note(
+        code="own-calibration",
+        text=Text(
+            en=f"{name}: quantised with ranges from {used} of your own {files} {kind} (sha256 {digest}…); not "
+            "comparable with the shipped calibration.",
+            ko=f"{name}: 자체 파일 {files}개 중 {used}개(sha256 {digest}…)의 범위로 양자화했습니다. 기본 보정과 "
+            "비교할 수 없습니다.",
+        ),
+        severity="info",
+    )
+    card = msgspec.convert(found["card"], ModelCard)
+    return msgspec.structs.replace(model, card=card, room=Path(found["room"])), note
 
 
 def cycled(model: Model) -> Note | None:

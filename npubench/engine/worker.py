@@ -257,7 +257,9 @@ def check_outputs(bound: Bound, sessions: Mapping[str, Session], index: int) -> 
     declared: dict[str, TensorSpec] = {}
     for role, session in sessions.items():
         for spec in session.outputs:
-            declared[f"{role}/{spec.name}"] = spec
+            # Under a role's name a workload gathers the rows of several calls (the lines of a page).
+            gathered = msgspec.structs.replace(spec, shape=("rows", *spec.shape[1:]))
+            declared[f"{role}/{spec.name}"] = gathered
             declared.setdefault(spec.name, spec)
     for name, value in outputs_of(bound, index).items():
         if name in declared:

@@ -196,9 +196,32 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not list((tmp_path / "cctv-detect").iterdir())
 
 
-def test_only_fp32(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="int8"):
-        materialise(card_of("cctv-detect"), MODELS / "cctv-detect", tmp_path, "int8")
+@pytest.mark.parametrize("model", ["cctv-detect", "ocr-korean", "llm-chat-8m"])
+def test_every_precision_is_bit_exact(model: str, tmp_path: Path) -> None:
+    card = card_of(model)
+    for precision in card.precisions[1:]:
+        found = materialise(card, MODELS / model, tmp_path, precision)
+        for role, artifact in found.items():
+            pinned = card.builds[precision][role]
+            assert pinned.weights is not None
+            assert (pinned.weights.kind, pinned.weights.source) == ("derived", role)
+            graph = Path(artifact.path)
+            assert hashlib.sha256(graph.read_bytes()).hexdigest() == pinned.sha256
+            content = (graph.parent / "weights.bin").read_bytes()
+            assert (len(content), hashlib.sha256(content).hexdigest()) == (pinned.weights.bytes, pinned.weights.sha256)
+            assert (artifact.sha256, artifact.precision) == (artifact_sha256(pinned), precision)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["fp16", "bf16", "int8", "int4"])
+def test_every_precision_of_the_large_decoder_is_bit_exact(precision: str, tmp_path: Path) -> None:
+    materialise(card_of("llm-chat-135m"), MODELS / "llm-chat-135m", tmp_path, precision)
+
+
+def test_a_precision_that_the_room_has_not(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="int4") as caught:
+        materialise(card_of("cctv-detect"), MODELS / "cctv-detect", tmp_path, "int4")
+    assert "fp32, fp16, bf16, int8" in str(caught.value.hint)
 
 
 def test_cache_root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -324,6 +324,29 @@ def test_ctrl_c_while_waiting_for_another_run_ends_at_once(tmp_path: Path) -> No
     assert not list((tmp_path / "results").iterdir())
 
 
+def test_the_suite_pairs_fp32_with_integers() -> None:
+    done = npubench("run", "--backend", "null", "--dry-run", "--json")
+    plan = json.loads(done.stdout)
+    cells = [(c["model"], c["precision"], c["scenario"]["name"], c["scope"]) for c in plan["cells"]]
+    assert ("cctv-detect", "int8", "single-stream", "device") in cells
+    assert ("llm-chat-135m", "int4", "single-stream", "device") in cells
+    assert ("cctv-detect", "fp32", "offline", "service") in cells
+    assert not [cell for cell in cells if cell[1] != "fp32" and cell[2:] != ("single-stream", "device")]
+    named = json.loads(npubench("run", "--backend", "null", "--dry-run", "--json", "--precision", "int8").stdout)
+    cells = [(c["model"], c["scenario"]["name"]) for c in named["cells"] if c["precision"] == "int8"]
+    assert ("cctv-detect", "offline") in cells
+    assert len(cells) == len(set(map(tuple, cells))) * 2
+
+
+def test_calibration_is_for_one_model_that_reads_pictures(tmp_path: Path) -> None:
+    done = npubench("run", "--backend", "null", "--calibrate", tmp_path, "--dry-run")
+    assert (done.returncode, "--calibrate is for one model" in done.stderr) == (2, True)
+    done = npubench("run", "--backend", "null", "--model", "llm-chat-8m", "--calibrate", tmp_path, "--dry-run")
+    assert (done.returncode, "reads no pictures" in done.stderr) == (2, True)
+    done = npubench("build", "cctv-detect", "--precision", "int8", "--calibrate", tmp_path)
+    assert (done.returncode, "holds no picture" in done.stderr) == (2, True)
+
+
 def test_a_dry_run_needs_no_lock() -> None:
     with DeviceLock("results/m/other"):
         assert npubench("run", "--backend", "null", *TINY, "--dry-run", "--wait", "1s").returncode == 0

@@ -209,6 +209,27 @@ def test_what_a_backend_does_not_take_is_a_result() -> None:
     assert not made((TINY,), BACKEND, models=(large,), machine=replace(MACHINE, memory_bytes=None)).unsupported
 
 
+def test_a_backend_may_say_why_it_refuses_a_precision() -> None:
+    why = Text(en="no kernels", ko="커널 없음")
+    refusing = replace(BACKEND, refuses={"bf16": why})
+    plan = made(
+        (replace(TINY, precisions=("bf16", "int8")),), refusing, models=(replace(CARD, precisions=("bf16", "int8")),)
+    )
+    assert {item.precision: item.reason.en for item in plan.unsupported} == {
+        "bf16": "no kernels",
+        "int8": "this backend takes fp32",
+    }
+
+
+def test_fixed_shapes_are_a_variant_of_every_precision() -> None:
+    fixing = replace(CARD, static={"model": {"n": "{batch}"}})
+    wanting = replace(BACKEND, variants=("static", "portable"))
+    (found,) = {item.variant for item in made((TINY,), wanting, models=(fixing,)).cells}
+    assert found == "static"
+    (other,) = {item.variant for item in made((TINY,), wanting).cells}
+    assert other == "portable"
+
+
 def test_nothing_to_measure_is_refused() -> None:
     with pytest.raises(UsageError):
         made((), BACKEND)
