@@ -130,7 +130,7 @@ class Feeding:
 
 
 def _scaled(image: Image, width: int, height: int) -> Image:
-    """`image` at exactly this size; a side that shrinks by a whole factor is averaged first, at a third of the cost."""
+    """`image` at exactly this size; a side that shrinks by a whole factor is averaged first, which is cheaper."""
     across = image.width // width if image.width % width == 0 else 1
     down = image.height // height if image.height % height == 0 else 1
     if (across > 1 or down > 1) and across != down:
