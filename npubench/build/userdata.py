@@ -44,8 +44,9 @@ class UserFolder(msgspec.Struct, frozen=True):
 def describe_folder(folder: Path, kind: Literal["frames", "pages"]) -> UserFolder:
     """Checks every picture of `folder` and its subfolders; hidden files are left out, as the workloads do.
 
-    `sha256` is taken over the sorted lines `<sha256>  <file>` of the pictures and, for pages, of an annotations.json,
-    because its boxes decide what is read. Raises DataError naming the folder or the first file that cannot be used.
+    `sha256` is taken over the sorted lines `<sha256>  <file>` of the pictures and of an annotations.json, because its
+    boxes decide what is read of a page and how a detector is judged. Raises DataError naming the folder or the first
+    file that cannot be used.
     """
     try:
         folder.stat()
@@ -72,7 +73,7 @@ def describe_folder(folder: Path, kind: Literal["frames", "pages"]) -> UserFolde
     for name in files:
         check_picture(folder / name)
         hashed.append((_hash(folder / name), name))
-    if kind == "pages" and (folder / ANNOTATIONS).is_file():
+    if (folder / ANNOTATIONS).is_file():
         hashed.append((_hash(folder / ANNOTATIONS), ANNOTATIONS))
     return UserFolder(files, digest_lines(hashed))
 

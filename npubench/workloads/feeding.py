@@ -2,8 +2,8 @@
 
 A value of the tensor is (pixel ÷ `divisor` − `mean`) ÷ `deviation`, per channel in the order of `colour`; a graph that
 takes uint8 gets the pixels as they are. `resize`: "letterbox" keeps the shape and centres, "top-left" keeps the shape
-and begins in the corner, "stretch" fills the whole input. Scaling itself is that of `images` (antialiased), which
-differs slightly from OpenCV's; scores move with it, speed hardly.
+and begins in the corner, "stretch" fills the whole input. Scaling itself is that of `images` (antialiased; a side that
+shrinks by a whole factor is the mean of its pixels), which differs slightly from OpenCV's; scores move with it.
 
 Guarantees: the same bytes give the same tensor in every scope; only what a picture changes is written. Not aware of:
 heads, files. Our own detector's input is `images.Canvas`.
@@ -100,7 +100,7 @@ class Feeding:
         if self._last[row] is not None and place != self._last[row]:
             self.tensor[row] = self._pad
         self._last[row] = place
-        small = scaled(image, place.width, place.height)
+        small = _scaled(image, place.width, place.height)
         rows = slice(place.top, place.top + place.height)
         columns = slice(place.left, place.left + place.width)
         if self._interleaved:
@@ -127,6 +127,15 @@ class Feeding:
             values += np.tile(offset, out.shape[1] // 3) if len(offset) == 3 else offset
         if values is not out:
             np.copyto(out, values, casting="same_kind")
+
+
+def _scaled(image: Image, width: int, height: int) -> Image:
+    """`image` at exactly this size; a side that shrinks by a whole factor is averaged first, which is cheaper."""
+    across = image.width // width if image.width % width == 0 else 1
+    down = image.height // height if image.height % height == 0 else 1
+    if (across > 1 or down > 1) and across != down:
+        image = image.reduce((max(1, across), max(1, down)))
+    return scaled(image, width, height)
 
 
 def _three(values: tuple[float, ...], key: str) -> npt.NDArray[np.float64]:

@@ -16,7 +16,11 @@ from tests.cli.test_run_cli import TINY, npubench, run_folder
 
 @pytest.mark.parametrize("language", ["en", "ko"])
 @pytest.mark.parametrize(
-    "command", ["", "check", "doctor", "list", "build", "run", "show", "report", "schema", "selftest", "compare"]
+    "command",
+    [
+        *("", "check", "doctor", "list", "build", "run", "show", "report", "schema", "selftest", "compare"),
+        *("demo", "new", "new model"),
+    ],
 )
 def test_help_fits_80_columns_in_both_languages(command: str, language: str) -> None:
     done = subprocess.run(
