@@ -36,9 +36,9 @@ from npubench.workloads.asking import (
     the_input,
     whole,
 )
-from npubench.workloads.bpe import Tokenizer, load
 from npubench.workloads.prompts import PROMPTS, Fed, exactly, read_prompts
 from npubench.workloads.static_llm import DECODE, PREFILL, StaticDriver
+from npubench.workloads.tokenizing import Tokenizer, load
 
 ROLE = "decoder"
 TOKENIZER = "tokenizer.json"
