@@ -230,6 +230,12 @@ def graphs_of(card: ModelCard, precision: str, variant: str = "portable") -> dic
     return card.graphs if name == "fp32" else card.builds.get(name)
 
 
+def variants_of(card: ModelCard) -> tuple[str, ...]:
+    """The variants that the model is built in, in any precision."""
+    built = {"portable", *(name.partition("+")[2] or "portable" for name in card.builds)}
+    return tuple(name for name in VARIANTS if name in built)
+
+
 Card = ModelCard | BackendCard | SuiteCard | DataCard
 C = TypeVar("C", ModelCard, BackendCard, SuiteCard, DataCard)
 

@@ -11,7 +11,7 @@ import msgspec
 from rich.console import Console as RichConsole
 
 from npubench import store
-from npubench.cards import CARD_TYPES
+from npubench.cards import CARD_TYPES, variants_of
 from npubench.discovery import catalogue, checkout_root, pick
 from npubench.errors import ArtifactError, CardError, UsageError
 from npubench.lang import Language, here, language
@@ -87,7 +87,9 @@ def listing(kind: str, folders: Sequence[Path]) -> None:
             _print(f"{card.id:<18} {card.title[spoken]} · {', '.join(card.precisions)} · {card.verified.how}")
     elif kind == "models":
         for model in cards.models.values():
-            _print(f"{model.card.id:<18} {model.card.title[spoken]} · {', '.join(model.card.precisions)}")
+            forms = variants_of(model.card)
+            shown = f" · {', '.join(forms)}" if len(forms) > 1 else ""
+            _print(f"{model.card.id:<18} {model.card.title[spoken]} · {', '.join(model.card.precisions)}{shown}")
     else:
         for suite in cards.suites.values():
             _print(f"{suite.card.id:<18} {suite.card.title[spoken]}: {', '.join(e.model for e in suite.card.entries)}")
@@ -105,7 +107,7 @@ SCENARIO_TEXT = {
 }
 
 
-def build(models: Sequence[str], precision: str, folders: Sequence[Path]) -> None:
+def build(models: Sequence[str], precision: str, folders: Sequence[Path], variant: str = "portable") -> None:
     """Materialises models and says where they are."""
     from npubench.build.materialise import cache_root
     from npubench.engine.protocol import BuildJob, Event, Said
@@ -128,6 +130,7 @@ def build(models: Sequence[str], precision: str, folders: Sequence[Path]) -> Non
                 "room": str(found.path.parent),
                 "cache": str(cache_root()),
                 "precision": precision,
+                "variant": variant,
             },
         )
         for artifact in run_build(job, say):

@@ -22,7 +22,7 @@ from npubench.engine.launcher import Limits, StopRequested, run_job
 from npubench.engine.metering import Metering, metering
 from npubench.engine.protocol import BuildJob, Event, Measured, MeasureJob, Said
 from npubench.engine.schedule import ARRIVALS
-from npubench.engine.select import adapter_ref, environment_of, try_build
+from npubench.engine.select import adapter_ref, environment_of, own_job, try_build
 from npubench.errors import RunInterruptedError, StoreError
 from npubench.rules import Ruleset, load
 from npubench.schema import (
@@ -86,6 +86,8 @@ def build_model(
     if own := plan.sources.get(f"onnx:{model}"):
         arguments = {"path": own, "sha256": card.graphs["model"].sha256, "precision": precision}
         job = BuildJob(builder="npubench.build.verbs:user_artifact", arguments=arguments)
+    elif (made := own_job(card, plan.sources.get(f"own:{model}"), cache, precision, variant)) is not None:
+        job = made
     else:
         arguments = {
             "card": plan.models[model],
