@@ -260,6 +260,12 @@ def sizes_of(card: ModelCard, precision: str, variant: str, batch: int) -> dict[
     }
 
 
+def variants_of(card: ModelCard) -> tuple[str, ...]:
+    """The variants that the model is built in, in any precision."""
+    built = {"portable", *(name.partition("+")[2] or "portable" for name in card.builds)}
+    return tuple(name for name in VARIANTS if name in built)
+
+
 Card = ModelCard | BackendCard | SuiteCard | DataCard
 C = TypeVar("C", ModelCard, BackendCard, SuiteCard, DataCard)
 S = TypeVar("S", bound=Struct)

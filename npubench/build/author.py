@@ -25,9 +25,10 @@ import numpy.typing as npt
 
 from npubench import cards, discovery
 from npubench.build import emit, weights
+from npubench.build.author_variants import author_variants
 from npubench.build.calibrate import Calibrator, drawn_inputs
 from npubench.build.emit_decoder import DecoderGraph
-from npubench.build.nets import NETWORKS, VISION
+from npubench.build.nets import NETWORKS, SHAPES, VISION
 from npubench.errors import ArtifactError, UsageError
 
 # Enough for stable statistics: even the coarsest detector map has 800 places in two images.
@@ -98,6 +99,8 @@ def author_model(model: str, room: Path, recalibrate: bool = False) -> list[Repo
     for report in reports:
         text = _pin(text, report)
     (room / "model.toml").write_text(text, encoding="utf-8")
+    if model in SHAPES:
+        author_variants(model, room)
     return reports
 
 

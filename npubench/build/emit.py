@@ -51,6 +51,8 @@ def _strided(size: Dim, kernel: int, stride: int, pad: int) -> Dim:
 class Graph:
     """Collects one graph; lives until `finish`. A `Vision[Value]` of `nets.vocabulary`; base of `emit_decoder`."""
 
+    opset, ir_version = OPSET, IR_VERSION
+
     def __init__(self, name: str) -> None:
         self._name = name
         self._nodes: list[onnx.NodeProto] = []
@@ -123,8 +125,8 @@ class Graph:
         )
         model = helper.make_model(
             graph,
-            ir_version=IR_VERSION,
-            opset_imports=[helper.make_opsetid("", OPSET)],
+            ir_version=self.ir_version,
+            opset_imports=[helper.make_opsetid("", self.opset)],
             producer_name="npubench",
             producer_version="1",
         )

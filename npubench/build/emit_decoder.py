@@ -1,7 +1,7 @@
 """Builds ONNX graphs from the language definitions in `nets`: decomposed standard operators, dynamic key/value cache.
 
 Positions and the causal mask come from the shapes of the inputs, inside the graph. Grouped-query attention copies no
-key or value. Not aware of: what `emit` is not aware of.
+key or value. Other forms of the same definition: `emit_variants`. Not aware of: what `emit` is not aware of.
 """
 
 from __future__ import annotations
@@ -14,8 +14,11 @@ from onnx import TensorProto, helper, numpy_helper
 
 from npubench.build import weights
 from npubench.build.emit import Graph, Value
+from npubench.build.nets.rope import Rope, frequencies
+from npubench.build.nets.vocabulary import EPSILON
 
-EPSILON = 1e-5
+# Seeded biases are small beside queries of deviation 4 and keys of deviation 1.
+BIAS_GAIN = 0.25
 # Added to the scores of future positions. Finite and small enough for fp16, far beyond any score.
 MASKED = -10_000.0
 
@@ -47,32 +50,39 @@ class DecoderGraph(Graph):
         table = self._weight(f"{name}.weight", (vocab, width), weights.Uniform(gain=_float32(deviation * math.sqrt(3))))
         return self._node("Gather", [table, ids.name], (*ids.shape, width), name, axis=0)
 
-    def rms_norm(self, x: Value, name: str) -> Value:
+    def _norm_weight(self, x: Value, name: str) -> str:
+        return self._weight(f"{name}.weight", (self._width(x),), weights.Uniform(gain=0.125, offset=1.0))
+
+    def rms_norm(self, x: Value, name: str, epsilon: float = EPSILON) -> Value:
         # Pow, ReduceMean, Add, Sqrt, Div, Mul: the decomposition that runtimes recognise and fuse.
-        weight = self._weight(f"{name}.weight", (self._width(x),), weights.Uniform(gain=0.125, offset=1.0))
+        weight = self._norm_weight(x, name)
         reduced = (*x.shape[:-1], 1)
         square = self._node("Pow", [x.name, self._constant(2.0, np.float32)], x.shape, f"{name}.square")
         mean = self._node("ReduceMean", [square.name, self._constant([-1])], reduced, f"{name}.mean", keepdims=1)
-        safe = self._node("Add", [mean.name, self._constant(EPSILON, np.float32)], reduced, f"{name}.safe")
+        safe = self._node("Add", [mean.name, self._constant(epsilon, np.float32)], reduced, f"{name}.safe")
         root = self._node("Sqrt", [safe.name], reduced, f"{name}.root")
         unit = self._node("Div", [x.name, root.name], x.shape, f"{name}.unit")
         return self._node("Mul", [unit.name, weight], x.shape, name)
 
-    def linear(self, x: Value, name: str, width: int, gain: float = 1.0) -> Value:
+    def linear(self, x: Value, name: str, width: int, gain: float = 1.0, bias: bool = False) -> Value:
         fan = self._width(x)
         init = weights.Uniform(gain=_float32(gain * math.sqrt(3 / fan)))
         weight = self._weight(f"{name}.weight", (fan, width), init)
         self._count((*x.shape[:-1], width), fan)
-        return self._node("MatMul", [x.name, weight], (*x.shape[:-1], width), name)
+        y = self._node("MatMul", [x.name, weight], (*x.shape[:-1], width), name)
+        if not bias:
+            return y
+        offset = self._weight(f"{name}.bias", (width,), weights.Uniform(gain=BIAS_GAIN))
+        return self._node("Add", [y.name, offset], y.shape, f"{name}.biased")
 
     def heads(self, x: Value, count: int) -> Value:
         size = self._width(x) // count
         split = self._node("Reshape", [x.name, self._constant([0, 0, count, size])], ("batch", "tokens", count, size))
         return self._node("Transpose", [split.name], ("batch", count, "tokens", size), perm=(0, 2, 1, 3))
 
-    def rotary(self, x: Value, theta: float) -> Value:
+    def rotary(self, x: Value, rope: Rope) -> Value:
         half = self._width(x) // 2
-        cos, sin = self._angles(half, theta)
+        cos, sin = self._angles(half, rope)
         halves = [f"split_{self._counter}.{side}" for side in ("left", "right")]
         split = helper.make_node(
             "Split", [x.name], halves, name=f"split_{self._counter}", axis=-1, num_outputs=len(halves)
@@ -93,7 +103,7 @@ class DecoderGraph(Graph):
         self._present.append(helper.make_tensor_value_info(present, TensorProto.FLOAT, shape))
         return Value(present, shape)
 
-    def attend(self, query: Value, key: Value, value: Value) -> Value:
+    def attend(self, query: Value, key: Value, value: Value, window: int | None = None) -> Value:
         # The query heads of one key/value head are laid end to end, so that no key or value is copied.
         groups, size = int(key.shape[1]), self._width(query)
         each = int(query.shape[1]) // groups
@@ -105,7 +115,7 @@ class DecoderGraph(Graph):
         scores = self._node("MatMul", [scaled.name, turned.name], ("batch", groups, rows, keys))
         shape = self._position("scores_shape", groups, each)
         apart = self._node("Reshape", [scores.name, shape], ("batch", groups, each, "tokens", keys))
-        causal = self._node("Add", [apart.name, self._position("mask", groups, each)], apart.shape)
+        causal = self._node("Add", [apart.name, self._mask(window)], apart.shape)
         shares = self._node("Softmax", [causal.name], apart.shape, axis=-1)
         flat = self._node("Reshape", [shares.name, self._position("flat_shape", groups, each)], scores.shape)
         mixed = self._node("MatMul", [flat.name, value.name], grouped.shape)
@@ -131,28 +141,52 @@ class DecoderGraph(Graph):
         weight = f"{name}.weight"
         vocab, width = self._weights[weight][0]
         self._count(("batch", vocab), width)
-        return self._node("Gemm", [x.name, weight], ("batch", vocab), "head", transB=1)
+        return self._node("Gemm", [x.name, weight], (x.shape[0], vocab), "head", transB=1)
+
+    def logits(self, x: Value, name: str, vocab: int, gain: float) -> Value:
+        width = self._width(x)
+        init = weights.Uniform(gain=_float32(gain * math.sqrt(3 / width)))
+        weight = self._weight(f"{name}.weight", (vocab, width), init)
+        self._count(("batch", vocab), width)
+        return self._node("Gemm", [x.name, weight], (x.shape[0], vocab), name, transB=1)
 
     def _width(self, x: Value) -> int:
         size = x.shape[-1]
         assert isinstance(size, int)
         return size
 
-    def _angles(self, half: int, theta: float) -> tuple[str, str]:
+    def _angles(self, half: int, rope: Rope) -> tuple[str, str]:
         """The cosines and sines of this call's positions, [tokens,2·half], made once."""
         if "cos" not in self._positions:
-            self._positions |= self._make_positions()
-            frequencies = theta ** (-np.arange(half, dtype=np.float64) / half)
-            # Rounded to twelve bits: the constant is then the same whatever the machine's libm says in the last place.
-            mantissa, exponent = np.frexp(frequencies)
-            rounded = np.ldexp(np.round(mantissa * 4096) / 4096, exponent)
-            twice = np.concatenate([rounded, rounded])[None].astype(np.float32)
-            row = numpy_helper.from_array(twice, "rope.frequencies")
+            column = self._made("column")
+            once = frequencies(rope, half)
+            row = numpy_helper.from_array(np.concatenate([once, once])[None], "rope.frequencies")
             self._constants[row.name] = row
-            angles = self._node("Mul", [self._positions["column"], row.name], ("tokens", 2 * half), "rope.angles")
+            angles = self._node("Mul", [column, row.name], ("tokens", 2 * half), "rope.angles")
             for op in ("Cos", "Sin"):
                 self._positions[op.lower()] = self._node(op, [angles.name], angles.shape, f"rope.{op.lower()}").name
         return self._positions["cos"], self._positions["sin"]
+
+    def _made(self, kind: str) -> str:
+        """One of the tensors of `_make_positions`, made once."""
+        if kind not in self._positions:
+            self._positions |= self._make_positions()
+        return self._positions[kind]
+
+    def _mask(self, window: int | None) -> str:
+        """What is added to the scores [tokens,past+tokens]; with a window only the last `window` positions are seen."""
+        mask = self._made("mask")
+        if window is None:
+            return mask
+        name = f"mask.window.{window}"
+        if name not in self._positions:
+            seen, rows, keys = (self._positions[kind] for kind in ("seen", "rows", "keys"))
+            first = self._node("Sub", [rows, self._constant(window)], ("tokens", 1), f"{name}.first")
+            near = self._node("Greater", [keys, first.name], ("tokens", "past+tokens"), f"{name}.near")
+            both = self._node("And", [seen, near.name], near.shape, f"{name}.seen")
+            zero, hidden = self._constant(0.0, np.float32), self._constant(MASKED, np.float32)
+            self._positions[name] = self._node("Where", [both.name, zero, hidden], near.shape, name).name
+        return self._positions[name]
 
     def _make_positions(self) -> dict[str, str]:
         """Position ids and the causal mask, from the shapes of the inputs."""
@@ -171,12 +205,20 @@ class DecoderGraph(Graph):
         column = self._node("Cast", [rows.name], rows.shape, "positions.column", to=TensorProto.FLOAT)
         new_row = self._node("Unsqueeze", [new.name, self._constant([0])], (1,), "tokens.row")
         total_row = self._node("Unsqueeze", [total.name, self._constant([0])], (1,), "total.row")
-        return {"mask": mask.name, "column": column.name, "new": new_row.name, "total": total_row.name}
+        return {
+            "mask": mask.name,
+            "column": column.name,
+            "new": new_row.name,
+            "total": total_row.name,
+            "seen": seen.name,
+            "rows": rows.name,
+            "keys": keys.name,
+        }
 
     def _position(self, kind: str, groups: int, each: int, size: int = 0) -> str:
-        """The mask, or one of the target shapes of `attend`, made once."""
+        """One of the target shapes of `attend`, made once."""
         if kind not in self._positions:
-            new, total = self._positions["new"], self._positions["total"]
+            new, total = self._made("new"), self._made("total")
             zero, rest = self._constant([0]), self._constant([-1])
             parts = {
                 "scores_shape": [zero, self._constant([groups]), self._constant([each]), new, total],

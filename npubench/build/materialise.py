@@ -98,7 +98,7 @@ def materialise(
             seconds = time.perf_counter() - started
             say(here(f"{card.id}: built in {seconds:.1f} s", f"{card.id}: {seconds:.1f}초 만에 완성"))
     except OSError as error:
-        raise _cache_error(folder, error) from error
+        raise cache_error(folder, error) from error
     return {
         role: Artifact(
             role=role,
@@ -116,7 +116,7 @@ def artifact_sha256(graph: GraphSpec) -> str:
     return cards.digest(cards.graph_hashes(graph))
 
 
-def _cache_error(folder: Path, error: OSError) -> StoreError:
+def cache_error(folder: Path, error: OSError) -> StoreError:
     reason = error.strerror or str(error)
     if error.errno == errno.ENOSPC:
         advice = here("free some space there, or set NPUBENCH_CACHE", "공간을 확보하거나 NPUBENCH_CACHE를 지정하십시오")

@@ -98,3 +98,34 @@ def describe_detector(path: str, progress: Progress) -> dict[str, Any]:
 
     described: dict[str, Any] = msgspec.to_builtins(describe(Path(path)))
     return described
+
+
+def own_weights(
+    card: Mapping[str, Any], room: str, path: str, cache: str, data: str | None, progress: Progress
+) -> dict[str, Any]:
+    """A model card made of the user's own weights, and where its files are. Raises DataError."""
+    from npubench.build.own_weights import with_own_weights
+
+    model, folder = msgspec.convert(card, ModelCard), Path(data) if data else None
+    found = with_own_weights(model, Path(room), Path(path), cache=Path(cache), data=folder, progress=progress)
+    answer: dict[str, Any] = msgspec.to_builtins(found)
+    return answer
+
+
+def own_artifacts(
+    card: Mapping[str, Any], path: str, cache: str, precision: str, variant: str, progress: Progress
+) -> list[Any]:
+    """The artefacts of a card that `own_weights` made of a checkpoint. Raises DataError when that changed."""
+    from npubench.build.own_llm import artifacts
+
+    model = msgspec.convert(card, ModelCard)
+    found = artifacts(model, Path(path), Path(cache), precision, variant, progress)
+    return [msgspec.to_builtins(artifact) for artifact in found.values()]
+
+
+def export_hf(card: Mapping[str, Any], room: str, data: str | None, output: str, progress: Progress) -> list[str]:
+    """Writes a language model as a Hugging Face folder; sentences about it. Raises UsageError, ArtifactError."""
+    from npubench.build.hf_export import export
+
+    folder = Path(data) if data else None
+    return list(export(msgspec.convert(card, ModelCard), Path(room), folder, Path(output), progress))

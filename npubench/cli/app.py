@@ -66,6 +66,29 @@ MachineName = Annotated[
 ]
 
 
+VariantName = Annotated[
+    str | None,
+    typer.Option(
+        "--variant",
+        metavar="NAME",
+        help=here(
+            "portable, fused or static, whatever the card says.", "portable, fused, static 중 하나(카드보다 우선)."
+        ),
+    ),
+]
+Weights = Annotated[
+    Path | None,
+    typer.Option(
+        "--weights",
+        metavar="PATH",
+        help=here(
+            "Your own weights: a Hugging Face folder for a language model.",
+            "자체 가중치(언어 모델은 Hugging Face 체크포인트 폴더).",
+        ),
+    ),
+]
+
+
 def _version(asked: bool) -> None:
     if asked:
         from npubench import __version__
@@ -134,14 +157,6 @@ def build(
             "--precision", metavar="NAME", help=here("fp32 (default), int8, fp16, …", "fp32(기본), int8, fp16, …")
         ),
     ] = "fp32",
-    variant: Annotated[
-        str,
-        typer.Option(
-            "--variant",
-            metavar="NAME",
-            help=here("portable (default), fused, static.", "portable(기본), fused, static."),
-        ),
-    ] = "portable",
     batch: Annotated[
         int,
         typer.Option(
@@ -156,12 +171,36 @@ def build(
             help=here("Quantise with ranges from your own pictures.", "자체 그림에서 얻은 범위로 양자화합니다."),
         ),
     ] = None,
+    variant: VariantName = None,
+    weights: Weights = None,
+    form: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            metavar="NAME",
+            help=here(
+                "onnx (into the cache) or hf (a Hugging Face folder).", "onnx(캐시에) 또는 hf(Hugging Face 폴더)."
+            ),
+        ),
+    ] = "onnx",
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="DIR", help=here("Folder for --format hf.", "--format hf의 폴더.")),
+    ] = None,
     cards: Cards = None,
 ) -> None:
-    """See `look.build`."""
-    from npubench.cli import look
+    """See `making` for your own weights and other formats, else `look.build`."""
+    from npubench.cli import look, making
 
-    look.build(models or [], precision, cards or [], variant=variant, batch=batch, calibrate=calibrate)
+    making.check(models or [], precision, variant, weights, form, output)
+    if form == "hf":
+        making.export(models or [], output, cards or [])
+    elif weights is not None:
+        making.own(models or [], weights, variant, cards or [])
+    else:
+        look.build(
+            models or [], precision, cards or [], variant=variant or "portable", batch=batch, calibrate=calibrate
+        )
 
 
 @app.command(
@@ -188,6 +227,8 @@ def run(
         list[str] | None,
         typer.Option("--precision", "-p", metavar="NAME", help=here("Precision (repeatable).", "정밀도(반복 가능).")),
     ] = None,
+    variant: VariantName = None,
+    weights: Weights = None,
     scenario: Annotated[
         list[str] | None,
         typer.Option("--scenario", "-s", metavar="NAME", help=here("Scenario (repeatable).", "시나리오(반복 가능).")),
@@ -315,6 +356,8 @@ def run(
             models=tuple(model or ()),
             backends=tuple(backend or ()),
             precisions=tuple(precision or ()),
+            variant=variant,
+            weights=weights,
             scenarios=tuple(scenario or ()),
             scopes=tuple(scope or ()),
             suite=suite,

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import msgspec
 
+from npubench.cards import VARIANTS, did_you_mean
 from npubench.engine import plan as planning
-from npubench.errors import UsageError
+from npubench.errors import UnknownNameError, UsageError
 from npubench.lang import here
 from npubench.rules import Ruleset
 from npubench.units import parse_duration_s
@@ -22,6 +23,8 @@ _PLANNING = {
     "models": "--model",
     "backends": "--backend",
     "precisions": "--precision",
+    "variant": "--variant",
+    "weights": "--weights",
     "scenarios": "--scenario",
     "scopes": "--scope",
     "suite": "--suite",
@@ -38,7 +41,9 @@ _PLANNING = {
     "dry_run": "--dry-run",
 }
 # What an ONNX file of the user's own decides by itself, or does not have.
-_NOT_WITH_ONNX = ("models", "precisions", "scopes", "suite", "frames", "pages", "calibrate")
+_NOT_WITH_ONNX = (
+    "models", "precisions", "variant", "weights", "scopes", "suite", "frames", "pages", "calibrate",
+)  # fmt: skip
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +52,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     models: tuple[str, ...] = ()
     backends: tuple[str, ...] = ()
     precisions: tuple[str, ...] = ()
+    variant: str | None = None
+    weights: Path | None = None
     scenarios: tuple[str, ...] = ()
     scopes: tuple[str, ...] = ()
     suite: str | None = None
@@ -103,9 +110,24 @@ def check_options(asked: Asked, rules: Ruleset) -> None:
                 "ONNX 파일은 있는 그대로, 장치에서, 만들어 낸 입력으로 측정합니다",
             ),
         )
+    check_variant(asked.variant)
+    if asked.weights is not None and len(set(asked.models)) != 1:
+        raise UsageError(
+            here(
+                "--weights goes with one --model: the room whose task, data and lengths your weights are measured with",
+                "--weights는 --model 하나와 함께 씁니다. 그 모델의 과제와 데이터, 길이로 측정합니다",
+            ),
+            hint=here("for example --model llm-chat-8m --weights DIR", "예: --model llm-chat-8m --weights DIR"),
+        )
     for scope in asked.scopes:
         if scope not in ("device", "service"):
             raise UsageError(f'no scope "{scope}"; known: device, service')
+
+
+def check_variant(name: str | None) -> None:
+    """Raises UnknownNameError for a variant that does not exist."""
+    if name is not None and name not in VARIANTS:
+        raise UnknownNameError(f'no variant "{name}"{did_you_mean(name, VARIANTS)}; known: {", ".join(VARIANTS)}')
 
 
 def check_resume(asked: Asked) -> None:

@@ -11,7 +11,7 @@ import msgspec
 from rich.console import Console as RichConsole
 
 from npubench import store
-from npubench.cards import CARD_TYPES, PRECISIONS, VARIANTS, did_you_mean
+from npubench.cards import CARD_TYPES, PRECISIONS, VARIANTS, did_you_mean, variants_of
 from npubench.discovery import catalogue, checkout_root, pick
 from npubench.errors import ArtifactError, CardError, UsageError
 from npubench.lang import Language, here, language
@@ -90,7 +90,9 @@ def listing(kind: str, folders: Sequence[Path]) -> None:
             _print(f"{card.id:<18} {card.title[spoken]} · {', '.join(card.precisions)} · {card.verified.how}")
     elif kind == "models":
         for model in cards.models.values():
-            _print(f"{model.card.id:<18} {model.card.title[spoken]} · {', '.join(model.card.precisions)}")
+            forms = variants_of(model.card)
+            shown = f" · {', '.join(forms)}" if len(forms) > 1 else ""
+            _print(f"{model.card.id:<18} {model.card.title[spoken]} · {', '.join(model.card.precisions)}{shown}")
     else:
         for suite in cards.suites.values():
             listed = ", ".join(dict.fromkeys(entry.model for entry in suite.card.entries))

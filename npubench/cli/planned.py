@@ -11,7 +11,7 @@ import msgspec
 
 from npubench import store
 from npubench.build.materialise import cache_root
-from npubench.cards import ModelCard, did_you_mean
+from npubench.cards import BackendCard, ModelCard, did_you_mean
 from npubench.cli.asked import PROFILE, SUITE, Asked, duration_s
 from npubench.cli.progress import Console
 from npubench.discovery import Catalogue, catalogue, pick
@@ -53,6 +53,8 @@ def choose(asked: Asked, console: Console, stop: Callable[[], bool]) -> Choice:
     for name in asked.backends:
         pick(cards.backends, name, "backend")
     choice = _onnx(asked, cards, console, stop) if asked.onnx else _known(asked, cards)
+    if asked.weights is not None:
+        choice = _own(asked.weights, choice, console, stop)
     _check_reach(asked, choice)
     folders = asked.folders()
     models = {name: selection.with_user_data(model, folders, cards) for name, model in choice.models.items()}
@@ -139,6 +141,26 @@ def _precisions(asked: Asked, card: ModelCard) -> tuple[str, ...]:
     return card.precisions if ALL in asked.precisions else asked.precisions
 
 
+def _own(weights: Path, choice: Choice, console: Console, stop: Callable[[], bool]) -> Choice:
+    """The choice with its one model measured with the user's own weights, under a name of its own."""
+
+    def say(event: Event) -> None:
+        if isinstance(event, Said):
+            console.say(event.text)
+
+    (wanted,) = choice.wanted
+    found = selection.own_model(choice.models[wanted.model], weights, say, stop)
+    name = found.model.card.id
+    notes = tuple(Note(code="own-weights", text=Text(en=line, ko=line), severity="warning") for line in found.notes)
+    return msgspec.structs.replace(
+        choice,
+        wanted=(msgspec.structs.replace(wanted, model=name),),
+        models={name: found.model},
+        sources={**choice.sources, **({f"own:{name}": found.source} if found.source else {})},
+        notes=(*choice.notes, *notes),
+    )
+
+
 def _check_reach(asked: Asked, choice: Choice) -> None:
     """Raises UsageError for an option that would change nothing about any model."""
     models = choice.models.values()
@@ -164,6 +186,11 @@ def _check_reach(asked: Asked, choice: Choice) -> None:
             raise UnknownNameError(f'no precision "{name}"{did_you_mean(name, known)}; known: {", ".join(known)}')
 
 
+def _taking(card: BackendCard, variant: str) -> BackendCard:
+    """The backend, taking this variant only: what was typed goes before what the card prefers."""
+    return msgspec.structs.replace(card, variants=(variant,))
+
+
 def make_plan(
     asked: Asked, choice: Choice, rules: Ruleset, root: Path, console: Console, stop: Callable[[], bool]
 ) -> Plan:
@@ -172,6 +199,9 @@ def make_plan(
     Raises UsageError, AbsentBackendError …, and StopRequested when `stop()` turns true.
     """
     backends = selection.find_backends(choice.cards, asked.backends, console.probing, stop)
+    if asked.variant is not None:
+        ready = {name: _taking(card, asked.variant) for name, card in backends.ready.items()}
+        backends = msgspec.structs.replace(backends, ready=ready)
     machine = facts(asked.machine)
     notes = preflight.check(
         machine,
@@ -214,7 +244,8 @@ def make_plan(
         measured_by=os.environ.get(MEASURED_BY) or "unknown",
     )
     measured = {cell.precision for cell in plan.cells if cell.purpose == "measure"}
-    if not measured.issuperset(set(asked.precisions) - {ALL}):
-        # A precision that was asked for by name and that nothing here takes ends like a backend that is not here.
+    nothing = asked.variant is not None and not measured
+    if nothing or not measured.issuperset(set(asked.precisions) - {ALL}):
+        # What was asked for by name and nothing here takes ends like a backend that is not here.
         plan = msgspec.structs.replace(plan, named_absent=True)
     return plan

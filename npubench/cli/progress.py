@@ -36,7 +36,8 @@ _ASSUMED_LOAD_S = 2.0
 
 def title_of(cell: PlannedCell) -> str:
     """A cell in a few words."""
-    return f"{cell.model} {cell.precision} · {cell.backend} · {cell.scenario.name} · {cell.scope}"
+    form = cell.precision if cell.variant == "portable" else f"{cell.precision} {cell.variant}"
+    return f"{cell.model} {form} · {cell.backend} · {cell.scenario.name} · {cell.scope}"
 
 
 def planned_s(cell: PlannedCell) -> float:

@@ -23,7 +23,7 @@ from npubench.engine.metering import Metering, metering
 from npubench.engine.protocol import BuildJob, Event, Measured, MeasureJob, Said
 from npubench.engine.quality import Asker
 from npubench.engine.schedule import ARRIVALS
-from npubench.engine.select import adapter_ref, environment_of, try_build
+from npubench.engine.select import adapter_ref, environment_of, own_job, try_build
 from npubench.errors import RunInterruptedError, StoreError
 from npubench.rules import Ruleset, load
 from npubench.schema import (
@@ -91,6 +91,8 @@ def build_model(
     if own := plan.sources.get(f"onnx:{model}"):
         chosen = {"path": own, "sha256": card.graphs["model"].sha256, "precision": precision}
         job = BuildJob(builder="npubench.build.verbs:user_artifact", arguments=chosen)
+    elif (made := own_job(card, plan.sources.get(f"own:{model}"), cache, precision, variant)) is not None:
+        job = made
     else:
         arguments: dict[str, Any] = {
             "card": plan.models[model],

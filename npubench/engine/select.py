@@ -221,6 +221,47 @@ def cycled(model: Model) -> Note | None:
     )
 
 
+class Own(msgspec.Struct, frozen=True, kw_only=True):
+    """A model of the user's own weights; `source` is the checkpoint that its files can be made anew from, if any."""
+
+    model: Model
+    source: str | None
+    notes: tuple[str, ...]
+
+
+def own_model(model: Model, path: Path, say: Callable[[Event], None], stop: Callable[[], bool] = lambda: False) -> Own:
+    """`model` with the user's own weights, read in a child process. Raises DataError, StopRequested."""
+    from npubench.build.materialise import cache_root
+
+    arguments = {
+        "card": to_builtins(model.card),
+        "room": str(model.room),
+        "path": str(path),
+        "cache": str(cache_root()),
+        "data": str(model.data) if model.data else None,
+    }
+    found = run_build(BuildJob(builder="npubench.build.verbs:own_weights", arguments=arguments), say, stop)
+    own = msgspec.structs.replace(model, card=msgspec.convert(found["card"], ModelCard), room=Path(found["room"]))
+    if found["data"] is not None and model.inputs is not None:
+        inputs = msgspec.structs.replace(model.inputs, sha256=found["data_sha256"], files=found["data_files"])
+        own = msgspec.structs.replace(own, data=Path(found["data"]), inputs=inputs)
+    return Own(model=own, source=found["source"], notes=tuple(found["notes"]))
+
+
+def own_job(card: ModelCard, source: str | None, cache: Path, precision: str, variant: str) -> BuildJob | None:
+    """What hands out the files of `own_model`'s card; None where they are made like any room's."""
+    if source is None:
+        return None
+    arguments = {
+        "card": to_builtins(card),
+        "path": source,
+        "cache": str(cache),
+        "precision": precision,
+        "variant": variant,
+    }
+    return BuildJob(builder="npubench.build.verbs:own_artifacts", arguments=arguments)
+
+
 def parse_shapes(texts: Sequence[str]) -> dict[str, list[int]]:
     """`NAME=1x3x224x224` → {NAME: [1, 3, 224, 224]}. Raises UsageError."""
     shapes: dict[str, list[int]] = {}

@@ -6,7 +6,8 @@ and turns each token into text before it is stamped, as a streaming service does
 
 The decoder takes `input_ids` [batch, tokens] and `past.{l}.key|value` [batch, kv_heads, past, head_dim] and gives
 `logits` [batch, vocab] of the last position and `present.{l}.key|value`, which are fed back as they are, without a
-copy. A session that generates by itself (`Generates`) is asked to instead. An end-of-text token does not end a
+copy. Where the card has graphs `prefill` and `decode` instead, all of fixed shapes, the host writes the cache
+(`static_llm`). A session that generates by itself (`Generates`) is asked to. An end-of-text token does not end a
 generation: every step does equal work. A batch stamps once per decoding step, for all of its prompts.
 
 Not aware of: chat templates, sampling, what a good answer is. A Bound is for one thread at a time.
@@ -35,8 +36,9 @@ from npubench.workloads.asking import (
     the_input,
     whole,
 )
-from npubench.workloads.bpe import Tokenizer, load
 from npubench.workloads.prompts import PROMPTS, Fed, exactly, read_prompts
+from npubench.workloads.static_llm import DECODE, PREFILL, StaticDriver
+from npubench.workloads.tokenizing import Tokenizer, load
 
 ROLE = "decoder"
 TOKENIZER = "tokenizer.json"
@@ -45,7 +47,7 @@ Ids = npt.NDArray[np.int64]
 
 
 class Generation:
-    """The workload. Session role: decoder."""
+    """The workload. Session role: decoder; or prefill and decode."""
 
     scopes: Sequence[str] = ("device", "service")
     unit = "token"
@@ -53,7 +55,8 @@ class Generation:
     def bind(self, sessions: Mapping[str, Session], request: Request, clock: TokenClock) -> GenerationBound:
         """Raises DataError for prompts or a tokeniser that cannot be used, CardError for a graph of another shape."""
         check_scope(request, self.scopes)
-        session = role(sessions, ROLE)
+        static = PREFILL in sessions and ROLE not in sessions
+        session = role(sessions, PREFILL if static else ROLE)
         folder = data_folder(request, "prompts")
         tokenizer = load(folder / TOKENIZER)
         prompts = read_prompts(folder / PROMPTS)
@@ -63,6 +66,8 @@ class Generation:
         _check_vocabulary(request, fed, folder)
         if isinstance(session, Generates):
             return _bind_generates(session, request, clock, tokenizer, fed)
+        if static:
+            return _bind_static(StaticDriver(sessions, request, length), request, clock, tokenizer, fed)
         return _bind_decoder(session, request, clock, tokenizer, fed)
 
 
@@ -267,16 +272,71 @@ def _bind_decoder(
         return {name: np.array(value) for name, value in outputs.items()}
 
     def follow(index: int, tokens: Array | None) -> tuple[Outputs, Array]:
-        outputs = infer(prefills[index])
-        logits = np.empty((new_tokens, outputs["logits"].shape[-1]), np.float32)
-        followed = np.empty(new_tokens, np.int64)
-        for place in range(new_tokens):
-            logits[place] = outputs["logits"][0]
-            followed[place] = logits[place].argmax() if tokens is None else tokens[place]
-            if place + 1 < new_tokens:
-                next_ids[:] = followed[place]
-                outputs = infer({"input_ids": next_ids, **{past: outputs[present] for past, present in names}})
-        return {"logits": logits}, followed
+        kept = infer(prefills[index])
+
+        def feed(token: Array) -> Outputs:
+            nonlocal kept
+            next_ids[:] = token
+            kept = infer({"input_ids": next_ids, **{past: kept[present] for past, present in names}})
+            return kept
+
+        return _followed(kept, feed, new_tokens, tokens)
 
     step = step_device if request.scope == "device" else step_service
     return GenerationBound(tokenizer, groups, step, run, inspect, follow)
+
+
+def _bind_static(
+    driver: StaticDriver, request: Request, clock: TokenClock, tokenizer: Tokenizer, fed: Sequence[Fed]
+) -> GenerationBound:
+    new_tokens = whole(request.params, "new_tokens", 32)
+    count, length, tick = len(fed), len(fed[0].ids), clock.tick
+    prompts = [np.array([one.ids], driver.dtype) for one in fed]
+    prompt_ids = np.empty((1, length), driver.dtype)
+    stream = tokenizer.stream()
+
+    def stamp(_tokens: Array) -> None:
+        tick()
+
+    def stream_out(tokens: Array) -> None:
+        stream.push(int(tokens[0]))
+        tick()
+
+    def step_device(index: int) -> int:
+        driver.generate(prompts[index % count], new_tokens, stamp)
+        return new_tokens
+
+    def step_service(index: int) -> int:
+        prompt_ids[0] = tokenizer.encode(fed[index % count].text)[:length]
+        driver.generate(prompt_ids, new_tokens, stream_out)
+        stream.finish()
+        return new_tokens
+
+    def run(index: int) -> Ids:
+        emitted: list[Array] = []
+        driver.generate(prompts[index], new_tokens, emitted.append)
+        return np.stack(emitted, axis=1).astype(np.int64)
+
+    def inspect(index: int) -> Outputs:
+        outputs = driver.generate(prompts[index], new_tokens, lambda _tokens: None)
+        return {f"{DECODE}/{name}": np.array(value) for name, value in outputs.items()}
+
+    def follow(index: int, tokens: Array | None) -> tuple[Outputs, Array]:
+        return _followed(driver.start(prompts[index]), driver.follow, new_tokens, tokens)
+
+    step = step_device if request.scope == "device" else step_service
+    return GenerationBound(tokenizer, _groups(fed, 1), step, run, inspect, follow)
+
+
+def _followed(
+    outputs: Outputs, feed: Callable[[Array], Outputs], new_tokens: int, tokens: Array | None
+) -> tuple[Outputs, Array]:
+    """The logits [new_tokens, vocab] and tokens [new_tokens] when `tokens` are fed back; None: the best ones."""
+    logits = np.empty((new_tokens, outputs["logits"].shape[-1]), np.float32)
+    followed = np.empty(new_tokens, np.int64)
+    for place in range(new_tokens):
+        logits[place] = outputs["logits"][0]
+        followed[place] = logits[place].argmax() if tokens is None else tokens[place]
+        if place + 1 < new_tokens:
+            outputs = feed(followed[place : place + 1])
+    return {"logits": logits}, followed

@@ -14,7 +14,7 @@ import msgspec
 from npubench.errors import DataError
 from npubench.lang import here
 from npubench.workloads.asking import read_bytes
-from npubench.workloads.bpe import Tokenizer
+from npubench.workloads.tokenizing import Tokenizer
 
 PROMPTS = "prompts.jsonl"
 

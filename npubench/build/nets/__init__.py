@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from npubench.build.nets.cctv import S, detector
-from npubench.build.nets.llm import SMALL, TINY, decoder
+from npubench.build.nets.llm import LARGE, MEDIUM, SMALL, TINY, Shape, decoder
 from npubench.build.nets.ocr import line_recogniser, text_detector
 
 Definition = Callable[[Any], None]
@@ -20,8 +20,13 @@ VISION: dict[str, dict[str, Definition]] = {
     "cctv-detect-s": {"detector": partial(detector, shape=S)},
     "ocr-korean": {"text_detector": text_detector, "line_recogniser": line_recogniser},
 }
+SHAPES: dict[str, Shape] = {
+    "llm-chat-8m": TINY,
+    "llm-chat-135m": SMALL,
+    "llm-chat-0.5b": MEDIUM,
+    "llm-chat-8b": LARGE,
+}
 LANGUAGE: dict[str, dict[str, Definition]] = {
-    "llm-chat-8m": {"decoder": partial(decoder, shape=TINY)},
-    "llm-chat-135m": {"decoder": partial(decoder, shape=SMALL)},
+    model: {"decoder": partial(decoder, shape=shape)} for model, shape in SHAPES.items()
 }
 NETWORKS: dict[str, dict[str, Definition]] = {**VISION, **LANGUAGE}

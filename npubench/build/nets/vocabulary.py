@@ -14,6 +14,11 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
+from npubench.build.nets.rope import Rope
+
+EPSILON = 1e-5
+"""Of a root-mean-square normalisation, where a definition names no other."""
+
 V = TypeVar("V")
 Pair = tuple[int, int]
 
@@ -86,25 +91,28 @@ class Decoder(Protocol[V]):
         ...
 
     def embed(self, ids: V, name: str, vocab: int, width: int, deviation: float) -> V: ...
-    def rms_norm(self, x: V, name: str) -> V: ...
-    def linear(self, x: V, name: str, width: int, gain: float = 1.0) -> V:
-        """No bias. Seeded weights have standard deviation gain/√inputs."""
+    def rms_norm(self, x: V, name: str, epsilon: float = EPSILON) -> V:
+        """Over the last dimension, times a weight of its own."""
+        ...
+
+    def linear(self, x: V, name: str, width: int, gain: float = 1.0, bias: bool = False) -> V:
+        """Seeded weights have standard deviation gain/√inputs."""
         ...
 
     def heads(self, x: V, count: int) -> V:
         """[batch,tokens,count·dim] → [batch,count,tokens,dim]."""
         ...
 
-    def rotary(self, x: V, theta: float) -> V:
-        """Rotates [batch,heads,tokens,dim] by position, halves paired (Llama's convention)."""
+    def rotary(self, x: V, rope: Rope) -> V:
+        """Rotates [batch,heads,tokens,dim] by position, halves paired (Llama's convention); one rope per network."""
         ...
 
     def cached(self, x: V, layer: int, kind: str) -> V:
         """Appends to `past.{layer}.{kind}`, gives it out as `present.{layer}.{kind}` and returns the whole."""
         ...
 
-    def attend(self, query: V, key: V, value: V) -> V:
-        """Causal grouped-query attention → [batch,tokens,heads·dim]."""
+    def attend(self, query: V, key: V, value: V, window: int | None = None) -> V:
+        """Causal grouped-query attention → [batch,tokens,heads·dim]; `window`: only over the last so many positions."""
         ...
 
     def silu(self, x: V) -> V: ...
@@ -116,6 +124,10 @@ class Decoder(Protocol[V]):
 
     def tied_logits(self, x: V, name: str) -> V:
         """[batch,width] → [batch,vocab] by the transposed table of `embed(…, name, …)`."""
+        ...
+
+    def logits(self, x: V, name: str, vocab: int, gain: float) -> V:
+        """[batch,width] → [batch,vocab] by a table of its own, [vocab,width], of deviation gain/√width."""
         ...
 
     def output(self, name: str, x: V) -> None: ...
