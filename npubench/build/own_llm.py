@@ -42,6 +42,7 @@ Progress = Callable[[str], None]
 
 MANIFEST = "own.json"
 PROMPTS = "prompts.jsonl"
+TEXT = "text.txt"
 FAMILY = "own"
 
 # Beside the weights themselves: activations, the key/value cache, the runtime.
@@ -71,18 +72,26 @@ class OwnModel(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
 
 
-def build(card: ModelCard, folder: Path, cache: Path, progress: Progress, data: Path | None = None) -> OwnModel:
+def build(
+    card: ModelCard,
+    folder: Path,
+    cache: Path,
+    progress: Progress,
+    data: Path | None = None,
+    text: Path | None = None,
+) -> OwnModel:
     """The model of the checkpoint in `folder`, measured as the room `card` is.
 
-    `data`: the room's prompts, which are then read with the checkpoint's tokenizer. Raises DataError, StoreError.
+    `data`: the room's prompts, which are then read with the checkpoint's tokenizer. `text`: a text of the user's own,
+    whose perplexity becomes the task score. Raises DataError, StoreError.
     """
     found, forms = _examined(folder, card.params)
     hashes = _hashes(found, progress)
     home = cache / FAMILY / _digest(hashes, forms)
     manifest = _manifest(home) or _make(found, forms, home, progress)
-    prompts = _prompts(data, folder / TOKENIZER, cache) if data is not None else None
+    prompts = _prompts(data, folder / TOKENIZER, cache, text) if data is not None else None
     return OwnModel(
-        card=_card(card, found, forms, manifest),
+        card=_with_text(_card(card, found, forms, manifest)) if text else _card(card, found, forms, manifest),
         room=str(home),
         data=str(prompts) if prompts else None,
         data_sha256=digest_folder(prompts) if prompts else None,
@@ -92,9 +101,29 @@ def build(card: ModelCard, folder: Path, cache: Path, progress: Progress, data: 
     )
 
 
-def _prompts(data: Path, tokenizer: Path, cache: Path) -> Path:
-    """A data folder with the room's prompts and the checkpoint's tokenizer, named by their content."""
+def _with_text(card: ModelCard) -> ModelCard:
+    """The card with the likelihood of the user's text as its task."""
+    spec = card.quality or cards.QualitySpec()
+    task = cards.TaskSpec(
+        metric="token_likelihood",
+        relative_floor=0.99,
+        relative={"int4": 0.97},
+        reason="MLPerf inference: 99 % of the reference's score, here of 1 / perplexity; 4-bit weights lose more.",
+    )
+    return msgspec.structs.replace(card, quality=msgspec.structs.replace(spec, task=(task,)))
+
+
+def _prompts(data: Path, tokenizer: Path, cache: Path, text: Path | None) -> Path:
+    """A data folder with the room's prompts, the checkpoint's tokenizer and the text, named by their content."""
     wanted = {PROMPTS: (data / PROMPTS).read_bytes(), TOKENIZER: tokenizer.read_bytes()}
+    if text is not None:
+        try:
+            wanted[TEXT] = text.read_bytes()
+        except OSError as error:
+            raise DataError(
+                here(f"{text}: cannot be read: {error.strerror}", f"{text}: 읽을 수 없습니다: {error.strerror}"),
+                hint=here("check the path of --text", "--text의 경로를 확인하십시오"),
+            ) from None
     digest = cards.digest({name: hashlib.sha256(content).hexdigest() for name, content in wanted.items()})
     folder = cache / FAMILY / f"prompts-{digest[:16]}"
     try:

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from npubench.build import own_llm
+from npubench.build import own_llm, own_vision
 from npubench.build.own_llm import OwnModel
 from npubench.cards import ModelCard
 from npubench.errors import DataError
 from npubench.lang import here
 
 LANGUAGE = "llm"
+VISION = ("detection", "ocr")
 
 
 def with_own_weights(
@@ -25,9 +26,18 @@ def with_own_weights(
     *,
     cache: Path,
     data: Path | None = None,
+    text: Path | None = None,
     progress: Callable[[str], None] = lambda text: None,
 ) -> OwnModel:
-    """The room's task with the weights in `path`. `data`: the room's input data. Raises DataError, StoreError."""
+    """The room's task with the weights in `path` (of a vision room also ROLE=FILE, several parted by commas).
+
+    `data`: the room's input data; `text`: a text whose perplexity is scored. Raises DataError, UsageError, StoreError.
+    """
+    if text is not None and card.workload != LANGUAGE:
+        raise DataError(here(f"--text: {card.id} reads no text", f"--text: {card.id}은(는) 텍스트를 읽지 않습니다"))
+    if card.workload in VISION:
+        own = own_vision.card_with_weights(card, room, str(path), cache, progress)
+        return OwnModel(card=own.card, room=own.room, notes=own.notes)
     if not path.exists():
         raise DataError(
             here(f"{path}: no such file or folder", f"{path}: 파일이나 폴더가 없습니다"),
@@ -44,7 +54,7 @@ def with_own_weights(
                     "config.json, safetensors, tokenizer.json이 있는 Hugging Face 폴더를 지정하십시오",
                 ),
             )
-        return own_llm.build(card, path, cache, progress, data)
+        return own_llm.build(card, path, cache, progress, data, text)
     raise DataError(
         here(f"{card.id}: takes no weights of your own", f"{card.id}: 자체 가중치를 받지 않습니다"),
         hint=here(

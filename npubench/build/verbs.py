@@ -101,13 +101,22 @@ def describe_detector(path: str, progress: Progress) -> dict[str, Any]:
 
 
 def own_weights(
-    card: Mapping[str, Any], room: str, path: str, cache: str, data: str | None, progress: Progress
+    card: Mapping[str, Any],
+    room: str,
+    path: str,
+    cache: str,
+    data: str | None,
+    text: str | None,
+    progress: Progress,
 ) -> dict[str, Any]:
     """A model card made of the user's own weights, and where its files are. Raises DataError."""
     from npubench.build.own_weights import with_own_weights
 
     model, folder = msgspec.convert(card, ModelCard), Path(data) if data else None
-    found = with_own_weights(model, Path(room), Path(path), cache=Path(cache), data=folder, progress=progress)
+    own_text = Path(text) if text else None
+    found = with_own_weights(
+        model, Path(room), Path(path), cache=Path(cache), data=folder, text=own_text, progress=progress
+    )
     answer: dict[str, Any] = msgspec.to_builtins(found)
     return answer
 

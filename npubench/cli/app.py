@@ -229,6 +229,17 @@ def run(
     ] = None,
     variant: VariantName = None,
     weights: Weights = None,
+    text: Annotated[
+        Path | None,
+        typer.Option(
+            "--text",
+            metavar="FILE",
+            help=here(
+                "With --weights DIR: score the perplexity of this text.",
+                "--weights DIR과 함께: 이 텍스트의 퍼플렉서티.",
+            ),
+        ),
+    ] = None,
     scenario: Annotated[
         list[str] | None,
         typer.Option("--scenario", "-s", metavar="NAME", help=here("Scenario (repeatable).", "시나리오(반복 가능).")),
@@ -358,6 +369,7 @@ def run(
             precisions=tuple(precision or ()),
             variant=variant,
             weights=weights,
+            text=text,
             scenarios=tuple(scenario or ()),
             scopes=tuple(scope or ()),
             suite=suite,

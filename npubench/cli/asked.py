@@ -25,6 +25,7 @@ _PLANNING = {
     "precisions": "--precision",
     "variant": "--variant",
     "weights": "--weights",
+    "text": "--text",
     "scenarios": "--scenario",
     "scopes": "--scope",
     "suite": "--suite",
@@ -42,7 +43,7 @@ _PLANNING = {
 }
 # What an ONNX file of the user's own decides by itself, or does not have.
 _NOT_WITH_ONNX = (
-    "models", "precisions", "variant", "weights", "scopes", "suite", "frames", "pages", "calibrate",
+    "models", "precisions", "variant", "weights", "text", "scopes", "suite", "frames", "pages", "calibrate",
 )  # fmt: skip
 
 
@@ -54,6 +55,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     precisions: tuple[str, ...] = ()
     variant: str | None = None
     weights: Path | None = None
+    text: Path | None = None
     scenarios: tuple[str, ...] = ()
     scopes: tuple[str, ...] = ()
     suite: str | None = None
@@ -118,6 +120,14 @@ def check_options(asked: Asked, rules: Ruleset) -> None:
                 "--weights는 --model 하나와 함께 씁니다. 그 모델의 과제와 데이터, 길이로 측정합니다",
             ),
             hint=here("for example --model llm-chat-8m --weights DIR", "예: --model llm-chat-8m --weights DIR"),
+        )
+    if asked.text is not None and asked.weights is None:
+        raise UsageError(
+            here("--text goes with --weights DIR", "--text는 --weights DIR과 함께 씁니다"),
+            hint=here(
+                "our own language models have seeded weights: no text is likely to them",
+                "기본 언어 모델의 가중치는 난수이므로 텍스트 점수가 뜻이 없습니다",
+            ),
         )
     for scope in asked.scopes:
         if scope not in ("device", "service"):

@@ -54,7 +54,7 @@ def choose(asked: Asked, console: Console, stop: Callable[[], bool]) -> Choice:
         pick(cards.backends, name, "backend")
     choice = _onnx(asked, cards, console, stop) if asked.onnx else _known(asked, cards)
     if asked.weights is not None:
-        choice = _own(asked.weights, choice, console, stop)
+        choice = _own(asked.weights, asked.text, choice, console, stop)
     _check_reach(asked, choice)
     folders = asked.folders()
     models = {name: selection.with_user_data(model, folders, cards) for name, model in choice.models.items()}
@@ -141,7 +141,7 @@ def _precisions(asked: Asked, card: ModelCard) -> tuple[str, ...]:
     return card.precisions if ALL in asked.precisions else asked.precisions
 
 
-def _own(weights: Path, choice: Choice, console: Console, stop: Callable[[], bool]) -> Choice:
+def _own(weights: Path, text: Path | None, choice: Choice, console: Console, stop: Callable[[], bool]) -> Choice:
     """The choice with its one model measured with the user's own weights, under a name of its own."""
 
     def say(event: Event) -> None:
@@ -149,7 +149,7 @@ def _own(weights: Path, choice: Choice, console: Console, stop: Callable[[], boo
             console.say(event.text)
 
     (wanted,) = choice.wanted
-    found = selection.own_model(choice.models[wanted.model], weights, say, stop)
+    found = selection.own_model(choice.models[wanted.model], weights, say, stop, text)
     name = found.model.card.id
     notes = tuple(Note(code="own-weights", text=Text(en=line, ko=line), severity="warning") for line in found.notes)
     return msgspec.structs.replace(

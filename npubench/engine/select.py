@@ -229,8 +229,14 @@ class Own(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...]
 
 
-def own_model(model: Model, path: Path, say: Callable[[Event], None], stop: Callable[[], bool] = lambda: False) -> Own:
-    """`model` with the user's own weights, read in a child process. Raises DataError, StopRequested."""
+def own_model(
+    model: Model,
+    path: Path,
+    say: Callable[[Event], None],
+    stop: Callable[[], bool] = lambda: False,
+    text: Path | None = None,
+) -> Own:
+    """`model` with the user's own weights, read in a child process, scored on `text`. Raises DataError, StopRequested."""
     from npubench.build.materialise import cache_root
 
     arguments = {
@@ -239,6 +245,7 @@ def own_model(model: Model, path: Path, say: Callable[[Event], None], stop: Call
         "path": str(path),
         "cache": str(cache_root()),
         "data": str(model.data) if model.data else None,
+        "text": str(text) if text else None,
     }
     found = run_build(BuildJob(builder="npubench.build.verbs:own_weights", arguments=arguments), say, stop)
     own = msgspec.structs.replace(model, card=msgspec.convert(found["card"], ModelCard), room=Path(found["room"]))

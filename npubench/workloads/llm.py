@@ -36,7 +36,7 @@ from npubench.workloads.asking import (
     the_input,
     whole,
 )
-from npubench.workloads.prompts import PROMPTS, Fed, exactly, read_prompts
+from npubench.workloads.prompts import PROMPTS, TEXT, Fed, exactly, read_prompts, windows
 from npubench.workloads.static_llm import DECODE, PREFILL, StaticDriver
 from npubench.workloads.tokenizing import Tokenizer, load
 
@@ -44,6 +44,8 @@ ROLE = "decoder"
 TOKENIZER = "tokenizer.json"
 
 Ids = npt.NDArray[np.int64]
+Follow = Callable[[Ids, "Array | None"], "tuple[Outputs, Array]"]
+"""(prompt [tokens], tokens to follow or None) → its outputs and the tokens that it followed."""
 
 
 class Generation:
@@ -66,9 +68,10 @@ class Generation:
         _check_vocabulary(request, fed, folder)
         if isinstance(session, Generates):
             return _bind_generates(session, request, clock, tokenizer, fed)
+        read = windows(tokenizer, folder / TEXT, length + whole(request.params, "new_tokens", 32))
         if static:
-            return _bind_static(StaticDriver(sessions, request, length), request, clock, tokenizer, fed)
-        return _bind_decoder(session, request, clock, tokenizer, fed)
+            return _bind_static(StaticDriver(sessions, request, length), request, clock, tokenizer, fed, read)
+        return _bind_decoder(session, request, clock, tokenizer, fed, read)
 
 
 class GenerationBound:
@@ -84,7 +87,8 @@ class GenerationBound:
         step: Step,
         generate: Callable[[int], Ids],
         inspect: Callable[[int], Outputs],
-        follow: Callable[[int, Array | None], tuple[Outputs, Array]] | None = None,
+        follow: Follow | None = None,
+        read: Sequence[Ids] = (),
     ) -> None:
         self.count = len(groups)
         self.step = step
@@ -93,6 +97,7 @@ class GenerationBound:
         self._generate = generate
         self._inspect = inspect
         self._follow = follow
+        self._read = read
 
     def prompt(self, index: int) -> list[str]:
         """The texts of input `index`, one per row of the batch. Their first `prompt_tokens` tokens are fed."""
@@ -117,7 +122,27 @@ class GenerationBound:
         """
         if self._follow is None:
             raise UnsupportedError("this backend generates by itself: it cannot be made to follow given tokens")
-        return self._follow(index % self.count, tokens)
+        return self._follow(np.array(self._groups[index % self.count][0].ids, np.int64), tokens)
+
+    def score(self) -> Mapping[str, float]:
+        """The likelihood per token of the user's own text, teacher-forced: one over the perplexity.
+
+        Of each window of the text the first `prompt_tokens` tokens are context, the others are scored. Empty without
+        a text, and where the session generates by itself.
+        """
+        if not self._read or self._follow is None:
+            return {}
+        length = len(self._groups[0][0].ids)
+        surprise = 0.0
+        count = 0
+        for ids in self._read:
+            wanted = ids[length:]
+            logits = self._follow(ids[:length], wanted)[0]["logits"].astype(np.float64)
+            most = logits.max(axis=1)
+            total = np.log(np.exp(logits - most[:, None]).sum(axis=1)) + most
+            surprise += float((total - logits[np.arange(len(wanted)), wanted]).sum())
+            count += len(wanted)
+        return {"token_likelihood": float(np.exp(-surprise / count))}
 
     def close(self) -> None:
         """Nothing to release: the session belongs to the caller."""
@@ -204,7 +229,12 @@ def _empty_cache(session: Session, request: Request) -> _Cache:
 
 
 def _bind_decoder(
-    session: Session, request: Request, clock: TokenClock, tokenizer: Tokenizer, fed: Sequence[Fed]
+    session: Session,
+    request: Request,
+    clock: TokenClock,
+    tokenizer: Tokenizer,
+    fed: Sequence[Fed],
+    read: Sequence[Ids],
 ) -> GenerationBound:
     batch, new_tokens = request.batch, whole(request.params, "new_tokens", 32)
     spec = the_input(session, "input_ids", ROLE)
@@ -271,8 +301,9 @@ def _bind_decoder(
             outputs = infer({"input_ids": next_ids, **{past: outputs[present] for past, present in names}})
         return {name: np.array(value) for name, value in outputs.items()}
 
-    def follow(index: int, tokens: Array | None) -> tuple[Outputs, Array]:
-        kept = infer(prefills[index])
+    def follow(prompt: Ids, tokens: Array | None) -> tuple[Outputs, Array]:
+        rows = np.repeat(prompt[None].astype(dtype), batch, axis=0)
+        kept = infer({"input_ids": rows, **cache.empty})
 
         def feed(token: Array) -> Outputs:
             nonlocal kept
@@ -283,11 +314,16 @@ def _bind_decoder(
         return _followed(kept, feed, new_tokens, tokens)
 
     step = step_device if request.scope == "device" else step_service
-    return GenerationBound(tokenizer, groups, step, run, inspect, follow)
+    return GenerationBound(tokenizer, groups, step, run, inspect, follow, read)
 
 
 def _bind_static(
-    driver: StaticDriver, request: Request, clock: TokenClock, tokenizer: Tokenizer, fed: Sequence[Fed]
+    driver: StaticDriver,
+    request: Request,
+    clock: TokenClock,
+    tokenizer: Tokenizer,
+    fed: Sequence[Fed],
+    read: Sequence[Ids],
 ) -> GenerationBound:
     new_tokens = whole(request.params, "new_tokens", 32)
     count, length, tick = len(fed), len(fed[0].ids), clock.tick
@@ -321,11 +357,11 @@ def _bind_static(
         outputs = driver.generate(prompts[index], new_tokens, lambda _tokens: None)
         return {f"{DECODE}/{name}": np.array(value) for name, value in outputs.items()}
 
-    def follow(index: int, tokens: Array | None) -> tuple[Outputs, Array]:
-        return _followed(driver.start(prompts[index]), driver.follow, new_tokens, tokens)
+    def follow(prompt: Ids, tokens: Array | None) -> tuple[Outputs, Array]:
+        return _followed(driver.start(prompt[None].astype(driver.dtype)), driver.follow, new_tokens, tokens)
 
     step = step_device if request.scope == "device" else step_service
-    return GenerationBound(tokenizer, _groups(fed, 1), step, run, inspect, follow)
+    return GenerationBound(tokenizer, _groups(fed, 1), step, run, inspect, follow, read)
 
 
 def _followed(

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
 from npubench.errors import DataError
 from npubench.lang import here
@@ -17,6 +19,9 @@ from npubench.workloads.asking import read_bytes
 from npubench.workloads.tokenizing import Tokenizer
 
 PROMPTS = "prompts.jsonl"
+TEXT = "text.txt"
+"""A text of the user's own in a data folder, for perplexity."""
+MOST_WINDOWS = 16
 
 
 class Prompt(msgspec.Struct, frozen=True):
@@ -74,3 +79,30 @@ def exactly(tokenizer: Tokenizer, prompts: Sequence[Prompt], start: int, length:
                 if len(ids) >= length:
                     return Fed(cut, ids[:length])
         place += 1
+
+
+def windows(tokenizer: Tokenizer, path: Path, length: int) -> list[npt.NDArray[np.int64]]:
+    """The first `MOST_WINDOWS` stretches of `length` tokens of the text in `path`; empty where there is no such file.
+
+    Raises DataError for a text that is not UTF-8 or too short for one.
+    """
+    if not path.is_file():
+        return []
+    try:
+        text = read_bytes(path).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            here(f"{path}: is not UTF-8: {error}", f"{path}: UTF-8이 아닙니다: {error}"),
+            hint=here("save the text as UTF-8", "텍스트를 UTF-8로 저장하십시오"),
+        ) from None
+    ids = np.array(tokenizer.encode(text), np.int64)
+    count = min(MOST_WINDOWS, len(ids) // length)
+    if not count:
+        raise DataError(
+            here(
+                f"{path}: has {len(ids)} tokens; expected at least {length} (prompt_tokens + new_tokens)",
+                f"{path}: 토큰이 {len(ids)}개입니다. {length}개 이상이어야 합니다(prompt_tokens + new_tokens)",
+            ),
+            hint=here("give a longer text", "더 긴 텍스트를 지정하십시오"),
+        )
+    return [ids[n * length : (n + 1) * length] for n in range(count)]
