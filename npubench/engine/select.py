@@ -236,7 +236,7 @@ def own_model(
     stop: Callable[[], bool] = lambda: False,
     text: Path | None = None,
 ) -> Own:
-    """`model` with the user's own weights, read in a child process, scored on `text`. Raises DataError, StopRequested."""
+    """`model` with the user's own weights, read in a child, scored on `text`. Raises DataError, StopRequested."""
     from npubench.build.materialise import cache_root
 
     arguments = {
