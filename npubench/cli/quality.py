@@ -14,7 +14,7 @@ from npubench.cli.progress import Console
 from npubench.discovery import checkout_root
 from npubench.errors import MeasurementError
 from npubench.lang import language
-from npubench.report.quality import HEAD, table
+from npubench.report.quality import HEAD, remarks, table
 from npubench.schema import encode
 
 DEFAULT_BACKENDS = ("cpu",)
@@ -54,6 +54,8 @@ def quality(
         console.document(_markdown(rows).encode())
     else:
         console.table([text[language()] for text in HEAD], rows)
+        for text in remarks(run):
+            console.say(text[language()])
     console.say(str(folder.path))
     if any(cell.verdict == "invalid" for cell in run.cells):
         sys.exit(MeasurementError.exit_code)

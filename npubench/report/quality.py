@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from npubench.cards import build_name
+from npubench.cards import PRECISIONS, build_name
 from npubench.lang import Text
 from npubench.metrics import QUALITY
 from npubench.report.foreign import MESSAGE_LIMIT, clean
@@ -124,10 +124,38 @@ def table(run: Run) -> list[tuple[str, ...]]:
                 show_ns(p50.median if p50 is not None else None),
             ),
         )
-    found = list(rows.values())
+    rows.update(
+        {
+            (item.model, item.precision, item.backend): (
+                clean(item.model),
+                clean(item.precision),
+                *[UNKNOWN] * 3,
+                "unsupported",
+                UNKNOWN,
+            )
+            for item in run.unsupported
+        }
+    )
+    order = [*PRECISIONS]
+    return [rows[key] for key in sorted(rows, key=lambda key: (key[0], order.index(key[1].partition("+")[0])))]
+
+
+def remarks(run: Run) -> list[Text]:
+    """What a reader of the table should know: why something is unsupported or failed, and what data it was."""
+    said: dict[Text, list[str]] = {}
     for item in run.unsupported:
-        reason = clean(item.reason.en)
-        found.append((clean(item.model), clean(item.precision), *[UNKNOWN] * 3, f"unsupported: {reason}", UNKNOWN))
+        said.setdefault(item.reason, []).append(f"{item.model} {item.precision}")
+    for cell in run.cells:
+        if cell.quality is not None and cell.quality.verdict != "passed":
+            name = f"{cell.model} {build_name(cell.precision, cell.quality.variant)}"
+            for reason in cell.quality.reasons:
+                said.setdefault(reason, []).append(name)
+    found = []
+    for reason, names in said.items():
+        listed = clean(", ".join(dict.fromkeys(names)))
+        found.append(Text(en=f"{listed}: {clean(reason.en)}", ko=f"{listed}: {clean(reason.ko)}"))
+    if any(cell.quality is not None and cell.quality.drawn for cell in run.cells):
+        found.append(Text(en=f"Scores are {DRAWN.en}.", ko=f"점수: {DRAWN.ko}."))
     return found
 
 
