@@ -12,7 +12,14 @@ BIN     := .venv/bin
 SELECT  := $(foreach b,$(BACKENDS),--backend $(b)) $(foreach m,$(MODELS),--model $(m))
 PIP     := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 
-.PHONY: help setup bench test test-all lint compare report nightly benchmarks author schemas clean
+# Training: where data and checkpoints lie, and the seconds of training that the shipped weights took on two cores.
+TRAIN    ?= .training
+AUTHOR   := $(BIN)/python -m npubench.authoring
+CCTV_S   ?= 5000
+TEXT_S   ?= 1300
+LINES_S  ?= 3000
+
+.PHONY: train-data train-cctv train-ocr help setup bench test test-all lint compare report nightly benchmarks author schemas clean
 .DEFAULT_GOAL := help
 
 help: ## show this help
@@ -50,6 +57,24 @@ author: .venv/.dev ## after a change of fp32 graphs or weights: every precision 
 schemas: .venv/.dev ## write docs/schemas anew after a declared change of format
 	@$(BIN)/npubench schema -o docs/schemas
 
+train-data: .venv/.train ## draw the scenes and pages that the vision models are trained on
+	@$(AUTHOR).scenes --count 4000 --jobs 2 --out $(TRAIN)/cctv-train
+	@$(AUTHOR).scenes --count 200 --seed cctv-unseen/1 --jobs 2 --out $(TRAIN)/cctv-unseen
+	@$(AUTHOR).sheets --count 400 --jobs 2 --out $(TRAIN)/ocr-train
+	@$(AUTHOR).sheets --count 40 --seed ocr-unseen/1 --jobs 2 --out $(TRAIN)/ocr-unseen
+
+train-cctv: train-data ## train cctv-detect and put the weights into its room
+	@$(AUTHOR).cctv --seconds $(CCTV_S) --threads 2 --data $(TRAIN) --out $(TRAIN)/cctv
+	@$(AUTHOR).rooms cctv-detect detector $(TRAIN)/cctv/detector.npz --room models/cctv-detect
+	@$(BIN)/python -m npubench.build.author_precisions cctv-detect
+
+train-ocr: train-data ## train ocr-korean's text detector and line recogniser, put them into its room
+	@$(AUTHOR).text --seconds $(TEXT_S) --data $(TRAIN) --out $(TRAIN)/text
+	@$(AUTHOR).recogniser --seconds $(LINES_S) --out $(TRAIN)/lines
+	@$(AUTHOR).rooms ocr-korean text_detector $(TRAIN)/text/text_detector.npz --room models/ocr-korean
+	@$(AUTHOR).rooms ocr-korean line_recogniser $(TRAIN)/lines/line_recogniser.npz --room models/ocr-korean
+	@$(BIN)/python -m npubench.build.author_precisions ocr-korean
+
 clean: ## remove the environment and caches (results stay)
 	@rm -rf .venv dist build .mypy_cache .ruff_cache .hypothesis .benchmarks
 
@@ -64,3 +89,6 @@ clean: ## remove the environment and caches (results stay)
 
 .venv/.dev: pyproject.toml | .venv/bin/python
 	@$(PIP) -e '.[cpu,dev]' && touch .venv/.bench $@
+
+.venv/.train: pyproject.toml | .venv/bin/python
+	@$(PIP) -e '.[cpu,torch]' && touch .venv/.bench $@

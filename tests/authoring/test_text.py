@@ -7,8 +7,8 @@ import pytest
 
 pytest.importorskip("torch")
 
-from npubench.authoring.scores import overlaps
 from npubench.authoring.text import SHRINK, STRIDE, THRESHOLD, target_of
+from npubench.workloads.scoring import overlaps
 from npubench.workloads.textregions import regions
 
 WORDS = [(20, 20, 90, 36), (96, 20, 120, 36), (20, 44, 36, 60), (60, 80, 220, 130), (40, 150, 300, 166)]
