@@ -263,7 +263,7 @@ def test_agrees_with_the_quantiser_of_onnx_runtime(
     test = {"lines": drawn_inputs("lines", 2, seed=12)}
     reference, one, two = (session(path).run(None, test)[0] for path in (graph, ours / "model.onnx", theirs))
     our_db, their_db = sqnr_db(reference, one, "chars"), sqnr_db(reference, two, "chars")
-    assert abs(our_db - their_db) < 2, (our_db, their_db)
+    assert our_db > their_db - 2, (our_db, their_db)
 
 
 def test_integer_kernels_are_used(tmp_path: Path, model_cache: Path) -> None:
