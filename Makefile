@@ -15,7 +15,7 @@ PIP     := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 # Training: where data and checkpoints lie, and the seconds of training that the shipped weights took on two cores.
 TRAIN    ?= .training
 AUTHOR   := $(BIN)/python -m npubench.authoring
-CCTV_S   ?= 5000
+CCTV_S   ?= 4300
 TEXT_S   ?= 1300
 LINES_S  ?= 3000
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from npubench.cards import BackendCard, GraphSpec, ModelCard, to_builtins
+from npubench.cards import BackendCard, FidelitySpec, GraphSpec, ModelCard, QualitySpec, to_builtins
 from npubench.discovery import Catalogue, code, pick
 from npubench.engine.launcher import Environment, Limits, run_job
 from npubench.engine.protocol import AdapterRef, BuildJob, Built, Event, ProbeJob
@@ -26,6 +26,13 @@ from npubench.spi import Availability
 
 OWN = "own"
 """`InputFacts.source` of the user's own files; anything else is a data set's id."""
+
+# The very same file on the CPU: what is left is another order of summation, TF32, and a step of rounding where the file
+# is quantised.
+_SAME_FILE = FidelitySpec(
+    sqnr_db={"native": 20.0},
+    reason="The file itself on the CPU is the reference. Honest backends differ by rounding, 30 dB or better.",
+)
 
 # A probe imports a vendor's library; one that takes longer than this is not going to answer.
 PROBE_STALL_S = 120.0
@@ -302,6 +309,7 @@ def user_model(
         precisions=("fp32",),
         scopes=("device",),
         graphs={"model": GraphSpec(file=path.name, sha256=described["sha256"])},
+        quality=QualitySpec(fidelity=_SAME_FILE, fidelity_inputs=4),
         params={"shapes": dict(shapes), "sizes": described["sizes"]},
     )
     return Model(card=card, room=path.resolve().parent), tuple(described["notes"])

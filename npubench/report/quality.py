@@ -47,8 +47,18 @@ def line(quality: Quality) -> Text:
         return Text(en=f"{verdict.en}: {clean(said.en)}", ko=f"{verdict.ko}: {clean(said.ko)}")
     title, verdict = title_of(score), VERDICTS[quality.verdict]
     return Text(
-        en=f"{verdict.en}: {title.en} {value_of(score)} ({quality.inputs} of {quality.available} inputs)",
-        ko=f"{verdict.ko}: {title.ko} {value_of(score)} (입력 {quality.available}개 중 {quality.inputs}개)",
+        en=f"{verdict.en}: {title.en} {value_of(score)} ({_inputs(quality).en})",
+        ko=f"{verdict.ko}: {title.ko} {value_of(score)} ({_inputs(quality).ko})",
+    )
+
+
+def _inputs(quality: Quality) -> Text:
+    """How many inputs were answered; where they are made, not read, there is no whole to be a part of."""
+    if not quality.available:
+        return Text(en=f"{quality.inputs} inputs", ko=f"입력 {quality.inputs}개")
+    return Text(
+        en=f"{quality.inputs} of {quality.available} inputs",
+        ko=f"입력 {quality.available}개 중 {quality.inputs}개",
     )
 
 
@@ -179,11 +189,8 @@ def _summary(quality: Quality) -> Text:
     verdict = VERDICTS[quality.verdict]
     english, korean = [verdict.en], [verdict.ko]
     if quality.inputs:
-        english.append(f"{quality.inputs} of {quality.available} inputs answered")
-        english.append(f"raw outputs of {quality.fidelity_inputs} compared")
-        korean.append(
-            f"입력 {quality.available}개 중 {quality.inputs}개 응답, {quality.fidelity_inputs}개의 원시 출력 비교"
-        )
+        english.append(f"{_inputs(quality).en} answered, raw outputs of {quality.fidelity_inputs} compared")
+        korean.append(f"{_inputs(quality).ko} 응답, {quality.fidelity_inputs}개의 원시 출력 비교")
     if quality.drawn:
         english.append(DRAWN.en)
         korean.append(DRAWN.ko)

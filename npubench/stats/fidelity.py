@@ -82,7 +82,12 @@ def _contrast(values: list[npt.NDArray[Any]]) -> float | None:
 
 def compare(reference: Arrays, candidate: Arrays, logits: tuple[str, ...] = ()) -> Fidelity:
     """The fidelity of `candidate`; `logits` names the outputs that are logits over classes."""
-    names = [name for name in reference if not name.startswith((AGAIN, TOKENS))]
+    # Integers are decisions (class numbers, counts): a distance between them means nothing.
+    names = [
+        name
+        for name, value in reference.items()
+        if not name.startswith((AGAIN, TOKENS)) and np.asarray(value).dtype.kind == "f"
+    ]
     missing = sorted(
         {
             name.partition(":")[2]
