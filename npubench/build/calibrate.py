@@ -27,7 +27,7 @@ BETA = 2.0
 class Calibrator:
     """Runs a definition on `inputs` and collects `arrays`. Implements `Vision[Images]` of `nets.vocabulary`.
 
-    With `arrays` given it uses those instead of making them: a slow, plain reference for the graph.
+    With `arrays` given, calibrated or trained ones, it uses those instead: a slow, plain reference for the graph.
     """
 
     def __init__(
@@ -61,10 +61,15 @@ class Calibrator:
         relu: bool = True,
         head: Head | None = None,
     ) -> Images:
+        pad = (kernel[0] // 2, kernel[1] // 2) if same else (0, 0)
+        trained = None if self._given is None else self._given.get(f"{name}.weight")
+        if self._given is not None and trained is not None:
+            raw = _convolve(x, trained.astype(np.float32), stride, pad, depthwise)
+            y = raw + self._given[f"{name}.bias"].astype(np.float32)[:, None, None]
+            return self.relu(y) if relu and head is None else y
         shape = (channels, 1 if depthwise else x.shape[1], *kernel)
         init = weights.Uniform(gain=1.0)
         drawn = weights.whole(weights.Tensor(name=f"{name}.weight", shape=shape, offset=0, init=init), self._seed, {})
-        pad = (kernel[0] // 2, kernel[1] // 2) if same else (0, 0)
         raw = _convolve(x, drawn, stride, pad, depthwise)
         if self._given is None:
             self._normalise(name, raw, head)

@@ -28,7 +28,12 @@ from npubench.errors import UsageError
 from npubench.spi import Artifact
 
 MODELS = discovery.builtin_cards() / "models"
-ROLES = [(model, role) for model, roles in VISION.items() for role in roles]
+# The large detector takes numpy seconds; its definition is that of the compact one.
+ROLES = [
+    pytest.param(model, role, marks=[pytest.mark.slow] if model == "cctv-detect-s" else [])
+    for model, roles in VISION.items()
+    for role in roles
+]
 
 Floats = npt.NDArray[np.float32]
 
@@ -55,12 +60,13 @@ def session(model: str, role: str, cache: Path) -> Any:
     return runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
-@pytest.mark.parametrize("model", ["cctv-detect", "ocr-korean", "llm-chat-8m"])
+@pytest.mark.parametrize("model", ["cctv-detect-s", "ocr-korean", "llm-chat-8m"])
 def test_authoring_again_changes_nothing(model: str, tmp_path: Path) -> None:
     """Structurally: graphs are compared as messages, tables and cards as text."""
     room = Path(shutil.copytree(MODELS / model, tmp_path / model))
     reports = author_model(model, room)
-    assert [report.role for report in reports] == list(card_of(model).graphs)
+    seeded = [role for role, graph in card_of(model).graphs.items() if graph.weights and graph.weights.kind == "seeded"]
+    assert [report.role for report in reports] == seeded
     for path in sorted(room.iterdir()):
         committed = MODELS / model / path.name
         if path.suffix == ".onnx":
@@ -83,13 +89,14 @@ def test_author_names_the_nearest_model() -> None:
         main(["cctv-detct"])
 
 
+@pytest.mark.slow
 def test_calibrating_again_is_close(tmp_path: Path) -> None:
     """Another CPU sums in another order, so some constants move by a rounding of fp16, not more."""
-    seed = card_of("cctv-detect").graphs["detector"].weights
+    seed = card_of("cctv-detect-s").graphs["detector"].weights
     assert seed is not None
     calibrator = Calibrator(seed.seed or "", {"images": drawn_inputs("images", 2)})
-    VISION["cctv-detect"]["detector"](calibrator)
-    committed = weights.load_arrays(MODELS / "cctv-detect" / "detector.npz")
+    VISION["cctv-detect-s"]["detector"](calibrator)
+    committed = weights.load_arrays(MODELS / "cctv-detect-s" / "detector.npz")
     assert calibrator.arrays.keys() == committed.keys()
     for name, array in committed.items():
         np.testing.assert_allclose(calibrator.arrays[name], array, rtol=2e-2, atol=2e-2, err_msg=name)
@@ -175,7 +182,9 @@ def test_vision_runs_to_contract(model: str, role: str, cache: Path) -> None:
     reference = Calibrator(card.seed or "", {name: images}, weights.load_arrays(MODELS / model / card.arrays))
     VISION[model][role](reference)
     for key, value in outputs.items():
-        np.testing.assert_allclose(value, reference.outputs[key], atol=1e-3)
+        np.testing.assert_allclose(value, reference.outputs[key], atol=1e-3 * max(1, float(np.abs(value).max())))
+        if card.kind == "file":
+            continue
         channel = 2 if key == "chars" else 1
         rest = tuple(axis for axis in range(value.ndim) if axis != channel)
         # Each channel answers to its place, and two images differ once their common mean is taken away.
@@ -185,7 +194,7 @@ def test_vision_runs_to_contract(model: str, role: str, cache: Path) -> None:
 
 
 def test_seeded_scores_are_rare_enough(cache: Path) -> None:
-    running = session("cctv-detect", "detector", cache)
+    running = session("cctv-detect-s", "detector", cache)
     outputs = running.run(["cls_s8", "cls_s16", "cls_s32"], {"images": drawn_inputs("images", 2, seed=9)})
     scores = 1 / (1 + np.exp(-np.concatenate([value.reshape(-1) for value in outputs])))
     assert 0.001 < float((scores > 0.25).mean()) < 0.1

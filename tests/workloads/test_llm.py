@@ -182,3 +182,40 @@ def test_prompts_that_cannot_be_used(folder: Path) -> None:
 def test_a_static_cache_is_refused(folder: Path) -> None:
     with pytest.raises(CardError, match="past symbolic"):
         bound(decoder(past=64), folder)
+
+
+def test_following_gives_the_logits_of_given_tokens(folder: Path) -> None:
+    """Teacher forcing: what is fed back is what was given, whatever the model would have said."""
+    bind, _ = bound(decoder(), folder)
+    own, chosen = bind.follow(0, None)
+    fed = np.array([5, 4, 3, 2, 1, 0])
+    forced, followed = bind.follow(0, fed)
+    assert own["logits"].shape == forced["logits"].shape == (6, VOCAB)
+    assert followed.tolist() == fed.tolist()
+    assert chosen.tolist() == bind.tokens(0)[0].tolist()
+    assert (own["logits"][0] == forced["logits"][0]).all()
+
+
+def test_perplexity_of_a_text_of_the_users_own(folder: Path) -> None:
+    """The fake decoder gives one class a logit of 1 and 0 to the other 299."""
+    text = bytes(range(65, 91)).decode() * 8
+    (folder / "text.txt").write_text(text, encoding="utf-8")
+    bind, _ = bound(decoder(), folder)
+    ids = list(text.encode())
+    total = np.log(np.e + VOCAB - 1)
+    losses = []
+    for start in range(0, len(ids) - 45, 46):
+        window = ids[start : start + 46]
+        losses += [total - (window[place] == sum(window[:place]) * 7 % VOCAB) for place in range(40, 46)]
+    assert bind.score() == {"token_likelihood": pytest.approx(float(np.exp(-np.mean(losses))))}
+
+
+def test_without_a_text_nothing_is_scored_and_a_short_one_is_refused(folder: Path) -> None:
+    bind, _ = bound(decoder(), folder)
+    assert bind.score() == {}
+    (folder / "text.txt").write_text("short", encoding="utf-8")
+    with pytest.raises(DataError, match="5 tokens; expected at least 46"):
+        bound(decoder(), folder)
+    (folder / "text.txt").write_bytes(b"\xff\xfe")
+    with pytest.raises(DataError, match="not UTF-8"):
+        bound(decoder(), folder)
