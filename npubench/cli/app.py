@@ -83,7 +83,7 @@ Weights = Annotated[
         metavar="PATH",
         help=here(
             "Your own weights: a Hugging Face folder for a language model.",
-            "자체 가중치(언어 모델은 Hugging Face 체크포인트 폴더).",
+            "자체 가중치(언어 모델은 Hugging Face 폴더).",
         ),
     ),
 ]
@@ -236,7 +236,7 @@ def run(
             metavar="FILE",
             help=here(
                 "With --weights DIR: score the perplexity of this text.",
-                "--weights DIR과 함께: 이 텍스트의 퍼플렉서티.",
+                "퍼플렉서티를 잴 텍스트(--weights와 함께).",
             ),
         ),
     ] = None,
@@ -469,7 +469,7 @@ def schema(
 @app.command(
     help=here(
         "Every precision of the models on a backend: quality beside speed, as a table.",
-        "백엔드에서 모델의 모든 정밀도를 품질과 속도를 나란히 표로 보여 줍니다.",
+        "모델의 모든 정밀도를 품질과 속도로 비교한 표를 보여 줍니다.",
     ),
 )
 def quality(
@@ -525,7 +525,7 @@ class Selftest(str, Enum):
 @app.command(
     help=here(
         "Test npubench itself on this machine: its overhead, or that the quality gate catches faults.",
-        "이 장비에서 npubench 자체를 시험합니다: 하네스 비용, 또는 품질 게이트가 결함을 잡는지.",
+        "npubench 자체를 시험합니다(하네스 비용 또는 품질 게이트).",
     ),
 )
 def selftest(

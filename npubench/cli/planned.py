@@ -148,7 +148,8 @@ def _own(weights: Path, text: Path | None, choice: Choice, console: Console, sto
         if isinstance(event, Said):
             console.say(event.text)
 
-    (wanted,) = choice.wanted
+    # A suite may want a model in several precisions; one's own weights are fp32, the headline, which comes first.
+    wanted = choice.wanted[0]
     found = selection.own_model(choice.models[wanted.model], weights, say, stop, text)
     name = found.model.card.id
     notes = tuple(Note(code="own-weights", text=Text(en=line, ko=line), severity="warning") for line in found.notes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from npubench.cards import PRECISIONS, build_name
 from npubench.lang import Text
 from npubench.metrics import QUALITY
+from npubench.report import reasons
 from npubench.report.foreign import MESSAGE_LIMIT, clean
 from npubench.report.shown import Fact, Number
 from npubench.schema import Cell, Quality, Run, Score
@@ -67,8 +68,7 @@ def number(cell: Cell) -> tuple[Number, Text | None]:
     score = headline(cell.quality) if cell.quality is not None else None
     if cell.quality is None or score is None:
         said = cell.quality.reasons[0] if cell.quality is not None and cell.quality.reasons else None
-        reason = clean(cell.quality_reason or "not judged")
-        why = Text(en=clean(said.en), ko=clean(said.ko)) if said else Text(en=reason, ko=reason)
+        why = Text(en=clean(said.en), ko=clean(said.ko)) if said else reasons.full(cell.quality_reason)
         return Number(text=UNKNOWN, reason=why), why
     title = title_of(score)
     return Number(text=value_of(score), unit=Text(en=title.en, ko=title.ko)), None
@@ -90,8 +90,9 @@ def facts(quality: Quality) -> tuple[Fact, ...]:
             english.append(f"{bound[0]} {said}: {'passed' if score.passed else 'failed'}")
             korean.append(f"{said} {bound[1]}: {'통과' if score.passed else '미달'}")
         if score.reason:
-            english.append(clean(score.reason, MESSAGE_LIMIT))
-            korean.append(clean(score.reason, MESSAGE_LIMIT))
+            why = reasons.full(score.reason)
+            english.append(why.en)
+            korean.append(why.ko)
         title = title_of(score)
         found.append(
             Fact(

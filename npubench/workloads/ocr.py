@@ -82,7 +82,7 @@ class OcrBound:
 
     unit = Ocr.unit
     step: Step
-    _pass: Callable[[int], Passed]
+    _pass: Callable[[int, list[Quads] | None], Passed]
     _detect: Callable[[int], tuple[list[tuple[Image, Fit]], Outputs]]
 
     def __init__(self, sessions: Mapping[str, Session], request: Request, folder: Path, files: Sequence[Path]) -> None:
@@ -112,11 +112,10 @@ class OcrBound:
         self._names = [path.relative_to(folder).as_posix() for path in files]
         self._paths = [str(path) for path in files]
         self._bytes = [read_bytes(path) for path in files]
-        self._folder = folder
-        # In scope device every backend does equal work, whatever the text detector finds.
-        given = _boxes(params) == "reference" or request.scope == "device"
-        self._pages = reference_pages(folder, self._names) if given else None
+        self._pages = reference_pages(folder, self._names)
         self._quads = None if self._pages is None else [quads_of_page(page) for page in self._pages]
+        # In scope device every backend does equal work, whatever the text detector finds.
+        self._given = _boxes(params) == "reference" or request.scope == "device"
         self.count = -(-len(files) // request.batch)
         self.step = self._bind_device() if request.scope == "device" else self._bind_service()
 
@@ -130,10 +129,11 @@ class OcrBound:
 
     def inspect(self, index: int) -> Outputs:
         """The raw outputs of input `index`, copied: text_detector/text [batch, 1, h, w] and line_recogniser/chars
-        [words, frames, classes], one row per word in the order of `read`, whatever the batching; `frames` are those of
-        the widest bucket that occurs, rows of narrower buckets end in zeros.
+        [words, frames, classes], one row per word, whatever the batching; `frames` are those of the widest bucket that
+        occurs, rows of narrower buckets end in zeros. Words are those of the truth where the data has it, so that two
+        backends' outputs are of the same words; else those that are found.
         """
-        outputs, quads, batches = self._pass(index)
+        outputs, quads, batches = self._pass(index, self._true_quads(index))
         page_map = np.array(outputs[MAP])
         parts = [(batch.rows, np.array(batch.run()[CHARS][: len(batch.rows)])) for batch in batches]
         frames = max((chars.shape[1] for _, chars in parts), default=0)
@@ -151,7 +151,7 @@ class OcrBound:
         the truth's own boxes. `page_char_accuracy`: 1 − CER of whole pages: found words are paired with true ones by
         overlap, what is left over on either side counts in full. Needs scope `service`. Not below 0.
         """
-        pages = reference_pages(self._folder, self._names)
+        pages = self._pages
         if pages is None:
             return {}
         hits = found_count = words = wrong = wrong_in_place = letters = 0
@@ -231,12 +231,16 @@ class OcrBound:
         shape = self._lines.shape
         return [straighten(grey, quad, shape.height, shape.widths[-1]) for quad in quads]
 
-    def _quads_of(self, index: int) -> list[Quads] | None:
-        """The reference boxes of input `index`, or None where the regions are read."""
+    def _true_quads(self, index: int) -> list[Quads] | None:
+        """The reference boxes of input `index`; None where the data has none."""
         return None if self._quads is None else [self._quads[file] for file in self._files_of(index)]
 
+    def _quads_of(self, index: int) -> list[Quads] | None:
+        """The boxes to read in a step, or None where those are read that are found."""
+        return self._true_quads(index) if self._given else None
+
     def _read(self, index: int) -> list[list[tuple[Quads, str]]]:
-        _, quads, batches = self._pass(index)
+        _, quads, batches = self._pass(index, None)
         following = iter(self._texts(batches, sum(map(len, quads))))
         return [[(quad, next(following)) for quad in of_page] for of_page in quads]
 
@@ -257,7 +261,7 @@ class OcrBound:
         calls = [(detect, *(batch.run for batch in batches)) for detect, _, batches in inputs]
         count, batch_pages = self.count, self._batch
 
-        def run(index: int) -> Passed:
+        def run(index: int, _given: list[Quads] | None) -> Passed:
             detect, quads, batches = inputs[index % count]
             return detect(), quads, batches
 
@@ -280,10 +284,10 @@ class OcrBound:
         def detect(index: int) -> tuple[list[tuple[Image, Fit]], Outputs]:
             return self._fill(canvas, index), infer()
 
-        def run(index: int) -> Passed:
+        def run(index: int, given: list[Quads] | None) -> Passed:
             pages, outputs = detect(index)
             found = [self._found(outputs, row, fit) for row, (_, fit) in enumerate(pages)]
-            quads = self._quads_of(index) or found
+            quads = given or self._quads_of(index) or found
             words = [
                 word for (grey, _), of_page in zip(pages, quads, strict=True) for word in self._crop(grey, of_page)
             ]

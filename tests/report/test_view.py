@@ -71,7 +71,10 @@ def test_only_nulls_show_dashes_with_reasons_and_never_zero() -> None:
     (row,) = run.groups[0].rows
     assert {row.rate.text, row.p50.text, row.p90.text, row.p99.text} == {UNKNOWN}
     assert row.p50.note == 1
-    assert run.groups[0].notes == (Text(en="no request was completed", ko="완료된 요청이 없습니다"),)
+    no_request, no_quality = run.groups[0].notes
+    assert no_request == Text(en="no request was completed", ko="완료된 요청이 없습니다")
+    assert "no quality is claimed" in no_quality.en
+    assert "품질" in no_quality.ko
 
 
 def test_one_sample_has_no_percentile_but_a_line() -> None:
@@ -134,8 +137,9 @@ def test_an_invalid_cell_publishes_no_service_number_and_no_line() -> None:
 def test_footnotes_are_shared() -> None:
     run = built(sample.realistic())
     hardware = run.groups[0]
-    assert len(hardware.notes) == 3
-    assert max(row.p99.note for row in hardware.rows) == 3
+    assert len(hardware.notes) == 4
+    assert len({row.quality.note for row in hardware.rows}) == 1
+    assert max(row.p99.note for row in hardware.rows) == 4
 
 
 def test_unsupported_and_absent_are_there_with_reasons() -> None:
