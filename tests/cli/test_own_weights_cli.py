@@ -61,7 +61,7 @@ def test_a_run_of_a_checkpoint_resumes_only_with_that_checkpoint(
     [
         (["run", "--weights", "x"], "--weights goes with one --model"),
         (["run", "--model", "llm-chat-8m", "--weights", "no-such-folder"], "no-such-folder: no such file or folder"),
-        (["run", "--model", "cctv-detect", "--weights", "."], "cctv-detect"),
+        (["run", "--model", "cctv-detect", "--weights", "."], "is a folder; expected a file"),
         (["run", "--variant", "statik"], 'did you mean "static"'),
         (["run", "--onnx", "x.onnx", "--variant", "static"], "--onnx and --variant do not go together"),
         (["build", "llm-chat-8m", "--format", "hf"], "--format hf goes with -o DIR"),
