@@ -47,7 +47,7 @@ def quality(
         as_json=as_json,
     )
     folder, run = measured(asked, store.results_root(out, checkout_root()), console)
-    rows = table(run)
+    rows = table(run, "en" if markdown else language())
     if as_json:
         console.document(encode(run))
     elif markdown:

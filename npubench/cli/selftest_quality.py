@@ -28,7 +28,7 @@ from npubench.engine.quality import Asker
 from npubench.engine.run import build_model
 from npubench.errors import MeasurementError
 from npubench.lang import Text, here, language
-from npubench.report.quality import headline, title_of, value_of
+from npubench.report.quality import FIDELITY, headline, name_of, value_of
 from npubench.rules import load
 from npubench.schema import Failure, Plan, Quality
 from npubench.spi import Artifact
@@ -223,10 +223,9 @@ def _gates(record: Quality) -> tuple[str, str]:
         if judged is None:
             return "–"
         mark = "✗" if judged.passed is False else "✓"
-        return f"{mark} {title_of(judged)[language()]} {value_of(judged)}"
+        return f"{mark} {name_of(judged)[language()]} {value_of(judged)}"
 
-    fidelity = {"sqnr_db", "contrast_db", "top1", "kl", "repeat_db"}
-    return shown(lambda name: name not in fidelity), shown(lambda name: name in fidelity)
+    return shown(lambda name: name not in FIDELITY), shown(lambda name: name in FIDELITY)
 
 
 def _show(outcomes: Sequence[Outcome], console: Console) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from npubench.cards import PRECISIONS, build_name
-from npubench.lang import Text
+from npubench.lang import Language, Text
 from npubench.metrics import QUALITY
 from npubench.report import reasons
 from npubench.report.foreign import MESSAGE_LIMIT, clean
@@ -103,52 +103,76 @@ def facts(quality: Quality) -> tuple[Fact, ...]:
     return tuple(found)
 
 
+SHORT: dict[str, Text] = {
+    "char_accuracy": Text(en="words 1 − CER", ko="단어 1 − CER"),
+    "page_char_accuracy": Text(en="pages 1 − CER", ko="쪽 1 − CER"),
+    "token_likelihood": Text(en="1 / perplexity", ko="1 / 퍼플렉서티"),
+    "sqnr_db": Text(en="SQNR", ko="SQNR"),
+    "contrast_db": Text(en="contrast", ko="대비"),
+    "top1": Text(en="top-1", ko="1순위 일치"),
+    "kl": Text(en="KL", ko="KL"),
+    "repeat_db": Text(en="repeat", ko="반복"),
+}
+"""Names for tables of 80 columns, where the metric's own title is long."""
+FIDELITY = ("sqnr_db", "contrast_db", "top1", "kl", "repeat_db")
+
 HEAD: tuple[Text, ...] = (
     Text(en="model", ko="모델"),
     Text(en="precision", ko="정밀도"),
-    Text(en="task score (floor)", ko="과제 점수(하한)"),
-    Text(en="SQNR (floor)", ko="SQNR(하한)"),
-    Text(en="top-1 (floor)", ko="1순위 일치(하한)"),
+    Text(en="figure", ko="지표"),
+    Text(en="value", ko="값"),
+    Text(en="floor", ko="하한"),
+    Text(en="fp32", ko="fp32"),
     Text(en="verdict", ko="판정"),
     Text(en="p50", ko="p50"),
 )
 """Of `table`: model × precision on one backend, as the README shows it."""
 
 
-def table(run: Run) -> list[tuple[str, ...]]:
-    """A row per model × precision × backend that was asked, in English figures: the table under `HEAD`."""
-    rows: dict[tuple[str, str, str], tuple[str, ...]] = {}
+def name_of(score: Score) -> Text:
+    """A score's name in a table."""
+    return SHORT.get(score.metric, title_of(score))
+
+
+def table(run: Run, language: Language = "en") -> list[tuple[str, ...]]:
+    """The rows under `HEAD`: per build a line for every figure that is judged, verdict and p50 beside the first."""
+    rows: dict[tuple[str, str], list[tuple[str, ...]]] = {}
     for cell in run.cells:
         if cell.quality is None:
             continue
         build = build_name(cell.precision, cell.quality.variant)
         p50 = cell.summary.get("latency_p50_ns")
-        rows.setdefault(
-            (cell.model, build, cell.backend),
-            (
-                clean(cell.model),
-                clean(build),
-                ", ".join(_with_floor(score, named=True) for score in _task_scores(cell.quality)) or UNKNOWN,
-                _of(cell.quality, "sqnr_db"),
-                _of(cell.quality, "top1"),
-                cell.quality.verdict,
-                show_ns(p50.median if p50 is not None else None),
-            ),
-        )
-    rows.update(
-        {
-            (item.model, item.precision, item.backend): (
-                clean(item.model),
-                clean(item.precision),
-                *[UNKNOWN] * 3,
-                "unsupported",
-                UNKNOWN,
-            )
-            for item in run.unsupported
-        }
-    )
+        ends = (VERDICTS[cell.quality.verdict][language], show_ns(p50.median if p50 is not None else None))
+        lines = []
+        for score in _judged(cell.quality):
+            unit = QUALITY[score.metric].unit if score.metric in QUALITY else ""
+            sign = "≤" if score.metric == "kl" else "≥"
+            floor = f"{sign} {show(score.floor, unit)}" if score.floor is not None else UNKNOWN
+            lines.append((name_of(score)[language], value_of(score), floor, show(score.reference, unit)))
+        lines = lines or [(UNKNOWN,) * 4]
+        starts = (clean(cell.model), clean(build))
+        blank = ("", "")
+        shown: list[tuple[str, ...]] = [
+            (*(blank if n else starts), *line, *(blank if n else ends)) for n, line in enumerate(lines)
+        ]
+        rows.setdefault((cell.model, build), shown)
+    for item in run.unsupported:
+        unsupported = Text(en="unsupported", ko="미지원")[language]
+        starts = (clean(item.model), clean(item.precision))
+        rows[item.model, item.precision] = [(*starts, *[UNKNOWN] * 4, unsupported, UNKNOWN)]
     order = [*PRECISIONS]
-    return [rows[key] for key in sorted(rows, key=lambda key: (key[0], order.index(key[1].partition("+")[0])))]
+
+    def place(key: tuple[str, str]) -> tuple[str, int, str]:
+        precision = key[1].partition("+")[0]
+        return key[0], order.index(precision) if precision in order else len(order), key[1]
+
+    return [row for key in sorted(rows, key=place) for row in rows[key]]
+
+
+def _judged(quality: Quality) -> list[Score]:
+    """The figures that decide, but for asking again, which only shows where it fails."""
+    judged = [score for score in quality.scores if score.passed is not None]
+    return [score for score in judged if score.metric != "repeat_db" or not score.passed]
 
 
 def remarks(run: Run) -> list[Text]:
@@ -168,22 +192,6 @@ def remarks(run: Run) -> list[Text]:
     if any(cell.quality is not None and cell.quality.drawn for cell in run.cells):
         found.append(Text(en=f"Scores are {DRAWN.en}.", ko=f"점수: {DRAWN.ko}."))
     return found
-
-
-def _task_scores(quality: Quality) -> list[Score]:
-    fidelity = ("sqnr_db", "contrast_db", "top1", "kl", "repeat_db")
-    return [score for score in quality.scores if score.metric not in fidelity and score.passed is not None]
-
-
-def _of(quality: Quality, metric: str) -> str:
-    found = next((score for score in quality.scores if score.metric == metric and score.value is not None), None)
-    return _with_floor(found) if found is not None else UNKNOWN
-
-
-def _with_floor(score: Score, named: bool = False) -> str:
-    unit = QUALITY[score.metric].unit if score.metric in QUALITY else ""
-    floor = f" (≥ {show(score.floor, unit)})" if score.floor is not None else ""
-    return f"{title_of(score).en + ' ' if named else ''}{value_of(score)}{floor}"
 
 
 def _summary(quality: Quality) -> Text:
