@@ -296,11 +296,11 @@ QUALITY: dict[str, Metric] = {
         ),
         _metric(
             "kl",
-            "nat",
+            "",
             "higher",
             "divergence from fp32 (KL)",
             "fp32와의 발산(KL)",
-            "Mean Kullback-Leibler divergence of the class probabilities from the fp32 CPU reference's.",
+            "Mean Kullback-Leibler divergence (nat) of the class probabilities from the fp32 CPU reference's.",
             "클래스 확률과 fp32 CPU 기준 사이의 평균 쿨백-라이블러 발산입니다.",
         ),
         _metric(

@@ -15,7 +15,7 @@ from npubench.cards import CARD_TYPES, PRECISIONS, VARIANTS, did_you_mean, varia
 from npubench.discovery import catalogue, checkout_root, pick
 from npubench.errors import ArtifactError, CardError, UsageError
 from npubench.lang import Language, here, language
-from npubench.schema import Launch, Plan, Run, encode
+from npubench.schema import Launch, Plan, Quality, Run, encode
 
 
 def _print(text: str = "") -> None:
@@ -227,7 +227,7 @@ def schemas() -> dict[str, bytes]:
     """File name → JSON Schema of every card and result document."""
     from npubench.stats.compared import Comparison
 
-    documents = {"run": Run, "launch": Launch, "plan": Plan, "compare": Comparison}
+    documents = {"run": Run, "launch": Launch, "plan": Plan, "quality": Quality, "compare": Comparison}
     kinds = {**{f"{name}-card": kind for name, kind in CARD_TYPES.items()}, **documents}
     return {
         f"{name}.schema.json": msgspec.json.format(

@@ -122,7 +122,6 @@ HEAD: tuple[Text, ...] = (
     Text(en="figure", ko="지표"),
     Text(en="value", ko="값"),
     Text(en="floor", ko="하한"),
-    Text(en="fp32", ko="fp32"),
     Text(en="verdict", ko="판정"),
     Text(en="p50", ko="p50"),
 )
@@ -148,8 +147,8 @@ def table(run: Run, language: Language = "en") -> list[tuple[str, ...]]:
             unit = QUALITY[score.metric].unit if score.metric in QUALITY else ""
             sign = "≤" if score.metric == "kl" else "≥"
             floor = f"{sign} {show(score.floor, unit)}" if score.floor is not None else UNKNOWN
-            lines.append((name_of(score)[language], value_of(score), floor, show(score.reference, unit)))
-        lines = lines or [(UNKNOWN,) * 4]
+            lines.append((name_of(score)[language], value_of(score), floor))
+        lines = lines or [(UNKNOWN,) * 3]
         starts = (clean(cell.model), clean(build))
         blank = ("", "")
         shown: list[tuple[str, ...]] = [
@@ -159,7 +158,7 @@ def table(run: Run, language: Language = "en") -> list[tuple[str, ...]]:
     for item in run.unsupported:
         unsupported = Text(en="unsupported", ko="미지원")[language]
         starts = (clean(item.model), clean(item.precision))
-        rows[item.model, item.precision] = [(*starts, *[UNKNOWN] * 4, unsupported, UNKNOWN)]
+        rows[item.model, item.precision] = [(*starts, *[UNKNOWN] * 3, unsupported, UNKNOWN)]
     order = [*PRECISIONS]
 
     def place(key: tuple[str, str]) -> tuple[str, int, str]:

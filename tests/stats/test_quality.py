@@ -42,7 +42,7 @@ def test_fidelity_convicts_below_its_floor_and_only_for_named_precisions() -> No
     assert [reason.en.partition(" is ")[0] for reason in judged.reasons] == [
         "quality: signal to noise against fp32 4.00 dB",
         "quality: same best class as fp32 50.0 %",
-        "quality: divergence from fp32 (KL) 0.500 nat",
+        "quality: divergence from fp32 (KL) 0.500",
     ]
     assert "(heads)" in judged.reasons[0].en
     free = judge(SPEC, "a16w8", {}, {}, bad)
