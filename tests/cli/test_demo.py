@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from tests.cli.test_run_cli import npubench
@@ -33,6 +34,7 @@ def test_own_frames_and_a_page_without_text(tmp_path: Path) -> None:
         assert drawn.size == (90, 200)
 
 
+@pytest.mark.slow
 def test_one_montage_of_our_own_pictures(tmp_path: Path) -> None:
     done = npubench("demo", "--montage", tmp_path / "docs" / "m.jpg", timeout=300)
     assert done.returncode == 0, done.stderr
@@ -49,6 +51,7 @@ def test_labels_beside_it(tmp_path: Path) -> None:
         assert drawn.width > 2 * 1280
 
 
+@pytest.mark.slow
 def test_bad_input_is_named(tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()

@@ -61,6 +61,7 @@ def test_a_room_for_each_head(tmp_path: Path, head: str, file: str, form: str | 
     assert npubench("check", "--cards", tmp_path / "mine").returncode == 0
 
 
+@pytest.mark.slow
 def test_a_foreign_detector_is_measured_like_ours(tmp_path: Path) -> None:
     """Both scopes, on the user's own labelled frames, from a graph with external data."""
     model = painted("plain")
@@ -164,6 +165,7 @@ def test_nothing_is_replaced_and_bad_files_are_named(tmp_path: Path) -> None:
     assert npubench("new", "model", "x", "--onnx", classes).returncode == 2
 
 
+@pytest.mark.slow
 def test_labels_that_do_not_fit(tmp_path: Path) -> None:
     net, classes = files(tmp_path)
     labels = tmp_path / "labels.json"

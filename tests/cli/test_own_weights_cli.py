@@ -19,8 +19,10 @@ def test_a_checkpoint_is_measured_under_its_own_name(tmp_path: Path, monkeypatch
     pytest.importorskip("onnxruntime")
     monkeypatch.setenv("NPUBENCH_CACHE", str(tmp_path / "cache"))
     folder = made.write(tmp_path / "Team Model", made.config_of("qwen3"))
-    asked = ["--model", "llm-chat-8m", "--backend", "cpu", "--weights", folder, "--variant", "static", *QUICK]
-    done = npubench("run", *asked)
+    text = tmp_path / "own.txt"
+    text.write_text("시청 민원실은 평일 오전 아홉 시부터 오후 여섯 시까지 엽니다. " * 60, encoding="utf-8")
+    asked = ["--model", "llm-chat-8m", "--backend", "cpu", "--weights", folder, "--variant", "static", "--text", text]
+    done = npubench("run", *asked, *QUICK)
     assert done.returncode == 0, done.stderr
     run = json.loads((run_folder(done) / "run.json").read_text())
     (cell,) = [cell for cell in run["cells"] if cell["model"] != "overhead-floor"]
@@ -32,8 +34,15 @@ def test_a_checkpoint_is_measured_under_its_own_name(tmp_path: Path, monkeypatch
     # Whose tokens they are is part of what was fed.
     assert planned["identity"]["data"] == plan["inputs"]["llm-own-team-model"]["sha256"]
     assert "Team Model" not in json.dumps(planned["identity"])
+    quality = cell["quality"]
+    assert quality["verdict"] == "passed"
+    (likelihood,) = [score for score in quality["scores"] if score["metric"] == "token_likelihood"]
+    # The static form says of the user's text what the portable one says.
+    assert likelihood["value"] == pytest.approx(likelihood["reference"], rel=1e-3)
+    assert 0 < likelihood["value"] < 1
 
 
+@pytest.mark.slow
 def test_a_run_of_a_checkpoint_resumes_only_with_that_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -60,6 +69,7 @@ def test_a_run_of_a_checkpoint_resumes_only_with_that_checkpoint(
     ("arguments", "said"),
     [
         (["run", "--weights", "x"], "--weights goes with one --model"),
+        (["run", "--text", "x"], "--text goes with --weights DIR"),
         (["run", "--model", "llm-chat-8m", "--weights", "no-such-folder"], "no-such-folder: no such file or folder"),
         (["run", "--model", "cctv-detect", "--weights", "."], "is a folder; expected a file"),
         (["run", "--variant", "statik"], 'did you mean "static"'),

@@ -29,6 +29,7 @@ def test_a_table_of_precisions_with_their_floors() -> None:
     }
 
 
+@pytest.mark.slow
 def test_the_table_as_markdown_is_all_that_stdout_has() -> None:
     done = npubench("quality", *SMALL, "--precision", "int8", "--markdown")
     assert done.returncode == 0, done.stderr
@@ -45,6 +46,7 @@ def test_a_backend_that_answers_wrong_is_exit_4_and_says_which_floor() -> None:
     assert "is below its floor (logits) 40.0 dB by" in done.stdout
 
 
+@pytest.mark.slow
 def test_every_fault_of_the_decoder_is_caught_and_no_honest_build_rejected() -> None:
     selftest = npubench("selftest", "quality", *SMALL, "--json", timeout=300)
     assert selftest.returncode == 0, selftest.stderr

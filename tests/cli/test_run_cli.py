@@ -135,6 +135,7 @@ def add_model(path: Path, shape: Sequence[int | str], op: str = "Add") -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_any_onnx_file_and_its_symbolic_dimensions(tmp_path: Path) -> None:
     path = add_model(tmp_path / "My Model.onnx", ["n", 4])
     done = npubench("run", "--onnx", path, "--backend", "cpu", "--profile", "smoke", "--budget", "2s", "--json")

@@ -95,6 +95,7 @@ def test_the_reference_is_asked_once_per_model_and_data(tmp_path: Path) -> None:
     assert (again / "answers.npz").stat().st_mtime_ns == made
 
 
+@pytest.mark.slow
 def test_a_resumed_run_does_not_ask_again(tmp_path: Path, model_cache: Path) -> None:
     class Once(Quiet):
         asked = 0
