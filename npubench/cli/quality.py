@@ -7,19 +7,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from npubench import store
-from npubench.cli.asked import Asked
+from npubench.cli.asked import SUITE, Asked
 from npubench.cli.measure import measured
 from npubench.cli.planned import ALL
 from npubench.cli.progress import Console
-from npubench.discovery import checkout_root
+from npubench.discovery import catalogue, checkout_root, pick
 from npubench.errors import MeasurementError
 from npubench.lang import language
 from npubench.report.quality import HEAD, remarks, table
 from npubench.schema import encode
 
 DEFAULT_BACKENDS = ("cpu",)
-# Quality takes the time; a p50 beside it needs a few seconds for each cell.
-BUDGET_S = "60s"
+# For each build: a p50 of the slowest models, a second a request, needs a dozen requests.
+BUILD_S = 14
 
 
 def quality(
@@ -34,6 +34,9 @@ def quality(
 ) -> None:
     """Runs and prints the table. Exits as `npubench run` does: 4 where an answer is not good enough."""
     console = Console(as_json=as_json or markdown)
+    found = catalogue(tuple(cards))
+    names = list(models) or [entry.model for entry in found.suites[SUITE].card.entries]
+    builds = sum(len(precisions or pick(found.models, name, "model").card.precisions) for name in dict.fromkeys(names))
     asked = Asked(
         models=tuple(models),
         backends=tuple(backends) or DEFAULT_BACKENDS,
@@ -42,7 +45,7 @@ def quality(
         scopes=("device",),
         profile=profile,
         launches=1,
-        budget=BUDGET_S,
+        budget=f"{BUILD_S * builds * max(1, len(backends))}s",
         cards=tuple(cards),
         as_json=as_json,
     )
