@@ -141,15 +141,19 @@ def _parts(card: Mapping[str, Any]) -> list[Fact]:
     return parts
 
 
-def has_seeded_weights(run: Run) -> bool:
-    """Whether any model of the run has drawn, untrained weights."""
-    for card in run.models.values():
-        graphs = card.get("graphs") if isinstance(card, Mapping) else None
-        for graph in (graphs if isinstance(graphs, Mapping) else {}).values():
-            weights = graph.get("weights") if isinstance(graph, Mapping) else None
-            if isinstance(weights, Mapping) and weights.get("kind") == "seeded":
-                return True
-    return False
+def seeded_models(run: Run) -> tuple[str, ...]:
+    """The measured models with drawn, untrained weights, by id."""
+    measured = {cell.model for cell in run.cells if cell.purpose == "measure"}
+    found = []
+    for name, card in run.models.items():
+        graphs = card.get("graphs") if isinstance(card, Mapping) and name in measured else None
+        parts = [
+            graph for graph in (graphs if isinstance(graphs, Mapping) else {}).values() if isinstance(graph, Mapping)
+        ]
+        kinds = [part["weights"].get("kind") for part in parts if isinstance(part.get("weights"), Mapping)]
+        if "seeded" in kinds:
+            found.append(clean(name))
+    return tuple(found)
 
 
 def cards(run: Run) -> tuple[CardRow, ...]:

@@ -70,8 +70,7 @@ def number(cell: Cell) -> tuple[Number, Text | None]:
         said = cell.quality.reasons[0] if cell.quality is not None and cell.quality.reasons else None
         why = Text(en=clean(said.en), ko=clean(said.ko)) if said else reasons.full(cell.quality_reason)
         return Number(text=UNKNOWN, reason=why), why
-    title = title_of(score)
-    return Number(text=value_of(score), unit=Text(en=title.en, ko=title.ko)), None
+    return Number(text=value_of(score), unit=name_of(score)), None
 
 
 def facts(quality: Quality) -> tuple[Fact, ...]:

@@ -203,11 +203,18 @@ def _caveats(run: Run) -> tuple[Text, ...]:
                 ko=f"백엔드가 지원하지 않는 조합이 {n}개 있으며 이유와 함께 표에 있습니다.",
             )
         )
-    if facts.has_seeded_weights(run):
+    if seeded := ", ".join(facts.seeded_models(run)):
         found.append(
             Text(
-                en="Weights are seeded, not trained: the speed is real, and no quality is claimed.",
-                ko="가중치는 학습된 것이 아니라 난수입니다. 속도는 실측이며 품질은 주장하지 않습니다.",
+                en=f"Weights are seeded, not trained, in {seeded}: the speed is real, and no ability is claimed.",
+                ko=f"{seeded}의 가중치는 학습된 것이 아니라 난수입니다. 속도는 실측이며 성능은 주장하지 않습니다.",
+            )
+        )
+    if any(cell.quality is not None and cell.quality.drawn for cell in measured):
+        found.append(
+            Text(
+                en="Quality scores are on drawings of our own: they compare devices, not detectors or readers.",
+                ko="품질 점수는 직접 그린 자료 기준입니다. 장치를 비교할 뿐 실제 성능이 아닙니다.",
             )
         )
     dark = sum(1 for cell in measured if all(spread.median is None for spread in cell.energy.values()))
