@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -123,3 +124,32 @@ def test_requests_that_the_graph_cannot_serve(tmp_path: Path) -> None:
         bound(detector(), folder, "resident")
     with pytest.raises(CardError, match="detector"):
         Detection().bind({"other": detector()}, Request(scope="device", params=PARAMS), CountingClock())
+
+
+def annotate(folder: Path, shift: float = 0.0) -> None:
+    """The fake detector's own box (100, 70, 180, 150) of each frame, `shift` pixels off, in COCO's format."""
+    bind = bound(detector(), folder, "service")
+    images, objects = [], []
+    names = ["person", "car", "bus", "truck", "motorcycle", "bicycle"]
+    for index in range(bind.count):
+        ((row,),) = bind.detections(index)
+        images.append({"id": index, "file_name": bind.names(index)[0]})
+        box = [100 + shift, 70, 80, 80]
+        objects.append({"id": index, "image_id": index, "category_id": int(row[5]) + 1, "bbox": box})
+    categories = [{"id": number, "name": name} for number, name in enumerate(names, start=1)]
+    document = {"images": images, "annotations": objects, "categories": categories}
+    (folder / "annotations.json").write_text(json.dumps(document), encoding="utf-8")
+
+
+def test_scores_are_average_precision_against_the_folders_labels(tmp_path: Path) -> None:
+    folder = frames_folder(tmp_path / "f", 3)
+    assert bound(detector(), folder, "service").score() == {}
+    annotate(folder)
+    assert bound(detector(), folder, "service").score() == {"map50": pytest.approx(1.0), "map50_95": pytest.approx(1.0)}
+    # Half of the last batch is filled up with the first frame, which must not count twice.
+    assert bound(detector(), folder, "service", batch=2).score()["map50"] == pytest.approx(1.0)
+    # 20 of 80 pixels off: an overlap of 0.6, found at 0.5, 0.55 and 0.6 of ten.
+    annotate(folder, shift=19.9)
+    scores = bound(detector(), folder, "service").score()
+    assert scores["map50"] == pytest.approx(1.0)
+    assert scores["map50_95"] == pytest.approx(0.3)

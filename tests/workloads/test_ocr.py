@@ -270,3 +270,35 @@ def test_requests_that_the_graphs_cannot_serve(tmp_path: Path) -> None:
         bound(sessions(batch=1), folder, batch=2)
     with pytest.raises(CardError, match="line_recogniser"):
         bound({"text_detector": sessions()["text_detector"]}, folder)
+
+
+def test_scores_say_what_was_found_and_read(tmp_path: Path) -> None:
+    folder = pages_folder(tmp_path / "p", 1)
+    assert bound(sessions(), pages_folder(tmp_path / "q", 1, annotated=False), "service").score() == {}
+    # What the fake reads in the true boxes becomes the truth.
+    said = texts(bound(sessions(), folder, boxes="reference"))[0]
+    document = json.loads((folder / "annotations.json").read_text())
+    for word, text in zip(document["pages"][0]["words"], said, strict=True):
+        word["text"] = text
+    (folder / "annotations.json").write_text(json.dumps(document), encoding="utf-8")
+    # The fake marks whole words, not shrunken ones.
+    scores = bound(sessions(), folder, "service", boxes="detected", text_shrink=0.99).score()
+    assert scores["char_accuracy"] == 1.0
+    # Its coarse cells find the lowest bar too large to count: three of four pairs.
+    assert scores["text_f1"] == pytest.approx(2 * 3 / (4 + 4))
+    # A word more in the truth is missed, and read where nothing is written.
+    document["pages"][0]["words"].append({"text": "aaaa", "quad": [[150, 60], [180, 60], [180, 80], [150, 80]]})
+    (folder / "annotations.json").write_text(json.dumps(document), encoding="utf-8")
+    missed = bound(sessions(), folder, "service", boxes="detected", text_shrink=0.99).score()
+    assert missed["text_f1"] == pytest.approx(2 * 3 / (4 + 5))
+    assert missed["char_accuracy"] == pytest.approx(1 - 4 / 8)
+
+
+def test_outputs_are_those_of_the_true_words_whatever_is_found(tmp_path: Path) -> None:
+    """Two backends that find different words must still be comparable."""
+    folder = pages_folder(tmp_path / "p", 1)
+    chars = "line_recogniser/chars"
+    found = bound(sessions(), folder, "service", boxes="detected", text_threshold=0.9).inspect(0)
+    given = bound(sessions(), folder, "device").inspect(0)
+    assert found[chars].shape == given[chars].shape == (len(BARS), *given[chars].shape[1:])
+    assert np.array_equal(found[chars], given[chars])

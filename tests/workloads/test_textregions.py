@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from npubench.workloads.textregions import components, regions, unshrink
+from npubench.workloads.textregions import components, refined, regions, unshrink
 
 
 def flood(mask: npt.NDArray[np.bool_]) -> list[tuple[list[int], int]]:
@@ -95,3 +95,34 @@ def test_an_empty_map_and_a_full_map() -> None:
     assert scores.shape == (0,)
     full, _ = regions(np.full((8, 9), 2, np.float16), threshold=0.3, min_area=1, max_boxes=5, shrink=0.4)
     assert full.tolist() == [[0, 0, 9, 8]]
+
+
+@given(
+    st.tuples(st.floats(2, 8), st.floats(2, 8), st.floats(3, 12), st.floats(2.2, 8)),
+)
+@settings(max_examples=100)
+def test_edges_lie_between_cells(rectangle: tuple[float, float, float, float]) -> None:
+    """Of a rectangle whose border falls off over one cell, as a network's, edges are found within a third of it."""
+    left, top, wide, high = rectangle
+    wanted = np.array([left, top, left + wide, top + high])
+    centres = np.arange(24) + 0.5
+    across = np.clip(np.minimum(centres - left, left + wide - centres) + 0.5, 0, 1)
+    down = np.clip(np.minimum(centres - top, top + high - centres) + 0.5, 0, 1)
+    share = np.clip(np.outer(down, across), 1e-4, 1 - 1e-4)
+    levels = np.log(share / (1 - share)).astype(np.float32)
+    boxes, _ = components(levels > 0)
+    (found,) = refined(boxes, levels, 0.5)
+    # Corners, where both borders fall off, pull the mean of an edge in by less than that.
+    assert np.abs(found - wanted).max() < 0.3
+    whole = np.abs(boxes[0] - wanted).max()
+    assert np.abs(found - wanted).max() <= whole + 0.2
+
+
+def test_a_region_at_the_border_keeps_inside_and_has_a_size() -> None:
+    levels = np.full((6, 6), -8, np.float32)
+    levels[0, 0] = 8
+    boxes, _ = components(levels > 0)
+    (found,) = refined(boxes, levels, 0.5)
+    assert (found[2:] > found[:2]).all()
+    (grown,), _ = regions(levels, threshold=0.5, min_area=1, max_boxes=5, shrink=0.4)
+    assert grown.min() >= 0
