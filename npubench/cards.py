@@ -152,12 +152,43 @@ class EnvironmentSpec(_Card, frozen=True, kw_only=True):
     variables: dict[str, str] = {}
 
 
+class PluginSpec(_Card, frozen=True, kw_only=True):
+    """An ONNX Runtime plug-in provider: where its library is, registered under the provider's own name.
+
+    `package`: a Python package with `get_library_path()`, as every vendor's plug-in wheel has it; or `library`: a path.
+    """
+
+    package: Dotted | None = None
+    library: str | None = None
+
+
 class DeviceSpec(_Card, frozen=True, kw_only=True):
-    """Which kind of device this backend executes on, and how many of them."""
+    """Which kind of device this backend executes on, and how many of them.
+
+    `index`: which of the devices that the provider offers, after `match`: the keys of their metadata that must have
+    these values (`type` and `vendor` of the device count as keys of that kind).
+    """
 
     type: DeviceType
     vendor: str | None = None
     count: Annotated[int, Meta(ge=1)] = 1
+    index: Annotated[int, Meta(ge=0)] = 0
+    match: dict[str, str] = {}
+
+
+class PrebuiltSpec(_Card, frozen=True, kw_only=True):
+    """A model file that was compiled elsewhere, for one graph of one build: it goes through the same quality gate.
+
+    `path` is relative to the card. `source_sha256`: the graph file that it was compiled from. Who compiled and
+    quantised it, and with what, is repeated in every report.
+    """
+
+    path: str
+    sha256: Sha256
+    source_sha256: Sha256
+    compiled_by: str
+    compiler: str
+    quantiser: str = ""
 
 
 class VerifiedSpec(_Card, frozen=True, kw_only=True):
@@ -172,7 +203,9 @@ class BackendCard(_Card, frozen=True, kw_only=True):
     """`backends/<id>.toml`: what it is measured on.
 
     `variants`: which builds of a model it takes, the most wanted first; a model has at least `portable`.
-    `refuses`: why it does not take a precision, for those where a reader would ask.
+    `refuses`: why it does not take a precision, for those where a reader would ask. `compile_ahead`: whether graphs are
+    compiled into a file before they are measured. `prebuilt`: model → build (`build_name`) → role → a file compiled
+    elsewhere.
     """
 
     schema: Literal["npubench.backend/1"]
@@ -186,6 +219,9 @@ class BackendCard(_Card, frozen=True, kw_only=True):
     variants: Annotated[tuple[Variant, ...], Meta(min_length=1)] = ("portable",)
     refuses: dict[str, Text] = {}
     options: dict[str, Any] = {}
+    plugin: PluginSpec | None = None
+    compile_ahead: bool = False
+    prebuilt: dict[str, dict[str, dict[str, PrebuiltSpec]]] = {}
     environment: EnvironmentSpec = EnvironmentSpec()
     meters: tuple[str, ...] = ()
     install: Text

@@ -19,8 +19,9 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from npubench.errors import NotComparableError, SchemaTooNewError
+from npubench.evidence import Certificate
 from npubench.lang import Text
-from npubench.spi import Availability, Device, Placement, TensorSpec
+from npubench.spi import Availability, Device, EnvironmentFacts, Placement, TensorSpec
 
 RUN_SCHEMA = "npubench.run/1"
 LAUNCH_SCHEMA = "npubench.launch/1"
@@ -351,6 +352,7 @@ class Plan(_Document, frozen=True, kw_only=True):
     named_absent: bool = False
     notes: tuple[Note, ...] = ()
     availability: dict[str, Availability] = {}
+    environments: dict[str, EnvironmentFacts] = {}
     measured_by: str = "unknown"
 
 
@@ -425,6 +427,8 @@ class Cell(_Document, frozen=True, kw_only=True):
     failures: tuple[Failure, ...] = ()
     placement: Placement | None = None
     placement_reason: str | None = None
+    certificate: Certificate | None = None
+    certificate_reason: str | None = None
     quality: Quality | None = None
     quality_reason: str | None = None
     energy: dict[str, Spread] = {}
@@ -455,16 +459,23 @@ class Run(_Document, frozen=True, kw_only=True):
     backends: dict[str, Any] = {}
     inputs: dict[str, InputFacts] = {}
     availability: dict[str, Availability] = {}
+    environments: dict[str, EnvironmentFacts] = {}
     files: dict[str, str] = {}
     varying: dict[str, str] = {}
     measured_by: str = "unknown"
 
 
-D = TypeVar("D", Run, Launch, Plan, Quality)
+D = TypeVar("D", Run, Launch, Plan, Quality, Certificate)
 
 # One entry per version step and document kind, e.g. {("npubench.run", 1): migrate_run_1_to_2}.
 MIGRATIONS: Mapping[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {}
-CURRENT = {"npubench.run": 1, "npubench.launch": 1, "npubench.plan": 1, "npubench.quality": 1}
+CURRENT = {
+    "npubench.run": 1,
+    "npubench.launch": 1,
+    "npubench.plan": 1,
+    "npubench.quality": 1,
+    "npubench.placement": 1,
+}
 
 
 def parse(data: bytes, kind: type[D], source: str) -> D:
@@ -495,7 +506,7 @@ def parse(data: bytes, kind: type[D], source: str) -> D:
         raise NotComparableError(f"{source}: damaged document: {error}") from error
 
 
-def encode(document: _Document) -> bytes:
+def encode(document: _Document | Certificate) -> bytes:
     """`document` as indented JSON with a final newline."""
     return msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
 

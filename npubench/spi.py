@@ -98,6 +98,55 @@ class Placement(_Facts, frozen=True, kw_only=True):
     sources: tuple[str, ...] = ()
 
 
+class AssignedNode(_Facts, frozen=True, kw_only=True):
+    """One graph node and the provider that took it, as the runtime partitioned the graph.
+
+    `name` is the model's own node name, without what the runtime appends to it; `subgraph` numbers the pieces into
+    which the graph was cut, in the order in which the runtime names them.
+    """
+
+    name: str
+    op_type: str
+    domain: str
+    provider: str
+    subgraph: int
+
+
+class NodeTime(_Facts, frozen=True, kw_only=True):
+    """What a profile says of one node with one set of shapes: `calls` in all profiled runs, self time of them together.
+
+    `name` as in AssignedNode; a node that the runtime made itself (a fused subgraph, an inserted copy) keeps the
+    runtime's name and has `op_type` as the runtime calls it. Shapes are those seen, in the order of the node's inputs.
+    """
+
+    name: str
+    op_type: str
+    provider: str
+    calls: int
+    self_ns: int
+    input_shapes: tuple[tuple[int, ...], ...] = ()
+    output_shapes: tuple[tuple[int, ...], ...] = ()
+
+
+class Profile(_Facts, frozen=True, kw_only=True):
+    """The profile of a session: rows are unique by name and shapes; `run_ns` is the wall time of all `runs`."""
+
+    rows: tuple[NodeTime, ...]
+    runs: int
+    run_ns: int
+
+
+class EnvironmentFacts(_Facts, frozen=True, kw_only=True):
+    """What a backend's worker ran in: Python version, distributions by name, provider libraries by file name.
+
+    `packages` maps each installed distribution to its exact version, `libraries` a library's file name to its SHA-256.
+    """
+
+    python: str
+    packages: dict[str, str] = {}
+    libraries: dict[str, str] = {}
+
+
 class Session(Protocol):
     """A loaded model. `infer` returns when the outputs are on the host."""
 
@@ -135,9 +184,23 @@ class Generates(Protocol):
 
 @runtime_checkable
 class Places(Protocol):
-    """Can give placement evidence."""
+    """A session that can give placement evidence. Costs nothing at run time."""
 
     def placement(self) -> Placement: ...
+
+
+@runtime_checkable
+class Assigns(Protocol):
+    """A session that knows which provider took each node; None where the runtime kept no record."""
+
+    def assignment(self) -> Sequence[AssignedNode] | None: ...
+
+
+@runtime_checkable
+class Profiled(Protocol):
+    """A session that records node times while it runs. `profile` ends the recording and may be called once."""
+
+    def profile(self) -> Profile: ...
 
 
 @runtime_checkable
@@ -163,6 +226,27 @@ class Adapter(Protocol):
     def probe(self) -> Availability: ...
     def open(self, artifact: Artifact, options: Mapping[str, Any]) -> Session: ...
     def describe(self) -> Mapping[str, str]: ...
+
+
+@runtime_checkable
+class Profiles(Protocol):
+    """An adapter that can record node times. The session is `Profiled`; files go into `folder`. Never timed."""
+
+    def open_profiled(self, artifact: Artifact, options: Mapping[str, Any], folder: str) -> Session: ...
+
+
+@runtime_checkable
+class Strict(Protocol):
+    """An adapter that can refuse to share a graph: `open_strict` raises where any node needs another provider."""
+
+    def open_strict(self, artifact: Artifact, options: Mapping[str, Any]) -> Session: ...
+
+
+@runtime_checkable
+class Libraries(Protocol):
+    """An adapter that can name the files of the provider it uses, so that a result can say their hashes."""
+
+    def libraries(self) -> Sequence[str]: ...
 
 
 class TokenClock(Protocol):

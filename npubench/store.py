@@ -24,9 +24,11 @@ import msgspec
 
 from npubench.cards import build_name
 from npubench.errors import StoreError, UsageError
+from npubench.evidence import Certificate
 from npubench.schema import Launch, Plan, Quality, Run, encode, parse
 
-PLAN, RUN, LAUNCHES, QUALITY, WORK = "plan.json", "run.json", "launches", "quality", "work"
+PLAN, RUN, WORK = "plan.json", "run.json", "work"
+LAUNCHES, QUALITY, PLACEMENT = "launches", "quality", "placement"
 
 
 def results_root(out: Path | None, checkout: Path | None) -> Path:
@@ -148,6 +150,18 @@ class RunFolder(msgspec.Struct, frozen=True):
         """Every quality record, in file-name order. A damaged file raises NotComparableError."""
         for path in sorted((self.path / QUALITY).glob("*.json")):
             yield parse(path.read_bytes(), Quality, str(path))
+
+    def write_certificate(self, found: Certificate) -> None:
+        path = self.certificate_path(found.model, found.precision, found.variant, found.backend)
+        write_once(path, encode(found))
+
+    def certificate_path(self, model: str, precision: str, variant: str, backend: str) -> Path:
+        return self.path / PLACEMENT / f"{model}--{build_name(precision, variant)}--{backend}.json"
+
+    def certificates(self) -> Iterator[Certificate]:
+        """Every placement certificate, in file-name order. A damaged file raises NotComparableError."""
+        for path in sorted((self.path / PLACEMENT).glob("*.json")):
+            yield parse(path.read_bytes(), Certificate, str(path))
 
     def samples_path(self, cell: str, number: int) -> Path:
         return self.path / LAUNCHES / f"{cell}-{number}.npz"

@@ -14,6 +14,7 @@ from npubench import store
 from npubench.cards import CARD_TYPES, PRECISIONS, VARIANTS, did_you_mean, variants_of
 from npubench.discovery import catalogue, checkout_root, pick
 from npubench.errors import ArtifactError, CardError, UsageError
+from npubench.evidence import Certificate
 from npubench.lang import Language, here, language
 from npubench.schema import Launch, Plan, Quality, Run, encode
 
@@ -63,7 +64,7 @@ def doctor(as_json: bool, cards: Sequence[Path], machine: str | None, out: Path 
     known = catalogue(cards)
     shown = {name: found.card for name, found in known.backends.items() if not found.card.hidden}
     with tempfile.TemporaryDirectory(prefix="npubench-doctor-") as folder:
-        availability = {name: probe(card, Path(folder) / name) for name, card in shown.items()}
+        availability = {name: probe(card, Path(folder) / name).availability for name, card in shown.items()}
     here_now = facts(machine)
     named = given_name(machine) is not None
     root = store.results_root(out, checkout_root())
@@ -227,7 +228,8 @@ def schemas() -> dict[str, bytes]:
     """File name → JSON Schema of every card and result document."""
     from npubench.stats.compared import Comparison
 
-    documents = {"run": Run, "launch": Launch, "plan": Plan, "quality": Quality, "compare": Comparison}
+    documents = {"run": Run, "launch": Launch, "plan": Plan, "quality": Quality, "placement": Certificate}
+    documents["compare"] = Comparison
     kinds = {**{f"{name}-card": kind for name, kind in CARD_TYPES.items()}, **documents}
     return {
         f"{name}.schema.json": msgspec.json.format(

@@ -242,6 +242,7 @@ def make_plan(
         named_absent=bool(asked.backends and backends.absent),
         notes=(*notes, *choice.notes),
         availability=backends.availability,
+        environments=backends.environments,
         measured_by=os.environ.get(MEASURED_BY) or "unknown",
     )
     measured = {cell.precision for cell in plan.cells if cell.purpose == "measure"}

@@ -25,7 +25,19 @@ from pathlib import Path
 import msgspec
 
 from npubench.engine import table
-from npubench.engine.protocol import Answered, Built, Event, Failed, Job, Measured, MeasureJob, Phase, Probed
+from npubench.engine.protocol import (
+    Answered,
+    Built,
+    Compiled,
+    Event,
+    Failed,
+    Job,
+    Measured,
+    MeasureJob,
+    Phase,
+    Placed,
+    Probed,
+)
 from npubench.engine.warmup import PATIENCE
 from npubench.schema import Failure, FailureKind
 
@@ -38,7 +50,8 @@ _TERM_S = 2.0
 
 # Until its first inference a runtime may compile for minutes, at whichever call it likes (METRICS.md: compile, cold
 # load); everything else makes progress much sooner.
-STALL_S: Mapping[str, float] = {"open": 1800.0, "bind": 1800.0, "first": 1800.0, "build": 1800.0, "quality": 1800.0}
+_PATIENT = ("open", "bind", "first", "build", "quality", "compile", "place")
+STALL_S: Mapping[str, float] = dict.fromkeys(_PATIENT, 1800.0)
 DEFAULT_STALL_S = 120.0
 
 
@@ -65,7 +78,7 @@ class StopRequested(Exception):  # noqa: N818 - not an error
     """Ctrl-C while a worker ran; the worker has been stopped."""
 
 
-Answer = Probed | Built | Measured | Answered | Failure
+Answer = Probed | Built | Measured | Answered | Placed | Compiled | Failure
 
 
 def child_environment(environment: Environment, folder: Path) -> dict[str, str]:
@@ -221,7 +234,7 @@ class _Watch:
             return
         if isinstance(event, Phase):
             self._phase = event.name
-        elif isinstance(event, (Probed, Built, Measured, Answered)):
+        elif isinstance(event, (Probed, Built, Measured, Answered, Placed, Compiled)):
             self._answer = event
         elif isinstance(event, Failed):
             self._answer = msgspec.structs.replace(event.failure, stderr=self._tail())

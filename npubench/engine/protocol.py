@@ -11,23 +11,26 @@ from typing import Any
 
 import msgspec
 
+from npubench.evidence import RoleEvidence
 from npubench.schema import ExecutionKind, Failure, Warmup, Window
-from npubench.spi import Artifact, Availability, Placement, Request, TensorSpec
+from npubench.spi import Artifact, Availability, EnvironmentFacts, Placement, Request, TensorSpec
 
 
 class AdapterRef(msgspec.Struct, frozen=True, kw_only=True):
-    """An adapter's code and the two facts of the backend card that it is made from."""
+    """An adapter's code and the facts of the backend card that it is made from; `plugin` only where it has one."""
 
     code: str
     provider: str | None = None
     device: dict[str, Any] = {}
+    plugin: dict[str, Any] | None = None
     options: dict[str, Any] = {}
 
 
 class ProbeJob(msgspec.Struct, frozen=True, kw_only=True, tag="probe", tag_field="verb"):
-    """Is this backend here? Answers `Probed`."""
+    """Is this backend here? Answers `Probed`, with the environment's facts where `thorough` (libraries are hashed)."""
 
     adapter: AdapterRef
+    thorough: bool = False
 
 
 class BuildJob(msgspec.Struct, frozen=True, kw_only=True, tag="build", tag_field="verb"):
@@ -68,13 +71,37 @@ class QualityJob(msgspec.Struct, frozen=True, kw_only=True, tag="quality", tag_f
     folder: str
 
 
-Job = ProbeJob | BuildJob | MeasureJob | QualityJob
+class PlaceJob(msgspec.Struct, frozen=True, kw_only=True, tag="place", tag_field="verb"):
+    """Where does this model run? Opens it as timed, profiled and (where `strict`) strictly; answers `Placed`.
+
+    `runs`: how often the profiled session takes the first input.
+    """
+
+    adapter: AdapterRef
+    workload: str
+    artifacts: tuple[Artifact, ...]
+    request: Request
+    folder: str
+    runs: int
+    strict: bool = True
+
+
+class CompileJob(msgspec.Struct, frozen=True, kw_only=True, tag="compile", tag_field="verb"):
+    """Compile the artefacts ahead of time into `folder`; answers `Compiled`."""
+
+    adapter: AdapterRef
+    artifacts: tuple[Artifact, ...]
+    folder: str
+
+
+Job = ProbeJob | BuildJob | MeasureJob | QualityJob | PlaceJob | CompileJob
 
 
 class Probed(msgspec.Struct, frozen=True, kw_only=True, tag="probed", tag_field="event"):
     """The adapter's answer."""
 
     availability: Availability
+    environment: EnvironmentFacts | None = None
 
 
 class Built(msgspec.Struct, frozen=True, kw_only=True, tag="built", tag_field="event"):
@@ -129,13 +156,30 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True, tag="answered", tag_fi
     versions: dict[str, str]
 
 
+class Placed(msgspec.Struct, frozen=True, kw_only=True, tag="placed", tag_field="event"):
+    """Evidence by role; `first_inference_ns` of the whole model in the session as timed."""
+
+    evidence: dict[str, RoleEvidence]
+    first_inference_ns: int
+    duration_ns: int
+    versions: dict[str, str]
+
+
+class Compiled(msgspec.Struct, frozen=True, kw_only=True, tag="compiled", tag_field="event"):
+    """The compiled artefacts, and how long each took."""
+
+    artifacts: tuple[Artifact, ...]
+    compile_ns: dict[str, int]
+    versions: dict[str, str]
+
+
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed", tag_field="event"):
     """The worker could not do the job and knows why."""
 
     failure: Failure
 
 
-Event = Probed | Built | Said | Phase | Measured | Answered | Failed
+Event = Probed | Built | Said | Phase | Measured | Answered | Placed | Compiled | Failed
 
 
 def resolve(name: str) -> Any:

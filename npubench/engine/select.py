@@ -18,11 +18,11 @@ import msgspec
 from npubench.cards import BackendCard, FidelitySpec, GraphSpec, ModelCard, QualitySpec, to_builtins
 from npubench.discovery import Catalogue, code, pick
 from npubench.engine.launcher import Environment, Limits, run_job
-from npubench.engine.protocol import AdapterRef, BuildJob, Built, Event, ProbeJob
+from npubench.engine.protocol import AdapterRef, BuildJob, Built, Event, Probed, ProbeJob
 from npubench.errors import AbsentBackendError, ArtifactError, DataError, UsageError
 from npubench.lang import Text, here, language
 from npubench.schema import AbsentBackend, Failure, FailureKind, InputFacts, Note
-from npubench.spi import Availability
+from npubench.spi import Availability, EnvironmentFacts
 
 OWN = "own"
 """`InputFacts.source` of the user's own files; anything else is a data set's id."""
@@ -53,6 +53,7 @@ class Backends(msgspec.Struct, frozen=True, kw_only=True):
     ready: dict[str, BackendCard]
     absent: tuple[AbsentBackend, ...]
     availability: dict[str, Availability]
+    environments: dict[str, EnvironmentFacts] = {}
 
 
 def environment_of(card: BackendCard) -> Environment:
@@ -66,24 +67,28 @@ def adapter_ref(card: BackendCard) -> AdapterRef:
         code=code("adapters", card.adapter),
         provider=card.provider,
         device=to_builtins(card.device),
+        plugin=to_builtins(card.plugin) if card.plugin is not None else None,
         options=dict(card.options),
     )
 
 
-def probe(card: BackendCard, folder: Path, stop: Callable[[], bool] = lambda: False) -> Availability:
+def probe(
+    card: BackendCard, folder: Path, stop: Callable[[], bool] = lambda: False, *, thorough: bool = False
+) -> Probed:
     """Asks a backend, in a process and environment of its own, whether it is here. Never raises for its faults.
 
-    Raises StopRequested when `stop()` turns true.
+    `thorough`: with the facts of its environment. Raises StopRequested when `stop()` turns true.
     """
     if card.environment.requires and card.environment.python is None:
         listed = ", ".join(card.environment.requires)
-        return Availability(available=False, reason=f"it needs a Python environment of its own ({listed})")
-    job, limits = ProbeJob(adapter=adapter_ref(card)), Limits(stall_s=PROBE_STALL_S)
-    answer = run_job(job, folder, environment_of(card), limits, stop=stop)
+        reason = f"it needs a Python environment of its own ({listed})"
+        return Probed(availability=Availability(available=False, reason=reason))
+    job = ProbeJob(adapter=adapter_ref(card), thorough=thorough)
+    answer = run_job(job, folder, environment_of(card), Limits(stall_s=PROBE_STALL_S), stop=stop)
     if isinstance(answer, Failure):
-        return Availability(available=False, reason=answer.message, fix=answer.hint or "")
-    availability: Availability = answer.availability  # type: ignore[union-attr]
-    return availability
+        return Probed(availability=Availability(available=False, reason=answer.message, fix=answer.hint or ""))
+    assert isinstance(answer, Probed)
+    return answer
 
 
 def find_backends(
@@ -102,11 +107,14 @@ def find_backends(
     ready: dict[str, BackendCard] = {}
     absent: list[AbsentBackend] = []
     availability: dict[str, Availability] = {}
+    environments: dict[str, EnvironmentFacts] = {}
     with tempfile.TemporaryDirectory(prefix="npubench-probe-") as folder:
         for card in chosen:
             say(card.id)
-            answer = probe(card, Path(folder) / card.id, stop)
-            availability[card.id] = answer
+            probed = probe(card, Path(folder) / card.id, stop, thorough=True)
+            answer = availability[card.id] = probed.availability
+            if probed.environment is not None:
+                environments[card.id] = probed.environment
             if answer.available:
                 ready[card.id] = card
             else:
@@ -126,7 +134,7 @@ def find_backends(
             f"no backend is ready ({lines})" if not named else f"what was asked for is not here ({lines})",
             hint=fix[language()] if fix else "`npubench list backends` shows what there is",
         )
-    return Backends(ready=ready, absent=tuple(absent), availability=availability)
+    return Backends(ready=ready, absent=tuple(absent), availability=availability, environments=environments)
 
 
 def model_of(catalogue: Catalogue, name: str) -> Model:

@@ -28,15 +28,38 @@ import msgspec
 import numpy as np
 
 from npubench import __version__
-from npubench.engine import answering, protocol
+from npubench.engine import answering, installed, placing, protocol
 from npubench.engine.measure import drive, quiet_collector
-from npubench.engine.protocol import BuildJob, Event, Failed, MeasureJob, Phase, ProbeJob, QualityJob, resolve
+from npubench.engine.protocol import (
+    BuildJob,
+    CompileJob,
+    Event,
+    Failed,
+    MeasureJob,
+    Phase,
+    PlaceJob,
+    ProbeJob,
+    QualityJob,
+    resolve,
+)
 from npubench.engine.schedule import issuer
 from npubench.engine.table import SampleTable
 from npubench.engine.warmup import warm_up
 from npubench.errors import ArtifactError, CardError, DataError, NpubenchError, StoreError, UnsupportedError
 from npubench.schema import ExecutionKind, Failure, FailureKind, Window
-from npubench.spi import Adapter, Array, Bound, Outputs, Placement, Places, Session, TensorSpec, Workload
+from npubench.spi import (
+    Adapter,
+    Array,
+    Artifact,
+    Bound,
+    Compiles,
+    Outputs,
+    Placement,
+    Places,
+    Session,
+    TensorSpec,
+    Workload,
+)
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -83,14 +106,18 @@ def die_with_parent(parent: int) -> None:
 
 def make_adapter(ref: protocol.AdapterRef) -> Adapter:
     """The adapter that the job names, made from the backend card's provider and device."""
-    adapter: Adapter = resolve(ref.code)(provider=ref.provider, device=ref.device)
+    plugin = {} if ref.plugin is None else {"plugin": ref.plugin}
+    adapter: Adapter = resolve(ref.code)(provider=ref.provider, device=ref.device, **plugin)
     return adapter
 
 
 def probe(job: ProbeJob, events: Events) -> None:
     """Asks the adapter whether it is here."""
     events.enter("probe")
-    events.send(protocol.Probed(availability=make_adapter(job.adapter).probe()))
+    adapter = make_adapter(job.adapter)
+    found = adapter.probe()
+    environment = installed.facts(adapter) if job.thorough and found.available else None
+    events.send(protocol.Probed(availability=found, environment=environment))
 
 
 def build(job: BuildJob, events: Events) -> None:
@@ -204,6 +231,47 @@ def quality(job: QualityJob, events: Events) -> None:
     bound.close()
     for session in sessions.values():
         session.close()
+
+
+def place(job: PlaceJob, events: Events) -> None:
+    """Opens as timed, profiled and strictly; see the module `placing`."""
+    started = time.perf_counter_ns()
+    adapter = make_adapter(job.adapter)
+    workload: Workload = resolve(job.workload)()
+    evidence, first_ns = placing.look(
+        adapter,
+        job.artifacts,
+        job.adapter.options,
+        lambda sessions: workload.bind(sessions, job.request, _Clock()),
+        Path(job.folder),
+        job.runs,
+        job.strict,
+        events.enter,
+    )
+    events.send(
+        protocol.Placed(
+            evidence=evidence,
+            first_inference_ns=first_ns,
+            duration_ns=time.perf_counter_ns() - started,
+            versions={"numpy": np.__version__, "npubench-worker": __version__, **adapter.describe()},
+        )
+    )
+
+
+def compile_ahead(job: CompileJob, events: Events) -> None:
+    """Compiles each artefact into the job's folder."""
+    events.enter("compile")
+    adapter = make_adapter(job.adapter)
+    if not isinstance(adapter, Compiles):
+        raise UnsupportedError("this adapter compiles nothing ahead of time")
+    made: list[Artifact] = []
+    times: dict[str, int] = {}
+    for artifact in job.artifacts:
+        start = time.perf_counter_ns()
+        made.append(adapter.compile(artifact, job.adapter.options, job.folder))
+        times[artifact.role] = time.perf_counter_ns() - start
+    versions = {"numpy": np.__version__, "npubench-worker": __version__, **adapter.describe()}
+    events.send(protocol.Compiled(artifacts=tuple(made), compile_ns=times, versions=versions))
 
 
 class _Clock:
@@ -334,6 +402,10 @@ def main() -> int:
             build(job, events)
         elif isinstance(job, QualityJob):
             quality(job, events)
+        elif isinstance(job, PlaceJob):
+            place(job, events)
+        elif isinstance(job, CompileJob):
+            compile_ahead(job, events)
         else:
             measure(job, events)
     except Exception as error:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from statistics import median
 
 from npubench.cards import digest
+from npubench.evidence import Certificate
 from npubench.lang import Text
 from npubench.metrics import METRICS
 from npubench.rules import Ruleset
@@ -118,6 +119,7 @@ def _cell(
     floor_ns: float | None,
     rules: Ruleset,
     quality: Quality | None,
+    certificate: Certificate | None,
 ) -> Cell:
     verdict, reasons = _verdict(planned, launches, plan.launches if planned.purpose == "measure" else 1)
     good = [launch for launch in launches if launch.status == "ok"]
@@ -184,6 +186,8 @@ def _cell(
         failures=tuple(launch.failure for launch in launches if launch.failure is not None),
         placement=evidence.placement if evidence else None,
         placement_reason=None if evidence else "the adapter gave no placement evidence",
+        certificate=certificate,
+        certificate_reason=None if certificate is not None else "no placement certificate was made in this run",
         quality=quality,
         quality_reason=None if quality is not None else _quality_reason(plan, planned),
         energy=_energy(good),
@@ -192,7 +196,7 @@ def _cell(
     )
 
 
-def _quality_key(item: Quality | PlannedCell) -> tuple[str, str, str, str]:
+def _build_key(item: Quality | Certificate | PlannedCell) -> tuple[str, str, str, str]:
     return item.model, item.precision, item.variant, item.backend
 
 
@@ -209,9 +213,11 @@ def assemble(
     rules: Ruleset,
     files: Mapping[str, str] | None = None,
     qualities: Iterable[Quality] = (),
+    certificates: Iterable[Certificate] = (),
 ) -> Run:
-    """The run as far as it has come. `files` maps launch files and quality records to their SHA-256."""
-    quality_of = {_quality_key(record): record for record in qualities}
+    """The run as far as it has come. `files` maps launch files, quality records and certificates to their SHA-256."""
+    quality_of = {_build_key(record): record for record in qualities}
+    certificate_of = {_build_key(found): found for found in certificates}
     by_cell: dict[str, list[Launch]] = {}
     for launch in launches:
         by_cell.setdefault(launch.cell, []).append(launch)
@@ -229,7 +235,8 @@ def assemble(
             by_cell.get(planned.id, []),
             floors.get(planned.backend),
             rules,
-            quality_of.get(_quality_key(planned)) if planned.purpose == "measure" else None,
+            quality_of.get(_build_key(planned)) if planned.purpose == "measure" else None,
+            certificate_of.get(_build_key(planned)) if planned.purpose == "measure" else None,
         )
         for planned in plan.cells
     )
@@ -261,6 +268,7 @@ def assemble(
         backends=plan.backends,
         inputs=plan.inputs,
         availability=plan.availability,
+        environments=plan.environments,
         files=dict(files or {}),
         varying=varying,
         measured_by=plan.measured_by,
