@@ -20,9 +20,9 @@ import sys
 import time
 import traceback
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -71,6 +71,9 @@ ANSWERS = "answers.npz"
 
 # A window that has too few samples when it ends is extended up to this many times its length.
 EXTEND = 2
+
+
+T = TypeVar("T")
 
 
 class WrongOutputError(Exception):
@@ -299,7 +302,18 @@ def together(evidence: Sequence[Placement]) -> Placement | None:
         fallback_ops=dict(sum(map(Counter, fallen), Counter())) if len(fallen) == len(evidence) else None,
         device_type=types.pop() if len(types) == 1 else "",
         sources=tuple(sorted({name for found in evidence for name in found.sources})),
+        devices=_unique(device for found in evidence for device in found.devices),
+        notes=_unique(note for found in evidence for note in found.notes),
     )
+
+
+def _unique(values: Iterable[T]) -> tuple[T, ...]:
+    """Each value once, in order; for values that cannot be hashed."""
+    found: list[T] = []
+    for value in values:
+        if value not in found:
+            found.append(value)
+    return tuple(found)
 
 
 def execution_kind(ref: protocol.AdapterRef, placement: Placement | None) -> ExecutionKind:
