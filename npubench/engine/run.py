@@ -143,7 +143,7 @@ class Execution:
         self._watcher.answered(record)
 
     def _certified(self, cell: PlannedCell) -> Certificate | None:
-        """Where this cell's build runs on its backend, looked at once; None where there is no device of ours to look at.
+        """Where this cell's build runs on its backend, looked at once; None where there is no device to look at.
 
         That is the harness's own floor, a backend without a device, and a server somewhere else.
         """

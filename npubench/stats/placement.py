@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 import msgspec
 
@@ -33,8 +34,7 @@ CONVERSIONS = frozenset(
 # What ONNX Runtime's rewriting appends to the name of the node that it kept (graph_transformer sources, 1.32).
 _REWRITTEN = ("/MatMulAddFusion", "_Q4", "_Q8", "_matmul_Q4", "_matmul_Q8")
 
-Edges = Sequence[tuple[str, str]]
-"""Producer and consumer of every tensor that passes between two nodes, by node name."""
+T = TypeVar("T")
 
 
 class Observed(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,7 +96,18 @@ def together(evidence: Sequence[Placement]) -> Placement | None:
         fallback_ops=dict(sum(map(Counter, fallen), Counter())) if len(fallen) == len(evidence) else None,
         device_type=types.pop() if len(types) == 1 else "",
         sources=tuple(sorted({name for found in evidence for name in found.sources})),
+        devices=_unique(device for found in evidence for device in found.devices),
+        notes=_unique(note for found in evidence for note in found.notes),
     )
+
+
+def _unique(values: Iterable[T]) -> tuple[T, ...]:
+    """Each value once, in order; for values that cannot be hashed."""
+    found: list[T] = []
+    for value in values:
+        if value not in found:
+            found.append(value)
+    return tuple(found)
 
 
 def certify(
@@ -135,6 +146,7 @@ def certify(
         selected=placement.selected if placement is not None else (),
         executing=None if times is None else tuple(sorted(times)),
         device_type=placement.device_type if placement is not None else "",
+        devices=placement.devices if placement is not None and placement.devices else blank.devices,
         nodes=nodes,
         compute_nodes=compute,
         macs=macs,
@@ -153,7 +165,8 @@ def certify(
         startup=startup,
     )
     extent, why = _extent(found, rules)
-    return msgspec.structs.replace(found, extent=extent, reasons=why, flags=_flags(found, rules))
+    said = tuple(Text(en=note, ko=note) for note in placement.notes) if placement is not None else ()
+    return msgspec.structs.replace(found, extent=extent, reasons=why, flags=(*said, *_flags(found, rules)))
 
 
 def _assigned(evidence: Mapping[str, RoleEvidence]) -> list[AssignedNode] | None:

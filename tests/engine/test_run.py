@@ -152,7 +152,7 @@ def test_a_missing_room_file_fails_its_cells_only(tmp_path: Path, model_cache: P
 @pytest.mark.parametrize("fault", ["crash", "raise"])
 def test_what_was_measured_before_a_crash_is_kept(tmp_path: Path, model_cache: Path, fault: str) -> None:
     # Warm-up ends after 0.2 s, which are at most 10,000 steps of 20 µs; the window has room for many more.
-    plan = null_plan(null_card(fault=fault, fault_at=12_000, work_ns=20_000), window_s=1.0)
+    plan = null_plan(null_card(fault=fault, fault_at=12_000, work_ns=20_000), window_s=5.0)
     folder = new_folder(tmp_path, plan)
     run = execute(plan, folder, model_cache, Quiet())
     (launch,) = folder.launches()
