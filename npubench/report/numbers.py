@@ -36,6 +36,22 @@ def count(value: float) -> str:
     return show(value, "count")
 
 
+def share(value: float | None) -> str:
+    """A share in percent, never rounded to the whole or to nothing where it is neither."""
+    if value is not None and 0 < value < 1:
+        value = min(max(value, 0.001), 0.999) if not 0.001 <= value < 0.9995 else value
+    return show(value, "ratio")
+
+
+_MACS = ((1e9, "GMAC"), (1e6, "MMAC"), (1e3, "kMAC"))
+
+
+def macs(value: float) -> str:
+    """Multiply-accumulates with the prefix that reads best."""
+    factor, unit = next((step for step in _MACS if value >= step[0]), (1.0, "MAC"))
+    return show(value / factor, unit)
+
+
 def metric(key: str, value: float | None) -> Number:
     """A metric's value; rates carry their unit apart, because it has a name in each language."""
     unit = METRICS[key].unit if key in METRICS else ""
