@@ -33,6 +33,7 @@ REQUESTED, ELSEWHERE, UNSAID = 0, 1, 6
 _NO_RECORD = Text(
     en="the runtime kept no record of who took which node", ko="어느 노드를 누가 맡았는지 런타임에 기록이 없습니다"
 )
+_NOT_SAID = Text(en="the adapter did not say", ko="어댑터가 알려 주지 않음")
 _UNMATCHED = Text(en="not matched to a provider", ko="프로바이더를 알 수 없음")
 _NONE = Text(en="none", ko="없음")
 
@@ -156,9 +157,7 @@ def crossings(found: Certificate, notes: Footnotes) -> Number:
 
 
 def _names(names: Iterable[str] | None, why: Text) -> str | Text:
-    if names is None:
-        return unknown(why)
-    return clean(", ".join(names), LINE_LIMIT) or _NONE
+    return clean(", ".join(names or ()), LINE_LIMIT) or unknown(why)
 
 
 def _device(device: Device) -> str:
@@ -197,41 +196,41 @@ def facts(found: Certificate, steady: Fact) -> tuple[Fact, ...]:
 
     return (
         fact("Provider asked for", "요청한 프로바이더", clean(found.requested) or UNKNOWN, code=True),
-        fact("Registered with the runtime", "런타임에 등록됨", _names(found.registered, _NO_RECORD), code=True),
-        fact("Selected for the session", "세션에 선택됨", _names(found.selected, _NO_RECORD), code=True),
+        fact("Registered", "런타임에 등록됨", _names(found.registered, _NOT_SAID), code=bool(found.registered)),
+        fact("Selected", "세션에 선택됨", _names(found.selected, _NOT_SAID), code=bool(found.selected)),
         fact("Seen executing", "실행이 관측됨", _names(found.executing, no_profile), code=found.executing is not None),
         fact("Execution kind", "실행 종류", kind(found.execution_kind)[0]),
-        fact("Type of device", "장치 종류", clean(found.device_type) or unknown(reasons.NO_REASON)),
+        fact("Type of device", "장치 종류", clean(found.device_type) or unknown(_NOT_SAID)),
         *(fact("Device", "장치", _device(device)) for device in found.devices),
         fact(
             "Versions",
             "버전",
             clean(" · ".join(f"{name} {version}" for name, version in sorted(found.versions.items())), MESSAGE_LIMIT)
-            or unknown(reasons.NO_REASON),
+            or unknown(_NOT_SAID),
             code=bool(found.versions),
         ),
         fact(
-            "Pieces that the graph was cut into",
-            "나뉜 하위 그래프",
+            "Pieces of the graph",
+            "하위 그래프",
             unknown(_NO_RECORD) if found.subgraphs is None else count(found.subgraphs),
         ),
         fact(
-            "Tensors that pass between providers",
+            "Tensors between providers",
             "프로바이더 경계를 넘는 텐서",
             unknown(reasons.full(found.macs_reason) if found.macs_reason else _NO_RECORD)
             if found.crossings is None
             else count(found.crossings),
         ),
-        fact("Operators that another provider took", "다른 곳으로 밀려난 연산", _listed(found.fallback_ops)),
+        fact("Operators elsewhere", "다른 곳으로 밀려난 연산", _listed(found.fallback_ops)),
         fact(
-            "Time that no node accounts for",
-            "어느 노드에도 속하지 않는 시간",
+            "Unattributed time",
+            "미귀속 시간",
             unknown(no_profile) if lost is None else share(lost),
         ),
-        fact("With sharing forbidden (strict)", "분담을 금지했을 때(strict)", _strict(found)),
+        fact("Strict (no sharing)", "분담 금지(strict)", _strict(found)),
         fact("Evidence", "증거", clean(", ".join(found.sources)) or _NONE),
         fact(
-            "Compiled ahead of time in",
+            "Compiled ahead in",
             "미리 컴파일한 시간",
             _took(startup.compile_ns, reasons.full(startup.compile_reason)),
         ),
@@ -241,7 +240,7 @@ def facts(found: Certificate, steady: Fact) -> tuple[Fact, ...]:
         steady,
         *_origin(found),
         *(fact("In the certificate's words", "증명서의 문구", reason) for reason in own_reasons(found)),
-        fact("Made in", "작성에 걸린 시간", show_ns(found.duration_ns) if found.duration_ns else UNKNOWN),
+        fact("Certificate made in", "증명서 작성 시간", show_ns(found.duration_ns) if found.duration_ns else UNKNOWN),
     )
 
 
@@ -249,8 +248,10 @@ def _origin(found: Certificate) -> list[Fact]:
     """Who made the files that ran."""
     title = Text(en="Compiled by", ko="컴파일한 곳")
     if found.origin is None:
+        if found.execution_kind in ("virtual", "endpoint"):
+            return []
         return [
-            Fact(name=title, value=Text(en="the runtime, when it loaded the model", ko="모델을 적재할 때 런타임이"))
+            Fact(name=title, value=Text(en="the runtime, when it loaded the model", ko="런타임(모델을 적재할 때)"))
         ]
     origin = found.origin
     said = " · ".join(part for part in (origin.compiled_by, origin.compiler) if part)

@@ -189,11 +189,11 @@ def _where(found: Certificate, elsewhere: Mapping[str, int]) -> Text:
         if found_there != CPU:
             return same(provider(found_there))
         if found.device_type == "cpu":
-            return Text(en="ONNX Runtime's own CPU provider", ko="ONNX Runtime 자체 CPU 제공자")
+            return Text(en="ONNX Runtime's own CPU provider", ko="ONNX Runtime 자체 CPU 프로바이더")
         return Text(en="the CPU", ko="CPU")
 
     ordered = sorted(elsewhere, key=lambda item: (-elsewhere[item], item))
-    return joined([name(item) for item in ordered]) if ordered else Text(en="another provider", ko="다른 제공자")
+    return joined([name(item) for item in ordered]) if ordered else Text(en="another provider", ko="다른 프로바이더")
 
 
 def _ops(found: Certificate, most: int = 3) -> str:
@@ -210,25 +210,23 @@ def brief(found: Certificate, unattributed: float) -> Text | None:
 
     `unattributed` is the ruleset's bound of time that no node accounts for.
     """
-    parts: list[Text] = []
-    if found.execution_kind in _KINDS:
-        parts.append(_KINDS[found.execution_kind][1])
-    if found.extent != "full" and found.execution_kind not in ("virtual", "endpoint"):
-        parts.append(EXTENTS[found.extent][1])
-    lost = found.unattributed_share
+    local = found.execution_kind not in ("virtual", "endpoint")
+    labels = [_KINDS[found.execution_kind][1]] if found.execution_kind in _KINDS else []
+    if found.extent != "full" and local:
+        labels.append(EXTENTS[found.extent][1])
     doubts = []
-    if lost is not None and lost > unattributed:
-        doubts.append(Text(en=f"{share(lost)} of the time unattributed", ko=f"시간 {share(lost)} 미귀속"))
-    if found.strict == "refused":
-        doubts.append(Text(en="strict refused", ko="단독 실행 거부"))
+    if found.unattributed_share is not None and found.unattributed_share > unattributed:
+        lost = share(found.unattributed_share)
+        doubts.append(Text(en=f"{lost} of time unattributed", ko=f"시간 {lost} 미귀속"))
+    # Of a graph that is shared for certain, a refusal is no news.
+    if found.strict == "refused" and found.extent == "full" and local:
+        doubts.append(Text(en="strict refused", ko="분담 금지 시 거부"))
     if found.origin is not None and found.origin.compiled_by != HERE:
         who = clean(found.origin.compiled_by)
         doubts.append(Text(en=f"compiled by {who}", ko=f"컴파일: {who}"))
-    if not parts and not doubts:
+    if not labels and not doubts:
         return None
-    if found.macs_share is not None and found.extent in ("full", "assisted"):
-        there = share(found.macs_share)
-        ops = _ops(found, 1) if found.extent == "assisted" else ""
-        parts.append(Text(en=f"{there} of the arithmetic there{ops}", ko=f"연산량 {there} 담당{ops}"))
-    said = [*parts, *doubts]
+    if found.macs_share is not None and found.extent in ("full", "assisted") and local:
+        labels.append(Text(en=f"{share(found.macs_share)} of MACs", ko=f"연산량 {share(found.macs_share)}"))
+    said = [*labels, *doubts]
     return Text(en=", ".join(part.en for part in said), ko=", ".join(part.ko for part in said))

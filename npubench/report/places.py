@@ -94,7 +94,7 @@ def _missing(cell: Cell, found: Certificate) -> Text:
 
 def _steady(cells: list[Cell]) -> Fact:
     """The median latency that start-up ends in, of the cell that says most about the device."""
-    name = Text(en="Steady state (p50 of a request)", ko="안정 상태(요청 p50)")
+    name = Text(en="Steady state (p50)", ko="안정 상태(p50)")
     alone = [cell for cell in cells if cell.scenario.name == "single-stream" and cell.summary]
     cell = next((cell for cell in alone if cell.scope == "device"), alone[0] if alone else None)
     if cell is None:
@@ -219,7 +219,7 @@ def _deciding(facts: EnvironmentFacts) -> list[str]:
 def _summary(facts: EnvironmentFacts | None) -> Text:
     """One line: Python and the packages that decide what runs."""
     if facts is None:
-        return certificate.unknown(reasons.NO_REASON)
+        return Text(en="not recorded in this run", ko="이번 실행에는 기록이 없습니다")
     named = [f"Python {facts.python}", *(f"{name} {facts.packages[name]}" for name in _deciding(facts))]
     return same_line(" · ".join(named))
 

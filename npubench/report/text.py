@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from npubench.lang import Language
 from npubench.lang import Text as Words
 from npubench.report.certificate import COLUMNS
+from npubench.report.placement import provider
 from npubench.report.shown import Certified, Fault, Group, Number, Place, Row, RunView, View
 
 if TYPE_CHECKING:
@@ -154,7 +155,9 @@ def _certificate(row: Certified, language: Language) -> list[RenderableType]:
         for column in COLUMNS:
             took.add_column(column[language], justify="right", overflow="fold")
         for item in row.providers:
-            name = Text(item.name or (item.role[language] if item.role else ""), style="bold" if item.role else "")
+            name = Text(
+                provider(item.name) or (item.role[language] if item.role else ""), style="bold" if item.role else ""
+            )
             took.add_row(name, *(Text(_number(number, language)) for number in item.numbers))
         parts.append(Padding(took, (0, 0, 0, 2)))
     facts = Table.grid(padding=(0, 2, 0, 0))
