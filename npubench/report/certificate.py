@@ -250,9 +250,7 @@ def _origin(found: Certificate) -> list[Fact]:
     if found.origin is None:
         if found.execution_kind in ("virtual", "endpoint"):
             return []
-        return [
-            Fact(name=title, value=Text(en="the runtime, when it loaded the model", ko="런타임(모델을 적재할 때)"))
-        ]
+        return [Fact(name=title, value=Text(en="the runtime, when it loaded the model", ko="런타임(모델을 적재할 때)"))]
     origin = found.origin
     said = " · ".join(part for part in (origin.compiled_by, origin.compiler) if part)
     shown = [Fact(name=title, value=clean(said, LINE_LIMIT))]

@@ -16,6 +16,7 @@ from npubench.report import reasons
 from npubench.report.foreign import MESSAGE_LIMIT, clean
 from npubench.report.numbers import count, share
 from npubench.report.words import EXTENTS, joined, same
+from npubench.stats.placement import CONVERSIONS
 
 CPU = "CPUExecutionProvider"
 HERE = "npubench"
@@ -167,8 +168,10 @@ def _none(found: Certificate, title: Text) -> Text:
 
 
 def _unknown(found: Certificate) -> Text:
-    why = own_reasons(found)[:1] or [reasons.full(found.macs_reason or found.profile_reason)]
-    english, korean = f"Where it ran is not known: {why[0].en}", f"어디에서 실행되었는지 알 수 없습니다: {why[0].ko}"
+    own = own_reasons(found)
+    why = reasons.full(found.macs_reason or found.profile_reason)
+    english = own[0].en[:1].upper() + own[0].en[1:] if own else f"Where it ran is not known: {why.en}"
+    korean = own[0].ko if own else f"어디에서 실행되었는지 알 수 없습니다: {why.ko}"
     if found.compute_nodes:
         there, n = count(found.compute_nodes.get(found.requested, 0)), count(sum(found.compute_nodes.values()))
         name = provider(found.requested)
@@ -197,8 +200,9 @@ def _where(found: Certificate, elsewhere: Mapping[str, int]) -> Text:
 
 
 def _ops(found: Certificate, most: int = 3) -> str:
-    """` (MatMul × 3, Softmax × 1)`: names and numbers read the same in both languages."""
-    ordered = sorted((found.fallback_ops or {}).items(), key=lambda item: (-item[1], item[0]))
+    """` (MatMul × 3, Softmax × 1)`, what computes alone: names and numbers read the same in both languages."""
+    computing = {name: n for name, n in (found.fallback_ops or {}).items() if name not in CONVERSIONS}
+    ordered = sorted(computing.items(), key=lambda item: (-item[1], item[0]))
     if not ordered:
         return ""
     more = f", +{len(ordered) - most}" if len(ordered) > most else ""
@@ -215,7 +219,7 @@ def brief(found: Certificate, unattributed: float) -> Text | None:
     if found.extent != "full" and local:
         labels.append(EXTENTS[found.extent][1])
     doubts = []
-    if found.unattributed_share is not None and found.unattributed_share > unattributed:
+    if lost_much := found.unattributed_share is not None and found.unattributed_share > unattributed:
         lost = share(found.unattributed_share)
         doubts.append(Text(en=f"{lost} of time unattributed", ko=f"시간 {lost} 미귀속"))
     # Of a graph that is shared for certain, a refusal is no news.
@@ -224,6 +228,10 @@ def brief(found: Certificate, unattributed: float) -> Text | None:
     if found.origin is not None and found.origin.compiled_by != HERE:
         who = clean(found.origin.compiled_by)
         doubts.append(Text(en=f"compiled by {who}", ko=f"컴파일: {who}"))
+    # Two flags of the certificate's own are said by figures; what is over are the runtime's remarks.
+    more = len(found.flags) - lost_much - (found.strict == "passed" and bool(found.fallback_ops))
+    if more > 0:
+        doubts.append(Text(en=f"{count(more)} {'remark' if more == 1 else 'remarks'}", ko=f"참고 {count(more)}건"))
     if not labels and not doubts:
         return None
     if found.macs_share is not None and found.extent in ("full", "assisted") and local:

@@ -113,7 +113,9 @@ def _certified(run: Run, build: Build, cells: list[Cell], anchor: str, notes: Fo
     title = backend_name(run, cell.backend).title
     tone, label = EXTENTS[found.extent]
     sentence, brief = placement.sentence(found, title), placement.brief(found, bound)
-    if cell.certificate is None:
+    if cell.certificate is None and found.execution_kind in ("virtual", "endpoint"):
+        tone, label, brief = "plain", kind(found.execution_kind)[0], None
+    elif cell.certificate is None:
         label, sentence, brief = Text(en="no certificate", ko="증명서 없음"), _missing(cell, found), None
     elif found.execution_kind != "hardware" and found.extent == "full":
         # Nobody may take a simulator's green tag for the device's.

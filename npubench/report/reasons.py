@@ -48,14 +48,17 @@ _KNOWN = {
     "this adapter records no profile": "이 어댑터는 프로파일을 기록하지 않습니다",
     "this session records no profile": "이 세션은 프로파일을 기록하지 않습니다",
     "no profile was recorded": "프로파일이 기록되지 않았습니다",
-    "this adapter cannot be strict": "이 어댑터는 분담을 금지할 수 없습니다",
+    "this adapter cannot forbid sharing": "이 어댑터는 분담을 금지할 수 없습니다",
+    "the CPU provider shares a graph with nobody": "CPU 프로바이더는 그래프를 나눌 상대가 없습니다",
     "nothing says which provider took which node": "어느 노드를 누가 맡았는지 증거가 없습니다",
     "the graph could not be run on the CPU to see its shapes": "그래프를 CPU에서 실행해 모양을 볼 수 없었습니다",
+    "nothing is compiled ahead on this backend": "이 백엔드에서는 미리 컴파일하지 않습니다",
     "no power meter is set up for this backend": "이 백엔드에는 전력 측정기가 설정되어 있지 않습니다",
 }
 
 # What begins like this goes on with somebody else's words.
 _BEGINNINGS = {
+    "the graph could not be run on the CPU: ": "그래프를 CPU에서 실행하지 못했습니다: ",
     "profiling failed: ": "프로파일링 실패: ",
     "no count is known for ": "연산량 공식을 모르는 연산: ",
 }

@@ -55,7 +55,7 @@ def certificate(model: str, backend: str, **changes: Any) -> Certificate:
         strict_reason=None if alone else "Fail: this session contains graph nodes that are assigned to the CPU",
         sources=("assignment", "profile"),
         startup=Startup(
-            compile_reason="nothing is compiled ahead",
+            compile_reason="nothing is compiled ahead on this backend",
             cold_load_ns=310_000_000,
             warm_load_ns=42_000_000,
             first_inference_ns=55_000_000,
@@ -155,8 +155,8 @@ def unproven(model: str, backend: str, **changes: Any) -> Certificate:
             "requested": NPU,
             "macs_reason": "nothing says which provider took which node",
             "profile_reason": "this adapter records no profile",
-            "strict_reason": "this adapter cannot be strict",
-            "startup": Startup(compile_reason="nothing is compiled ahead"),
+            "strict_reason": "this adapter cannot forbid sharing",
+            "startup": Startup(compile_reason="nothing is compiled ahead on this backend"),
             **changes,
         }
     )
