@@ -37,10 +37,8 @@ def count(value: float) -> str:
 
 
 def share(value: float | None) -> str:
-    """A share in percent, never rounded to the whole or to nothing where it is neither."""
-    if value is not None and 0 < value < 1:
-        value = min(max(value, 0.001), 0.999) if not 0.001 <= value < 0.9995 else value
-    return show(value, "ratio")
+    """A share in percent, never rounded up to the whole."""
+    return show(value if value is None or value >= 1 else min(value, 0.999), "ratio")
 
 
 _MACS = ((1e9, "GMAC"), (1e6, "MMAC"), (1e3, "kMAC"))
