@@ -49,7 +49,7 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def observed(profile: Profile, edges: Iterable[tuple[str, str]]) -> Observed:
-    """From the profile of the unoptimised graph on the CPU. Counts are for one run."""
+    """From the profile of one step of the unoptimised graph on the CPU (which may run the graph many times)."""
     macs: Counter[str] = Counter()
     uncounted: Counter[str] = Counter()
     for row in profile.rows:
@@ -58,11 +58,7 @@ def observed(profile: Profile, edges: Iterable[tuple[str, str]]) -> Observed:
             uncounted[row.op_type] += row.calls
         elif found:
             macs[row.name] += found
-    return Observed(
-        macs={name: count // max(profile.runs, 1) for name, count in macs.items()},
-        edges=tuple(edges),
-        uncounted=dict(uncounted),
-    )
+    return Observed(macs=dict(macs), edges=tuple(edges), uncounted=dict(uncounted))
 
 
 def execution_kind(wanted: str, placement: Placement | None) -> ExecutionKind:
@@ -156,7 +152,7 @@ def certify(
         self_time_ns=times,
         unattributed_share=max(0.0, 1 - sum(times.values()) / wall_ns) if times is not None and wall_ns else None,
         profile_reason=profile_reason,
-        subgraphs=None if assigned is None else _subgraphs(evidence),
+        subgraphs=_subgraphs(evidence, seen, requested),
         crossings=_crossings(evidence, seen),
         fallback_ops=fallen,
         strict=strict,
@@ -268,8 +264,42 @@ def _share(
     return (compute or {}).get(requested, 0) / nodes if nodes else None
 
 
-def _subgraphs(evidence: Mapping[str, RoleEvidence]) -> int:
-    return sum(len({(node.provider, node.subgraph) for node in found.assigned or ()}) for found in evidence.values())
+def _subgraphs(evidence: Mapping[str, RoleEvidence], seen: Mapping[str, Observed], requested: str) -> int | None:
+    """Into how many pieces the requested provider's part is cut.
+
+    As the runtime says where it hands over whole pieces; where it hands over node by node, the connected ones.
+    """
+    count = 0
+    for role, found in evidence.items():
+        if not found.assigned:
+            return None
+        pieces = Counter(node.subgraph for node in found.assigned if node.provider == requested)
+        if max(pieces.values(), default=0) > 1 or len(pieces) < 2:
+            count += len(pieces)
+        elif role not in seen:
+            return None
+        else:
+            names = {_plain(node.name) for node in found.assigned if node.provider == requested}
+            count += _connected(names, seen[role].edges)
+    return count
+
+
+def _connected(names: set[str], edges: Iterable[tuple[str, str]]) -> int:
+    """How many connected pieces `names` make; those that touch none of the model's edges are the runtime's own."""
+    leader = {name: name for name in names}
+
+    def top(name: str) -> str:
+        while leader[name] != name:
+            leader[name] = leader[leader[name]]
+            name = leader[name]
+        return name
+
+    touched: set[str] = set()
+    for producer, consumer in edges:
+        touched |= {producer, consumer} & names
+        if producer in names and consumer in names:
+            leader[top(producer)] = top(consumer)
+    return len({top(name) for name in touched}) or min(1, len(names))
 
 
 def _crossings(evidence: Mapping[str, RoleEvidence], seen: Mapping[str, Observed]) -> int | None:

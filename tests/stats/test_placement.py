@@ -71,7 +71,7 @@ def test_conversions_at_the_edges_leave_a_model_whole():
     assert found.macs == {NPU: 1000}
     assert found.macs_unmatched == 0
     assert found.macs_share == 1
-    assert found.subgraphs == 3
+    assert found.subgraphs == 1
     assert found.crossings == 2
     assert found.fallback_ops == {"QuantizeLinear": 1, "DequantizeLinear": 1}
     assert found.execution_kind == "hardware"
@@ -235,11 +235,20 @@ def test_multiply_accumulates_of_an_operator(op_type: str, inputs: list, outputs
     assert macs_of(item) == macs
 
 
-def test_observed_counts_are_of_one_run():
+def test_pieces_are_the_runtime_s_or_the_connected_ones():
+    whole = [node("conv1", "Conv", NPU, 1), node("relu", "Relu", NPU, 1), node("conv2", "Conv", NPU, 2)]
+    assert made(placed(whole)).subgraphs == 2
+    singly = [node(name, "Conv", NPU, index) for index, name in enumerate(("conv1", "conv2", "inserted"))]
+    assert made(placed(singly)).subgraphs == 1
+    cut = [node("q", "Conv", NPU, 1), node("conv1", "Conv", CPU, 2), node("conv2", "Conv", NPU, 3)]
+    assert made(placed(cut)).subgraphs == 2
+
+
+def test_observed_counts_are_of_one_step():
     shapes = {"input_shapes": ((1, 2), (2, 3)), "output_shapes": ((1, 3),)}
     rows = (row("a", "MatMul", CPU, calls=4, **shapes), row("e", "Einsum", CPU, calls=2))
     found = observed(Profile(rows=rows, runs=2, run_ns=1), [("a", "e")])
-    assert found == Observed(macs={"a": 12}, edges=(("a", "e"),), uncounted={"Einsum": 2})
+    assert found == Observed(macs={"a": 24}, edges=(("a", "e"),), uncounted={"Einsum": 2})
 
 
 @given(st.lists(st.tuples(st.integers(0, 1000), st.sampled_from([NPU, CPU])), min_size=1, max_size=12))
