@@ -215,27 +215,23 @@ def placed(found: tuple[Certificate, ...] = EACH, **changes: Any) -> RunFiles:
             cell = sample.planned(item.model, item.backend, scenario, "device", item.precision)
             cells.append(cell)
             if item.extent == "none":
-                launches.append(
-                    sample.failed(cell, 1, FailureKind.CPU_FALLBACK, message="no node ran there", hint=None)
+                failure = sample.failed(
+                    cell,
+                    1,
+                    FailureKind.CPU_FALLBACK,
+                    message=f"nothing ran on {NPU}",
+                    phase="place",
+                    signal=None,
+                    hint=None,
+                    stderr=(),
                 )
+                launches.append(failure)
                 continue
             drawn = sample.samples(
                 median * sample.SPEED[item.backend], 40, seed=1, units=units, offline=scenario == "offline"
             )
             tables[f"{cell.id}-1"] = drawn
-            doubtful = item.extent in ("assisted", "unknown")
-            launches.append(
-                sample.launched(
-                    cell,
-                    1,
-                    drawn,
-                    unit,
-                    item.execution_kind,
-                    placement=None,
-                    verdict="degraded" if doubtful else "valid",
-                    reasons=item.reasons,
-                )
-            )
+            launches.append(sample.launched(cell, 1, drawn, unit, item.execution_kind, placement=None))
     names = dict.fromkeys(item.backend for item in found)
     cards = {name: {**sample.card(name), "verified": VERIFIED.get(name)} for name in names}
     settings: dict[str, Any] = {"environments": ENVIRONMENTS, "backends": cards, "profile": "smoke", **changes}
