@@ -18,6 +18,7 @@ from npubench.discovery import Catalogue, catalogue, pick
 from npubench.engine import plan as planning
 from npubench.engine import preflight
 from npubench.engine import select as selection
+from npubench.engine.devices import look
 from npubench.engine.machine import facts
 from npubench.engine.protocol import Event, Said
 from npubench.engine.resume import given_name
@@ -210,6 +211,7 @@ def make_plan(
         preflight.NEEDED_BYTES,
         availability=backends.availability,
         cards=backends.ready,
+        devices=look(machine.accelerators).values(),
         named=given_name(asked.machine) is not None,
     )
     models = {**choice.models, FLOOR_MODEL: selection.model_of(choice.cards, FLOOR_MODEL)}

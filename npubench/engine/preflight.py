@@ -18,6 +18,7 @@ from pathlib import Path
 import msgspec
 
 from npubench.cards import BackendCard
+from npubench.conditions import DeviceState
 from npubench.engine.machine import cgroup_folders, cpu_quota, cpu_set
 from npubench.lang import Text
 from npubench.schema import Machine, Note
@@ -53,9 +54,13 @@ class Code(str, enum.Enum):
     THERMAL_THROTTLE = "thermal-throttle"
     NAME_NOT_GIVEN = "machine-name-not-given"
     ACCELERATOR_UNUSED = "accelerator-without-backend"
+    DEVICE_SHARED = "device-shared"
+    DEVICE_USERS_UNKNOWN = "device-users-unknown"
+    DEVICE_SLOWED = "device-slowed"
+    POWER_LIMIT = "power-limit-changed"
 
 
-class Conditions(msgspec.Struct, frozen=True, kw_only=True):
+class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     """What `observe` saw. Sizes in bytes, `quota` in CPUs; unknown is None."""
 
     quota: float | None = None
@@ -99,8 +104,8 @@ def _throttle_events(root: Path) -> int | None:
     return max(counts, default=None)
 
 
-def observe(results_root: Path, *, root: Path = Path("/")) -> Conditions:
-    """The conditions now. `root` is where proc/ and sys/ lie; a missing results folder counts as its parent."""
+def observe(results_root: Path, *, root: Path = Path("/")) -> Surroundings:
+    """What surrounds a measurement now. `root` is where proc/ and sys/ lie; a missing results folder counts as its parent."""
     meminfo: dict[str, int] = {}
     for line in _read(root / "proc/meminfo").splitlines():
         key, _, value = line.partition(":")
@@ -121,7 +126,7 @@ def observe(results_root: Path, *, root: Path = Path("/")) -> Conditions:
         processors = None
     if root == Path("/") and hasattr(os, "sched_getaffinity"):
         processors = len(os.sched_getaffinity(0))
-    return Conditions(
+    return Surroundings(
         quota=cpu_quota(root),
         processors=processors,
         memory_available_bytes=_available(root, meminfo),
@@ -176,7 +181,7 @@ def _load_notes(machine: Machine) -> Iterable[Note]:
         )
 
 
-def _processor_notes(machine: Machine, conditions: Conditions) -> Iterable[Note]:
+def _processor_notes(machine: Machine, around: Surroundings) -> Iterable[Note]:
     if machine.governor is not None and machine.governor != "performance":
         yield _note(
             Code.GOVERNOR,
@@ -185,12 +190,12 @@ def _processor_notes(machine: Machine, conditions: Conditions) -> Iterable[Note]
             f"CPU 주파수 거버너가 {machine.governor}라서 부하에 따라 클럭이 변합니다. `sudo cpupower frequency-set -g "
             "performance`로 설정하세요.",
         )
-    if conditions.quota is not None and conditions.quota < (conditions.processors or conditions.quota + 1):
+    if around.quota is not None and around.quota < (around.processors or around.quota + 1):
         yield _note(
             Code.CONTAINER_QUOTA,
-            f"A CPU quota of {conditions.quota:g} CPUs is in force: the kernel pauses the process when it is used up, "
+            f"A CPU quota of {around.quota:g} CPUs is in force: the kernel pauses the process when it is used up, "
             "which shows in the tail. Give whole CPUs instead (docker: --cpuset-cpus, Kubernetes: static CPU policy).",
-            f"CPU 할당량 {conditions.quota:g}개가 적용되어 있습니다. 소진되면 커널이 프로세스를 멈춰 꼬리 지연이 "
+            f"CPU 할당량 {around.quota:g}개가 적용되어 있습니다. 소진되면 커널이 프로세스를 멈춰 꼬리 지연이 "
             "늘어납니다. CPU를 통째로 배정하세요(docker: --cpuset-cpus, Kubernetes: static CPU policy).",
         )
     if machine.virtual_machine is not None:
@@ -219,19 +224,19 @@ def _processor_notes(machine: Machine, conditions: Conditions) -> Iterable[Note]
             f"클럭 소스가 {machine.clock_source}라서 시각을 읽을 때마다 느린 시스템 호출이 필요합니다. 안정적인 TSC가 "
             "있는 프로세서라면 clocksource=tsc로 부팅하세요.",
         )
-    if conditions.throttle_events:
+    if around.throttle_events:
         yield _note(
             Code.THERMAL_THROTTLE,
-            f"The processor has slowed down for heat {conditions.throttle_events} times since the machine started. "
+            f"The processor has slowed down for heat {around.throttle_events} times since the machine started. "
             "Check cooling and airflow if results vary.",
-            f"부팅 이후 프로세서가 과열로 {conditions.throttle_events}번 느려졌습니다. 결과가 들쭉날쭉하면 냉각과 "
+            f"부팅 이후 프로세서가 과열로 {around.throttle_events}번 느려졌습니다. 결과가 들쭉날쭉하면 냉각과 "
             "통풍을 점검하세요.",
             info=True,
         )
 
 
-def _room_notes(conditions: Conditions, needed_bytes: int, needed_memory_bytes: int) -> Iterable[Note]:
-    memory, disk = conditions.memory_available_bytes, conditions.disk_free_bytes
+def _room_notes(around: Surroundings, needed_bytes: int, needed_memory_bytes: int) -> Iterable[Note]:
+    memory, disk = around.memory_available_bytes, around.disk_free_bytes
     if memory is not None and memory < needed_memory_bytes:
         yield _note(
             Code.MEMORY_LOW,
@@ -240,8 +245,8 @@ def _room_notes(conditions: Conditions, needed_bytes: int, needed_memory_bytes: 
             f"남은 메모리가 {show_bytes(memory)}뿐입니다({show_bytes(needed_memory_bytes)} 필요). 다른 프로그램을 "
             "종료하거나, 컨테이너 한도를 늘리거나, --model로 더 작은 모델을 고르세요.",
         )
-    if (conditions.swap_used_bytes or 0) > _SWAP_NOISE_BYTES:
-        swap = show_bytes(conditions.swap_used_bytes)
+    if (around.swap_used_bytes or 0) > _SWAP_NOISE_BYTES:
+        swap = show_bytes(around.swap_used_bytes)
         yield _note(
             Code.SWAP_IN_USE,
             f"{swap} of swap are in use: a page read back from disk shows as a latency peak. Free memory, then `sudo "
@@ -259,23 +264,64 @@ def _room_notes(conditions: Conditions, needed_bytes: int, needed_memory_bytes: 
         )
 
 
+def _device_notes(state: DeviceState, contained: bool) -> Iterable[Note]:
+    label = f"{state.name} ({state.id})" if state.name else state.id
+    if users := [process for process in state.processes or () if process.computes]:
+        listed = ", ".join(f"{process.name} (pid {process.pid})" for process in users[:5])
+        yield _note(
+            Code.DEVICE_SHARED,
+            f"{label} is in use by {listed}: its time and memory are not ours alone. Stop that, or measure another "
+            "device.",
+            f"{label}을(를) {listed}이(가) 사용 중입니다. 장치의 시간과 메모리를 나눠 쓰게 됩니다. 종료하거나 다른 "
+            "장치를 측정하세요.",
+        )
+    elif state.processes is None or contained:
+        why = state.processes_reason or "other containers cannot be seen from inside this one"
+        yield _note(
+            Code.DEVICE_USERS_UNKNOWN,
+            f"Whether others use {label} is not known: {why}. Look on the host, as root.",
+            f"{label}을(를) 다른 프로세스가 쓰는지 알 수 없습니다({why}). 호스트에서 root로 확인하세요.",
+            info=True,
+        )
+    if causes := set(state.slowed or ()) & {"thermal", "power-brake", "hardware"}:
+        listed = ", ".join(sorted(causes))
+        yield _note(
+            Code.DEVICE_SLOWED,
+            f"{label} is slowed down now ({listed}). Check cooling and power supply, and wait until it has recovered.",
+            f"{label}이(가) 지금 느려져 있습니다({listed}). 냉각과 전원을 점검하고 회복된 뒤 측정하세요.",
+        )
+    cap, default = state.power_cap_w, state.power_cap_default_w
+    if cap is not None and default is not None and abs(cap - default) >= 1:
+        yield _note(
+            Code.POWER_LIMIT,
+            f"The power limit of {label} is {cap:.0f} W; it is made for {default:.0f} W. Results hold for this limit "
+            "only; set the default unless it is meant.",
+            f"{label}의 전력 한도가 {cap:.0f} W입니다(기본 {default:.0f} W). 결과는 이 한도에서만 유효합니다. 의도한 것이 "
+            "아니면 기본값으로 되돌리세요.",
+            info=True,
+        )
+
+
 def judge(
     machine: Machine,
-    conditions: Conditions,
+    around: Surroundings,
     needed_bytes: int = 0,
     *,
     needed_memory_bytes: int = LEAST_MEMORY_BYTES,
     idle: Iterable[Device] = (),
+    devices: Iterable[DeviceState] = (),
     named: bool = True,
 ) -> tuple[Note, ...]:
-    """The notes that these facts call for, warnings first. `idle` are accelerators without a ready backend.
+    """The notes that these facts call for, warnings first. `idle` are accelerators without a ready backend, `devices`
+    how accelerators are now.
 
     `named` is whether somebody gave this machine its name; a container's host name is a new one each time.
     """
     notes = [
         *_load_notes(machine),
-        *_processor_notes(machine, conditions),
-        *_room_notes(conditions, needed_bytes, needed_memory_bytes),
+        *_processor_notes(machine, around),
+        *_room_notes(around, needed_bytes, needed_memory_bytes),
+        *(note for state in devices for note in _device_notes(state, machine.container is not None)),
     ]
     if machine.container is not None and not named:
         notes.append(
@@ -305,6 +351,7 @@ def check(
     *,
     availability: Mapping[str, Availability] | None = None,
     cards: Mapping[str, BackendCard] | None = None,
+    devices: Iterable[DeviceState] = (),
     needed_memory_bytes: int = LEAST_MEMORY_BYTES,
     named: bool = True,
     root: Path = Path("/"),
@@ -313,5 +360,13 @@ def check(
     accelerators too; for `named` see `judge`. Raises nothing: what cannot be read gives no note.
     """
     idle = unserved(machine.accelerators, availability, cards or {}) if availability is not None else ()
-    conditions = observe(results_root, root=root)
-    return judge(machine, conditions, needed_bytes, needed_memory_bytes=needed_memory_bytes, idle=idle, named=named)
+    around = observe(results_root, root=root)
+    return judge(
+        machine,
+        around,
+        needed_bytes,
+        needed_memory_bytes=needed_memory_bytes,
+        idle=idle,
+        devices=devices,
+        named=named,
+    )

@@ -21,6 +21,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ from npubench.engine.protocol import (
     PlaceJob,
     ProbeJob,
     QualityJob,
+    SurveyJob,
     resolve,
 )
 from npubench.engine.schedule import issuer
@@ -51,6 +53,7 @@ from npubench.spi import (
     Adapter,
     Array,
     Artifact,
+    Availability,
     Bound,
     Compiles,
     Outputs,
@@ -118,6 +121,16 @@ def probe(job: ProbeJob, events: Events) -> None:
     found = adapter.probe()
     environment = installed.facts(adapter) if job.thorough and found.available else None
     events.send(protocol.Probed(availability=found, environment=environment))
+
+
+def survey(job: SurveyJob, events: Events) -> None:
+    """Asks each adapter whether it is here. One that raises gives no answer: the parent asks it alone, and hears why."""
+    found: dict[str, Availability] = {}
+    for name, ref in job.adapters.items():
+        events.enter("probe")
+        with suppress(Exception):
+            found[name] = make_adapter(ref).probe()
+    events.send(protocol.Surveyed(found=found))
 
 
 def build(job: BuildJob, events: Events) -> None:
@@ -398,6 +411,8 @@ def main() -> int:
     try:
         if isinstance(job, ProbeJob):
             probe(job, events)
+        elif isinstance(job, SurveyJob):
+            survey(job, events)
         elif isinstance(job, BuildJob):
             build(job, events)
         elif isinstance(job, QualityJob):

@@ -17,6 +17,9 @@ from npubench.units import show_ns
 
 _RANK: tuple[Validity, ...] = ("valid", "degraded", "invalid", "unsupported")
 
+# The kernel counts stolen time in ticks of 10 ms, in another rhythm than it happens: a few of them are no share.
+_LEAST_STOLEN_NS = 50_000_000
+
 _CAUSES = {
     "thermal": Text(en="heat", ko="발열"),
     "power-brake": Text(en="an external power brake", ko="외부 전력 제동 신호"),
@@ -121,7 +124,7 @@ def _host(found: Conditions, rules: DisturbanceRule) -> Iterator[Text]:
         )
     if found.stolen_ns is not None and found.processors:
         share = found.stolen_ns / (span_ns * found.processors)
-        if share > rules.stolen_share:
+        if share > rules.stolen_share and found.stolen_ns > _LEAST_STOLEN_NS:
             yield Text(
                 en=f"the hypervisor gave {share:.0%} of this machine's processor time to others: measure when the host "
                 "is quiet",

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from npubench.cards import BackendCard, DeviceSpec, VerifiedSpec
-from npubench.engine.preflight import Code, Conditions, check, judge, observe, serves, unserved
+from npubench.engine.preflight import Code, Surroundings, check, judge, observe, serves, unserved
 from npubench.lang import Text
 from npubench.schema import Machine
 from npubench.spi import Availability, Device
@@ -36,7 +36,7 @@ def card(name: str, kind: str, vendor: str | None = None) -> BackendCard:
     )
 
 
-QUIET = Conditions(
+QUIET = Surroundings(
     quota=None,
     processors=8,
     memory_available_bytes=64 << 30,
@@ -46,7 +46,7 @@ QUIET = Conditions(
 )
 
 
-def codes(found: Machine, conditions: Conditions = QUIET, needed_bytes: int = 1 << 30, **more: Any) -> list[str]:
+def codes(found: Machine, conditions: Surroundings = QUIET, needed_bytes: int = 1 << 30, **more: Any) -> list[str]:
     return [note.code for note in judge(found, conditions, needed_bytes, **more)]
 
 
@@ -55,7 +55,7 @@ def test_a_quiet_machine_gives_no_note() -> None:
 
 
 def test_unknown_facts_give_no_note() -> None:
-    assert codes(Machine(name="m", cpu=None), Conditions()) == []
+    assert codes(Machine(name="m", cpu=None), Surroundings()) == []
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_unknown_facts_give_no_note() -> None:
 )
 def test_each_code_alone(code: Code, facts: dict[str, Any], conditions: dict[str, Any]) -> None:
     before = {name: getattr(QUIET, name) for name in QUIET.__struct_fields__}
-    notes = judge(machine(**facts), Conditions(**{**before, **conditions}), 1 << 30)
+    notes = judge(machine(**facts), Surroundings(**{**before, **conditions}), 1 << 30)
     assert [note.code for note in notes] == [code.value]
     for language in ("en", "ko"):
         assert len(notes[0].text[language]) > 40  # type: ignore[index]
@@ -93,7 +93,7 @@ def test_an_idle_accelerator_is_named() -> None:
 def test_thresholds_are_not_reached() -> None:
     assert codes(machine(load_average=(1.9, 9, 9))) == []
     assert codes(machine(threads=1, cores=1, load_average=(0.6, 0, 0))) == []
-    full = Conditions(quota=8.0, processors=8, swap_used_bytes=1 << 20)
+    full = Surroundings(quota=8.0, processors=8, swap_used_bytes=1 << 20)
     assert codes(machine(), full) == []
 
 
