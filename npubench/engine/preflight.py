@@ -105,7 +105,7 @@ def _throttle_events(root: Path) -> int | None:
 
 
 def observe(results_root: Path, *, root: Path = Path("/")) -> Surroundings:
-    """What surrounds a measurement now. `root` is where proc/ and sys/ lie; a missing results folder counts as its parent."""
+    """What there is now. `root` is where proc/ and sys/ lie; a missing results folder counts as its parent."""
     meminfo: dict[str, int] = {}
     for line in _read(root / "proc/meminfo").splitlines():
         key, _, value = line.partition(":")
@@ -296,8 +296,8 @@ def _device_notes(state: DeviceState, contained: bool) -> Iterable[Note]:
             Code.POWER_LIMIT,
             f"The power limit of {label} is {cap:.0f} W; it is made for {default:.0f} W. Results hold for this limit "
             "only; set the default unless it is meant.",
-            f"{label}의 전력 한도가 {cap:.0f} W입니다(기본 {default:.0f} W). 결과는 이 한도에서만 유효합니다. 의도한 것이 "
-            "아니면 기본값으로 되돌리세요.",
+            f"{label}의 전력 한도가 {cap:.0f} W입니다(기본 {default:.0f} W). 결과는 이 한도에서만 유효합니다. 의도한 "
+            "것이 아니면 기본값으로 되돌리세요.",
             info=True,
         )
 

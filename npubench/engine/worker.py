@@ -124,7 +124,7 @@ def probe(job: ProbeJob, events: Events) -> None:
 
 
 def survey(job: SurveyJob, events: Events) -> None:
-    """Asks each adapter whether it is here. One that raises gives no answer: the parent asks it alone, and hears why."""
+    """Asks each adapter whether it is here. One that raises has no answer: the parent asks it alone, and hears why."""
     found: dict[str, Availability] = {}
     for name, ref in job.adapters.items():
         events.enter("probe")
