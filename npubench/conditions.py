@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-Cause = Literal["thermal", "power-brake", "hardware", "power-cap", "sync-boost", "other"]
+Cause = Literal["thermal", "power-brake", "hardware", "power-cap", "sync-boost"]
 """Why a device ran below the clocks that it was asked for.
 
 `thermal`: heat; `power-brake`: an outside signal, such as a failing power supply; `hardware`: the device slowed itself
@@ -90,10 +90,15 @@ class Slowed(_Facts, frozen=True, kw_only=True):
 
 
 class DeviceCondition(_Facts, frozen=True, kw_only=True):
-    """A device around one launch: before its process started, after it ended, and between. `after` None: it is gone."""
+    """A device around one launch: before its process started, after it ended, and between. `after` None: it is gone.
+
+    `used`: whether the launch ran on it; None where the backend could have run on several devices and nothing says
+    which it was. `before` is bare (no `sources`) where the device was missing already.
+    """
 
     before: DeviceState
     after: DeviceState | None
+    used: bool | None = True
     slowed: tuple[Slowed, ...] = ()
 
 

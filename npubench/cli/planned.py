@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -13,6 +12,7 @@ from npubench import store
 from npubench.build.materialise import cache_root
 from npubench.cards import BackendCard, ModelCard, did_you_mean
 from npubench.cli.asked import PROFILE, SUITE, Asked, duration_s
+from npubench.cli.measurer import measured_by
 from npubench.cli.progress import Console
 from npubench.discovery import Catalogue, catalogue, pick
 from npubench.engine import plan as planning
@@ -29,9 +29,6 @@ from npubench.schema import FLOOR_MODEL, Note, Plan
 
 ALL = "all"
 DEFAULT_SCENARIOS = ("single-stream", "offline")
-
-# Who measured, for the result: a person, a team, a CI job.
-MEASURED_BY = "NPUBENCH_MEASURED_BY"
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
@@ -245,7 +242,7 @@ def make_plan(
         notes=(*notes, *choice.notes),
         availability=backends.availability,
         environments=backends.environments,
-        measured_by=os.environ.get(MEASURED_BY) or "unknown",
+        measured_by=measured_by(asked.measured_by),
     )
     measured = {cell.precision for cell in plan.cells if cell.purpose == "measure"}
     nothing = asked.variant is not None and not measured

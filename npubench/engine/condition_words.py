@@ -13,7 +13,6 @@ _SLOWED = {
     "hardware": ("hardware slowdown", "하드웨어 감속"),
     "power-cap": ("power limit", "전력 한도"),
     "sync-boost": ("slowest of its group", "그룹 동기"),
-    "other": ("other", "기타"),
 }
 
 

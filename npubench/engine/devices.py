@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,7 +24,11 @@ from npubench.conditions import Cause, DeviceState
 from npubench.engine import nvidia, rebellions
 from npubench.engine.busy import own_tree, process_table
 from npubench.engine.holders import Holders, furiosa_number, nodes, scan
+from npubench.engine.pci import driver_version
 from npubench.spi import Device
+
+SYSFS = "sysfs"
+"""The source in `DeviceState.sources` that is no vendor's tool."""
 
 # Attributes in which drivers state what runs on the card: amdgpu, habanalabs, and vendors that follow them.
 _FIRMWARE = ("vbios_version", "fw_os_ver", "cpucp_ver", "fw_version", "firmware_version")
@@ -53,15 +57,6 @@ def _glob(folder: Path, *patterns: str) -> list[Path]:
         with suppress(OSError):
             found += sorted(folder.glob(pattern))
     return found
-
-
-def driver_version(root: Path, address: str) -> str | None:
-    """The version of the module behind a PCI device's driver; None for drivers that are the kernel's own."""
-    try:
-        module = os.path.basename(os.readlink(root / "sys/bus/pci/devices" / address / "driver/module"))
-    except OSError:
-        return None
-    return _read(root / "sys/module" / module / "version") or None
 
 
 def _slowed(base: Path) -> tuple[Cause, ...] | None:
@@ -110,7 +105,7 @@ def from_sysfs(device: Device, root: Path = Path("/")) -> DeviceState | None:
         name=device.detail.get("model") or device.name,
         type=device.type,
         driver=device.detail.get("driver"),
-        driver_version=driver_version(root, device.id),
+        driver_version=driver_version(device.id, root),
         firmware_version=", ".join(firmware) or None,
         temperature_c=max(temperatures) / 1000 if temperatures else None,
         power_cap_w=_watts(cap),
@@ -119,7 +114,7 @@ def from_sysfs(device: Device, root: Path = Path("/")) -> DeviceState | None:
         memory_bytes=total,
         memory_free_bytes=None if total is None or used is None else total - used,
         slowed=_slowed(base),
-        sources=("sysfs",),
+        sources=(SYSFS,),
     )
     return _furiosa(root, state) if device.vendor == "FuriosaAI" else state
 
@@ -144,30 +139,37 @@ def _tools(devices: Sequence[Device], own: set[int]) -> dict[str, tuple[tuple[De
     found: dict[str, tuple[tuple[DeviceState, ...] | str, str]] = {}
     vendors = {device.vendor for device in devices}
     if "NVIDIA" in vendors:
-        wanted = [device.id for device in devices if device.vendor == "NVIDIA"]
-        found["NVIDIA"] = nvidia.ask(wanted, own), nvidia.TOOL
+        found["NVIDIA"] = nvidia.ask(own), nvidia.TOOL
     if "Rebellions" in vendors:
         found["Rebellions"] = rebellions.ask(own), rebellions.TOOL
     return found
+
+
+def ours(root: Path = Path("/")) -> set[int]:
+    """This process, its ancestors and its descendants."""
+    return own_tree({pid: process.parent for pid, process in process_table(root).items()}, os.getpid())
 
 
 def look(
     devices: Iterable[Device],
     *,
     all_devices: Iterable[Device] | None = None,
-    ended: Iterable[int] = (),
+    own: set[int] | None = None,
+    listed: Container[str] = (),
     root: Path = Path("/"),
 ) -> dict[str, DeviceState]:
     """The state of each device by id; one that is gone has none. Raises nothing, starts vendors' tools on this machine.
 
-    `all_devices`: every accelerator of the machine, so that a device file is not taken for the wrong card's. `ended`:
-    processes of ours that have ended, which a driver may still be cleaning up after.
+    `all_devices`: every accelerator of the machine, so that a device file is not taken for the wrong card's. `own`: the
+    processes that are not others (None: this one's ancestors and descendants). `listed`: devices that the vendor's tool
+    knew before; one of them that it no longer knows is gone, while any other may never have been given to this
+    container.
     """
     wanted = tuple(devices)
     if not wanted:
         return {}
-    own = own_tree({pid: process.parent for pid, process in process_table(root).items()}, os.getpid())
-    own.update(ended)
+    if own is None:
+        own = ours(root)
     # Tools speak of this machine; a copy of another one's files has none.
     tools = _tools(wanted, own) if root == Path("/") else {}
     holders = _holders(wanted, tuple(all_devices or wanted), own, root)
@@ -183,11 +185,11 @@ def look(
             found[device.id] = _held(state, holders, said)
             continue
         mine = next((item for item in said if item.id == device.id), None)
-        if mine is None and said:
-            # The tool lists its other devices and not this one: the driver has lost it.
+        if mine is None and tool and device.id in listed:
             continue
+        reason = f"{tool} does not know this device" if mine is None else f"{tool} lists no processes"
         state = state if mine is None else merged(state, mine)
-        found[device.id] = _held(state, holders, f"{tool} lists no processes" if tool else "")
+        found[device.id] = _held(state, holders, reason if tool else "")
     return found
 
 

@@ -168,10 +168,12 @@ def _device(gpu: ElementTree.Element, driver: str | None, own: set[int]) -> Devi
 _CAPS = ("current_power_limit", "enforced_power_limit", "power_limit")
 
 
-def ask(addresses: Iterable[str], own: Iterable[int]) -> tuple[DeviceState, ...] | str:
-    """What the tool says of these devices now, or why it says nothing. Raises nothing."""
-    wanted = sorted(addresses)
-    said = output([TOOL, "-q", "-x", *(["-i", ",".join(wanted)] if wanted else [])], TIMEOUT_S)
+def ask(own: Iterable[int]) -> tuple[DeviceState, ...] | str:
+    """What the tool says of all devices that it sees, or why it says nothing. Raises nothing.
+
+    It is not asked for single devices: one that it does not see (not given to this container) fails the whole call.
+    """
+    said = output([TOOL, "-q", "-x"], TIMEOUT_S)
     if isinstance(said, Silent):
         return said.reason
     try:

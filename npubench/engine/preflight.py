@@ -9,7 +9,6 @@ Not aware of: how facts are read (`machine`), whether a backend works (its adapt
 
 from __future__ import annotations
 
-import enum
 import os
 import shutil
 from collections.abc import Iterable, Mapping
@@ -20,7 +19,7 @@ import msgspec
 from npubench.cards import BackendCard
 from npubench.conditions import DeviceState
 from npubench.engine.machine import cgroup_folders, cpu_quota, cpu_set
-from npubench.lang import Text
+from npubench.engine.notes import Code, device_notes, note
 from npubench.schema import Machine, Note
 from npubench.spi import Availability, Device
 from npubench.units import show_bytes
@@ -36,28 +35,6 @@ NEEDED_BYTES = 2 << 30
 _SWAP_NOISE_BYTES = 64 << 20
 # Not readable without a system call (clock_gettime(2), vDSO): each time stamp then costs around a microsecond.
 _SLOW_CLOCKS = frozenset({"hpet", "acpi_pm", "jiffies", "refined-jiffies", "xen", "pit"})
-
-
-class Code(str, enum.Enum):
-    """Every preflight note there is."""
-
-    LOAD_HIGH = "load-high"
-    BUSY_PROCESS = "busy-process"
-    GOVERNOR = "governor-not-performance"
-    CONTAINER_QUOTA = "container-quota"
-    VIRTUAL_MACHINE = "virtual-machine"
-    SMT = "smt"
-    CLOCK_SLOW = "clock-source-slow"
-    MEMORY_LOW = "memory-low"
-    SWAP_IN_USE = "swap-in-use"
-    DISK_LOW = "disk-low"
-    THERMAL_THROTTLE = "thermal-throttle"
-    NAME_NOT_GIVEN = "machine-name-not-given"
-    ACCELERATOR_UNUSED = "accelerator-without-backend"
-    DEVICE_SHARED = "device-shared"
-    DEVICE_USERS_UNKNOWN = "device-users-unknown"
-    DEVICE_SLOWED = "device-slowed"
-    POWER_LIMIT = "power-limit-changed"
 
 
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,10 +128,6 @@ def unserved(
     return tuple(device for device in devices if not any(serves(card, device) for card in ready))
 
 
-def _note(code: Code, en: str, ko: str, *, info: bool = False) -> Note:
-    return Note(code=code.value, text=Text(en=en, ko=ko), severity="info" if info else "warning")
-
-
 def device_label(device: Device) -> str:
     """A device as people know it: its model where the system knows one, and its id."""
     model = device.detail.get("model", "")
@@ -165,7 +138,7 @@ def _load_notes(machine: Machine) -> Iterable[Note]:
     threads = machine.threads or 1
     if machine.load_average and machine.load_average[0] > max(_LOAD_LEAST, _LOAD_SHARE * threads):
         load = machine.load_average[0]
-        yield _note(
+        yield note(
             Code.LOAD_HIGH,
             f"The load average is {load:.2f} on {threads} threads: latencies will be too high. Wait until other work "
             "has ended, then run again.",
@@ -174,7 +147,7 @@ def _load_notes(machine: Machine) -> Iterable[Note]:
         )
     if machine.busy_processes:
         names = ", ".join(machine.busy_processes)
-        yield _note(
+        yield note(
             Code.BUSY_PROCESS,
             f"Other processes are busy: {names}. Stop them, or keep them off the measured cores (taskset, cpuset).",
             f"다른 프로세스가 CPU를 사용 중입니다: {names}. 종료하거나 측정 코어에서 분리하세요(taskset, cpuset).",
@@ -183,7 +156,7 @@ def _load_notes(machine: Machine) -> Iterable[Note]:
 
 def _processor_notes(machine: Machine, around: Surroundings) -> Iterable[Note]:
     if machine.governor is not None and machine.governor != "performance":
-        yield _note(
+        yield note(
             Code.GOVERNOR,
             f"The CPU frequency governor is {machine.governor}: clocks change with load. Set it with `sudo cpupower "
             "frequency-set -g performance`.",
@@ -191,7 +164,7 @@ def _processor_notes(machine: Machine, around: Surroundings) -> Iterable[Note]:
             "performance`로 설정하세요.",
         )
     if around.quota is not None and around.quota < (around.processors or around.quota + 1):
-        yield _note(
+        yield note(
             Code.CONTAINER_QUOTA,
             f"A CPU quota of {around.quota:g} CPUs is in force: the kernel pauses the process when it is used up, "
             "which shows in the tail. Give whole CPUs instead (docker: --cpuset-cpus, Kubernetes: static CPU policy).",
@@ -199,7 +172,7 @@ def _processor_notes(machine: Machine, around: Surroundings) -> Iterable[Note]:
             "늘어납니다. CPU를 통째로 배정하세요(docker: --cpuset-cpus, Kubernetes: static CPU policy).",
         )
     if machine.virtual_machine is not None:
-        yield _note(
+        yield note(
             Code.VIRTUAL_MACHINE,
             f"This is a virtual machine ({machine.virtual_machine}): neighbours on the same host can disturb results. "
             "Use more launches, and compare only with results of this machine.",
@@ -208,7 +181,7 @@ def _processor_notes(machine: Machine, around: Surroundings) -> Iterable[Note]:
             info=True,
         )
     if machine.cores and machine.threads and machine.threads > machine.cores:
-        yield _note(
+        yield note(
             Code.SMT,
             f"{machine.threads} threads share {machine.cores} cores (SMT): more threads than cores can be slower. Try "
             f"{machine.cores} threads in the backend card, or turn SMT off for steadier results.",
@@ -217,7 +190,7 @@ def _processor_notes(machine: Machine, around: Surroundings) -> Iterable[Note]:
             info=True,
         )
     if machine.clock_source in _SLOW_CLOCKS:
-        yield _note(
+        yield note(
             Code.CLOCK_SLOW,
             f"The clock source is {machine.clock_source}: each time stamp is a slow system call. Boot with "
             "clocksource=tsc where the processor has a steady TSC.",
@@ -225,7 +198,7 @@ def _processor_notes(machine: Machine, around: Surroundings) -> Iterable[Note]:
             "있는 프로세서라면 clocksource=tsc로 부팅하세요.",
         )
     if around.throttle_events:
-        yield _note(
+        yield note(
             Code.THERMAL_THROTTLE,
             f"The processor has slowed down for heat {around.throttle_events} times since the machine started. "
             "Check cooling and airflow if results vary.",
@@ -238,7 +211,7 @@ def _processor_notes(machine: Machine, around: Surroundings) -> Iterable[Note]:
 def _room_notes(around: Surroundings, needed_bytes: int, needed_memory_bytes: int) -> Iterable[Note]:
     memory, disk = around.memory_available_bytes, around.disk_free_bytes
     if memory is not None and memory < needed_memory_bytes:
-        yield _note(
+        yield note(
             Code.MEMORY_LOW,
             f"Only {show_bytes(memory)} of memory are free ({show_bytes(needed_memory_bytes)} wanted). Close other "
             "programs, raise the container's limit, or choose smaller models with --model.",
@@ -247,7 +220,7 @@ def _room_notes(around: Surroundings, needed_bytes: int, needed_memory_bytes: in
         )
     if (around.swap_used_bytes or 0) > _SWAP_NOISE_BYTES:
         swap = show_bytes(around.swap_used_bytes)
-        yield _note(
+        yield note(
             Code.SWAP_IN_USE,
             f"{swap} of swap are in use: a page read back from disk shows as a latency peak. Free memory, then `sudo "
             "swapoff -a && sudo swapon -a`.",
@@ -255,50 +228,12 @@ def _room_notes(around: Surroundings, needed_bytes: int, needed_memory_bytes: in
             "-a && sudo swapon -a`를 실행하세요.",
         )
     if disk is not None and disk < needed_bytes:
-        yield _note(
+        yield note(
             Code.DISK_LOW,
             f"Only {show_bytes(disk)} of disk are free where results go ({show_bytes(needed_bytes)} wanted). Free "
             "space, or name another folder with --out or NPUBENCH_RESULTS.",
             f"결과 폴더의 남은 디스크가 {show_bytes(disk)}뿐입니다({show_bytes(needed_bytes)} 필요). 공간을 확보하거나 "
             "--out 또는 NPUBENCH_RESULTS로 다른 폴더를 지정하세요.",
-        )
-
-
-def _device_notes(state: DeviceState, contained: bool) -> Iterable[Note]:
-    label = f"{state.name} ({state.id})" if state.name else state.id
-    if users := [process for process in state.processes or () if process.computes]:
-        listed = ", ".join(f"{process.name} (pid {process.pid})" for process in users[:5])
-        yield _note(
-            Code.DEVICE_SHARED,
-            f"{label} is in use by {listed}: its time and memory are not ours alone. Stop that, or measure another "
-            "device.",
-            f"{label}을(를) {listed}이(가) 사용 중입니다. 장치의 시간과 메모리를 나눠 쓰게 됩니다. 종료하거나 다른 "
-            "장치를 측정하세요.",
-        )
-    elif state.processes is None or contained:
-        why = state.processes_reason or "other containers cannot be seen from inside this one"
-        yield _note(
-            Code.DEVICE_USERS_UNKNOWN,
-            f"Whether others use {label} is not known: {why}. Look on the host, as root.",
-            f"{label}을(를) 다른 프로세스가 쓰는지 알 수 없습니다({why}). 호스트에서 root로 확인하세요.",
-            info=True,
-        )
-    if causes := set(state.slowed or ()) & {"thermal", "power-brake", "hardware"}:
-        listed = ", ".join(sorted(causes))
-        yield _note(
-            Code.DEVICE_SLOWED,
-            f"{label} is slowed down now ({listed}). Check cooling and power supply, and wait until it has recovered.",
-            f"{label}이(가) 지금 느려져 있습니다({listed}). 냉각과 전원을 점검하고 회복된 뒤 측정하세요.",
-        )
-    cap, default = state.power_cap_w, state.power_cap_default_w
-    if cap is not None and default is not None and abs(cap - default) >= 1:
-        yield _note(
-            Code.POWER_LIMIT,
-            f"The power limit of {label} is {cap:.0f} W; it is made for {default:.0f} W. Results hold for this limit "
-            "only; set the default unless it is meant.",
-            f"{label}의 전력 한도가 {cap:.0f} W입니다(기본 {default:.0f} W). 결과는 이 한도에서만 유효합니다. 의도한 "
-            "것이 아니면 기본값으로 되돌리세요.",
-            info=True,
         )
 
 
@@ -321,11 +256,11 @@ def judge(
         *_load_notes(machine),
         *_processor_notes(machine, around),
         *_room_notes(around, needed_bytes, needed_memory_bytes),
-        *(note for state in devices for note in _device_notes(state, machine.container is not None)),
+        *(said for state in devices for said in device_notes(state, machine.container is not None)),
     ]
     if machine.container is not None and not named:
         notes.append(
-            _note(
+            note(
                 Code.NAME_NOT_GIVEN,
                 f"This is a container ({machine.container}) and its host name ({machine.name}) may change: results "
                 "would then never be comparable with each other. Name the machine with --machine or NPUBENCH_MACHINE.",
@@ -335,13 +270,13 @@ def judge(
         )
     if labels := ", ".join(device_label(device) for device in idle):
         notes.append(
-            _note(
+            note(
                 Code.ACCELERATOR_UNUSED,
                 f"Accelerators are here that no ready backend uses: {labels}. `npubench doctor` says what is missing.",
                 f"준비된 백엔드가 없는 가속기가 있습니다: {labels}. `npubench doctor`로 무엇이 빠졌는지 확인하세요.",
             )
         )
-    return tuple(sorted(notes, key=lambda note: note.severity != "warning"))
+    return tuple(sorted(notes, key=lambda item: item.severity != "warning"))
 
 
 def check(

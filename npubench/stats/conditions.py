@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from npubench.conditions import Conditions, DeviceCondition, Slowed
+from npubench.conditions import Cause, Conditions, DeviceCondition, Slowed
 from npubench.lang import Text
 from npubench.rules import DisturbanceRule
 from npubench.schema import Validity
@@ -20,13 +20,12 @@ _RANK: tuple[Validity, ...] = ("valid", "degraded", "invalid", "unsupported")
 # The kernel counts stolen time in ticks of 10 ms, in another rhythm than it happens: a few of them are no share.
 _LEAST_STOLEN_NS = 50_000_000
 
-_CAUSES = {
+CAUSES: dict[Cause, Text] = {
     "thermal": Text(en="heat", ko="발열"),
     "power-brake": Text(en="an external power brake", ko="외부 전력 제동 신호"),
     "hardware": Text(en="its own hardware, which names no cause", ko="하드웨어(원인 미표시)"),
     "power-cap": Text(en="its power limit", ko="전력 한도"),
     "sync-boost": Text(en="the slowest device of its group", ko="그룹의 가장 느린 장치"),
-    "other": Text(en="a cause of its own", ko="기타 원인"),
 }
 _DO = {
     "thermal": Text(en="check cooling and airflow", ko="냉각과 통풍을 점검하세요"),
@@ -57,14 +56,15 @@ def how_long(item: Slowed) -> Text:
 
 
 def gone(conditions: Conditions) -> tuple[Text, ...]:
-    """The devices that were there before the launch and not after it."""
+    """The devices that are not there after the launch, but for those that it certainly did not use."""
     return tuple(
         Text(
-            en=f"{label(item)} is gone: it was there before this launch and not after it; see the kernel log",
-            ko=f"{label(item)} 사라짐: 실행 전에는 있었으나 실행 뒤에는 없습니다. 커널 로그를 확인하세요",
+            en=f"{label(item)} is gone: it was there when the run was planned and not after this launch; see the "
+            "kernel log",
+            ko=f"{label(item)} 사라짐: 실행을 계획할 때는 있었으나 이 실행 뒤에는 없습니다. 커널 로그를 확인하세요",
         )
         for item in conditions.devices
-        if item.after is None
+        if item.after is None and item.used is not False
     )
 
 
@@ -75,7 +75,7 @@ def _slowed(item: DeviceCondition, rules: DisturbanceRule) -> Iterator[Text]:
         known = found.slowed_ns is not None and found.observed_ns
         if known and (found.slowed_ns or 0) <= rules.slowed_share * (found.observed_ns or 0):
             continue
-        cause, length, do = _CAUSES[found.cause], how_long(found), _DO.get(found.cause, _DO["hardware"])
+        cause, length, do = CAUSES[found.cause], how_long(found), _DO.get(found.cause, _DO["hardware"])
         yield Text(
             en=f"{label(item)} was slowed by {cause.en} {length.en}: {do.en}",
             ko=f"{label(item)}: {length.ko} {cause.ko}(으)로 느려짐. {do.ko}",
@@ -138,10 +138,12 @@ def _host(found: Conditions, rules: DisturbanceRule) -> Iterator[Text]:
 
 
 def judge_conditions(conditions: Conditions, rules: DisturbanceRule) -> tuple[Validity, tuple[Text, ...]]:
-    """The verdict that these conditions allow at best, and why."""
+    """The verdict that these conditions allow at best, and why. Devices that may not have been used are not held
+    against it.
+    """
     missing = gone(conditions)
     disturbed = [
-        *(reason for item in conditions.devices for reason in (*_slowed(item, rules), *_shared(item))),
+        *(reason for item in conditions.devices if item.used for reason in (*_slowed(item, rules), *_shared(item))),
         *_host(conditions, rules),
     ]
     verdict: Validity = "invalid" if missing else "degraded" if disturbed else "valid"
