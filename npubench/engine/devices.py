@@ -145,6 +145,11 @@ def _tools(devices: Sequence[Device], own: set[int]) -> dict[str, tuple[tuple[De
     return found
 
 
+def _asks_tools(root: Path) -> bool:
+    """Tools speak of this machine; a copy of another one's files has none."""
+    return root == Path("/")
+
+
 def ours(root: Path = Path("/")) -> set[int]:
     """This process, its ancestors and its descendants."""
     return own_tree({pid: process.parent for pid, process in process_table(root).items()}, os.getpid())
@@ -170,8 +175,7 @@ def look(
         return {}
     if own is None:
         own = ours(root)
-    # Tools speak of this machine; a copy of another one's files has none.
-    tools = _tools(wanted, own) if root == Path("/") else {}
+    tools = _tools(wanted, own) if _asks_tools(root) else {}
     holders = _holders(wanted, tuple(all_devices or wanted), own, root)
     found: dict[str, DeviceState] = {}
     for device in wanted:

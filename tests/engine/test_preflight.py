@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from npubench.cards import BackendCard, DeviceSpec, VerifiedSpec
+from npubench.conditions import DeviceProcess, DeviceState
 from npubench.engine.preflight import Code, Surroundings, check, judge, observe, serves, unserved
 from npubench.lang import Text
 from npubench.schema import Machine
@@ -104,7 +105,36 @@ def test_warnings_come_first() -> None:
 
 def test_every_code_has_a_test() -> None:
     rows = test_each_code_alone.pytestmark[0].args[1]  # type: ignore[attr-defined]
-    assert {row[0] for row in rows} | {Code.ACCELERATOR_UNUSED, Code.NAME_NOT_GIVEN} == set(Code)
+    devices = {row[0] for row in test_each_note_about_a_device.pytestmark[0].args[1]}  # type: ignore[attr-defined]
+    assert {row[0] for row in rows} | devices | {Code.ACCELERATOR_UNUSED, Code.NAME_NOT_GIVEN} == set(Code)
+
+
+@pytest.mark.parametrize(
+    ("code", "facts"),
+    [
+        (Code.DEVICE_SHARED, {"processes": (DeviceProcess(pid=7, name="train"),)}),
+        (Code.DEVICE_USERS_UNKNOWN, {"processes": None, "processes_reason": "the tool is not installed"}),
+        (Code.DEVICE_SLOWED, {"processes": (), "slowed": ("power-cap", "thermal")}),
+        (Code.POWER_LIMIT, {"processes": (), "power_cap_w": 200.0, "power_cap_default_w": 350.0}),
+    ],
+)
+def test_each_note_about_a_device(code: Code, facts: dict[str, Any]) -> None:
+    state = DeviceState(id="0000:01:00.0", name="H100", **facts)
+    (note,) = judge(machine(), QUIET, devices=(state,))
+    assert note.code == code.value
+    for language in ("en", "ko"):
+        assert "H100 (0000:01:00.0)" in note.text[language]  # type: ignore[index]
+    assert any("가" <= char <= "힣" for char in note.text.ko)
+
+
+def test_a_device_in_order_gives_no_note_and_a_display_is_no_user() -> None:
+    screen = DeviceProcess(pid=7, name="Xorg", computes=False)
+    state = DeviceState(
+        id="a", processes=(screen,), slowed=("power-cap",), power_cap_w=350.0, power_cap_default_w=350.0
+    )
+    assert judge(machine(), QUIET, devices=(state,)) == ()
+    (note,) = judge(machine(container="docker"), QUIET, devices=(state,))
+    assert "other containers" in note.text.en
 
 
 def test_a_backend_serves_devices_of_its_type_and_vendor() -> None:
