@@ -209,5 +209,5 @@ def _held(state: DeviceState, holders: Holders, reason: str) -> DeviceState:
     found = holders.found.get(state.id, ())
     if found or not holders.unseen:
         return msgspec.structs.replace(state, processes=found)
-    said = f"{holders.unseen} processes of other users cannot be looked at (root can)"
+    said = f"processes of other users ({holders.unseen}) can be looked at by root only"
     return msgspec.structs.replace(state, processes_reason="; ".join(part for part in (reason, said) if part))

@@ -166,5 +166,5 @@ def test_not_being_allowed_to_look_is_not_nobody(tmp_path: Path, monkeypatch: py
     assert state.processes is None
     assert (
         state.processes_reason
-        == "nvidia-smi is not installed; 1 processes of other users cannot be looked at (root can)"
+        == "nvidia-smi is not installed; processes of other users (1) can be looked at by root only"
     )
