@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from npubench.engine.nvidia import parse
 from npubench.engine.pci import accelerators
 from npubench.spi import Device
 from tests.engine.made_tools import gpu_xml, smi_xml
+from tests.engine.test_holders import hide
 
 GPU = Device(id="0000:01:00.0", type="gpu", vendor="NVIDIA", name="NVIDIA 10de:2331", detail={"driver": "nvidia"})
 OTHER = Device(id="0000:02:00.0", type="gpu", vendor="NVIDIA", name="NVIDIA 10de:2331", detail={"driver": "nvidia"})
@@ -155,11 +155,11 @@ def test_who_is_on_it_comes_from_open_files_where_no_tool_says(tmp_path: Path, m
     assert look([GPU], root=root)[GPU.id].processes == found.processes
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may look at every process")
 def test_not_being_allowed_to_look_is_not_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = tree(tmp_path, GPU)
     write(root, {"proc/321/stat": f"321 (train) S {' '.join(['1', *['0'] * 19])}\n"})
-    (root / "proc/321/fd").mkdir(mode=0)
+    (root / "proc/321/fd").mkdir()
+    hide(root / "proc/321/fd")
     with_tool(monkeypatch, "nvidia-smi is not installed")
     state = look([GPU], root=root)[GPU.id]
     (root / "proc/321/fd").chmod(0o755)
