@@ -28,7 +28,7 @@ import msgspec
 import numpy as np
 
 from npubench import __version__
-from npubench.engine import answering, installed, placing, protocol
+from npubench.engine import answering, installed, placing, protocol, stopping
 from npubench.engine.measure import drive, quiet_collector
 from npubench.engine.protocol import (
     BuildJob,
@@ -57,6 +57,7 @@ from npubench.spi import (
     Compiles,
     Outputs,
     Places,
+    ProbesWith,
     Session,
     TensorSpec,
     Workload,
@@ -110,14 +111,20 @@ def make_adapter(ref: protocol.AdapterRef) -> Adapter:
     """The adapter that the job names, made from the backend card's provider and device."""
     plugin = {} if ref.plugin is None else {"plugin": ref.plugin}
     adapter: Adapter = resolve(ref.code)(provider=ref.provider, device=ref.device, **plugin)
+    stopping.includes(adapter)
     return adapter
+
+
+def answer_of(adapter: Adapter, ref: protocol.AdapterRef) -> Availability:
+    """Whether the backend is here, with the options of its card where the adapter can try them."""
+    return adapter.probe_with(ref.options) if isinstance(adapter, ProbesWith) else adapter.probe()
 
 
 def probe(job: ProbeJob, events: Events) -> None:
     """Asks the adapter whether it is here."""
     events.enter("probe")
     adapter = make_adapter(job.adapter)
-    found = adapter.probe()
+    found = answer_of(adapter, job.adapter)
     environment = installed.facts(adapter) if job.thorough and found.available else None
     events.send(protocol.Probed(availability=found, environment=environment))
 
@@ -128,7 +135,7 @@ def survey(job: SurveyJob, events: Events) -> None:
     for name, ref in job.adapters.items():
         events.enter("probe")
         with suppress(Exception):
-            found[name] = make_adapter(ref).probe()
+            found[name] = answer_of(make_adapter(ref), ref)
     events.send(protocol.Surveyed(found=found))
 
 
@@ -371,6 +378,7 @@ def main() -> int:
     """Reads the job, does it, reports."""
     events = Events(int(sys.argv[1]))
     die_with_parent(int(sys.argv[2]))
+    stopping.install()
     job: protocol.Job = msgspec.json.decode(sys.stdin.buffer.read(), type=protocol.Job)
     try:
         if isinstance(job, ProbeJob):
