@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from npubench.cards import BackendCard, ModelCard, PrebuiltSpec, build_name, graphs_of, read_toml, table
+from npubench.cards import BackendCard, ModelCard, PrebuiltSpec, build_name, read_toml, table
 from npubench.cli.asked import Asked
 from npubench.engine import prebuilt
 from npubench.engine.plan import NATIVE, variant_of
@@ -64,7 +64,7 @@ def _place(
         ((name, model),) = models.items()
         precision = NATIVE if asked.onnx else asked.precisions[0] if asked.precisions else model.precisions[0]
         variant = variant_of(model, card, precision) or "portable"
-        roles = tuple(graphs_of(model, precision, variant) or model.graphs)
+        roles = tuple(prebuilt.graphs(model, precision, variant) or ())
         if len(asked.precisions) <= 1 and len(roles) == 1:
             return name, build_name(precision, variant), roles[0]
     raise UsageError(

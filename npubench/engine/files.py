@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from npubench.cards import BackendCard, ModelCard, build_name, graphs_of
+from npubench.cards import BackendCard, ModelCard, build_name
 from npubench.engine import prebuilt
 from npubench.engine.launcher import Limits, run_job
 from npubench.engine.protocol import BuildJob, Compiled, CompileJob, Event, Said
@@ -157,8 +157,8 @@ class Files:
             return Ready(failure=Failure(kind=FailureKind.UNSUPPORTED, message=message, phase="build"))
         card = msgspec.convert(self._plan.models[model], ModelCard)
         try:
-            graphs = graphs_of(card, precision, variant) or card.graphs
-            artifacts = prebuilt.stand_in(built, specs, graphs, self._plan.sources)
+            known = prebuilt.graphs(card, precision, variant) or {}
+            artifacts = prebuilt.stand_in(built, specs, known, self._plan.sources)
         except ArtifactError as error:
             failure = Failure(kind=FailureKind.BAD_ARTIFACT, message=str(error), hint=error.hint, phase="build")
             return Ready(failure=failure)

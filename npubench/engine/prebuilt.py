@@ -13,7 +13,16 @@ from pathlib import Path
 
 import msgspec
 
-from npubench.cards import BackendCard, GraphSpec, ModelCard, PrebuiltSpec, build_name, did_you_mean, graphs_of
+from npubench.cards import (
+    PRECISIONS,
+    BackendCard,
+    GraphSpec,
+    ModelCard,
+    PrebuiltSpec,
+    build_name,
+    did_you_mean,
+    graphs_of,
+)
 from npubench.errors import ArtifactError, CardError
 from npubench.evidence import Origin
 from npubench.lang import here
@@ -27,6 +36,11 @@ Specs = Mapping[str, PrebuiltSpec]
 def of(card: BackendCard, model: str, precision: str, variant: str) -> Specs:
     """What the backend card brings for a build; empty where it brings nothing."""
     return card.prebuilt.get(model, {}).get(build_name(precision, variant), {})
+
+
+def graphs(card: ModelCard, precision: str, variant: str) -> dict[str, GraphSpec] | None:
+    """The graphs of a build, by role; a user's own ONNX file is what it is, under no precision of ours."""
+    return card.graphs if precision not in PRECISIONS else graphs_of(card, precision, variant)
 
 
 def origin(specs: Specs) -> Origin:
@@ -66,23 +80,23 @@ def check(card: BackendCard, models: Mapping[str, ModelCard], sources: Mapping[s
             raise CardError([f"{card.id}: prebuilt.{model}: no such model{did_you_mean(model, list(models))}"])
         for build, specs in builds.items():
             precision, _, variant = build.partition("+")
-            graphs = graphs_of(models[model], precision, variant or "portable")
-            if graphs is None:
+            known_graphs = graphs(models[model], precision, variant or "portable")
+            if known_graphs is None:
                 raise CardError([f"{card.id}: prebuilt.{model}.{build}: {model} has no such build"])
             for role, spec in specs.items():
-                if role not in graphs:
-                    known = ", ".join(graphs)
+                if role not in known_graphs:
+                    known = ", ".join(known_graphs)
                     raise CardError([f"{card.id}: prebuilt.{model}.{build}.{role}: no such graph; it has {known}"])
                 _check_bytes(sources[source(spec)], spec)
 
 
 def stand_in(
-    built: tuple[Artifact, ...], specs: Specs, graphs: Mapping[str, GraphSpec], sources: Mapping[str, str]
+    built: tuple[Artifact, ...], specs: Specs, known: Mapping[str, GraphSpec], sources: Mapping[str, str]
 ) -> tuple[Artifact, ...]:
     """The artefacts with the prebuilt ones in place. Raises ArtifactError.
 
-    `graphs`: the model card's; where a build is made from them by fixing shapes, a file may have been compiled from
-    either.
+    `known`: the model card's graphs; where a build is made from them by fixing shapes, a file may have been compiled
+    from either.
     """
     found = []
     for artifact in built:
@@ -92,7 +106,7 @@ def stand_in(
             continue
         path = sources[source(spec)]
         _check_bytes(path, spec)
-        pinned = graphs[artifact.role].sha256
+        pinned = known[artifact.role].sha256
         if spec.source_sha256 != pinned and spec.source_sha256 != sha256_file(Path(artifact.path)):
             raise ArtifactError(
                 here(
