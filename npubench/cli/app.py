@@ -8,7 +8,21 @@ from typing import Annotated
 
 import typer
 
-from npubench.cli.options import Cards, Json, MachineName, Out, VariantName, Weights
+from npubench.cli.options import (
+    Artifacts,
+    Cards,
+    CompiledBy,
+    CompiledFrom,
+    EpDevice,
+    EpLibrary,
+    EpName,
+    EpOption,
+    Json,
+    MachineName,
+    Out,
+    VariantName,
+    Weights,
+)
 from npubench.lang import here
 
 app = typer.Typer(
@@ -264,6 +278,13 @@ def run(
             help=here("Quantise with ranges from your own pictures.", "자체 그림에서 얻은 범위로 양자화합니다."),
         ),
     ] = None,
+    ep_library: EpLibrary = None,
+    ep_name: EpName = None,
+    ep_device: EpDevice = None,
+    ep_option: EpOption = None,
+    artifact: Artifacts = None,
+    compiled_by: CompiledBy = None,
+    compiled_from: CompiledFrom = None,
     out: Out = None,
     machine: MachineName = None,
     measured_by: Annotated[
@@ -337,6 +358,13 @@ def run(
             pages=pages,
             calibrate=calibrate,
             measured_by=measured_by,
+            ep_library=ep_library,
+            ep_name=ep_name,
+            ep_device=ep_device,
+            ep_options=tuple(ep_option or ()),
+            artifacts=tuple(artifact or ()),
+            compiled_by=compiled_by,
+            compiled_from=compiled_from,
             out=out,
             machine=machine,
             report=report,

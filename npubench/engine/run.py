@@ -160,7 +160,14 @@ class Execution:
             return None
         self._watcher.placing(cell)
         found = self._certifier.certify(
-            cell.model, cell.precision, cell.variant, cell.backend, ready.artifacts, ready.sources, ready.compiled
+            cell.model,
+            cell.precision,
+            cell.variant,
+            cell.backend,
+            ready.artifacts,
+            ready.sources,
+            ready.compiled,
+            ready.origin,
         )
         self._folder.write_certificate(found)
         self._watcher.placed(found)
@@ -182,7 +189,8 @@ class Execution:
         if built.failure is not None:
             if built.failure.kind is FailureKind.DISK_FULL:
                 raise StoreError(built.failure.message, hint=built.failure.hint or _RESUME)
-            return msgspec.structs.replace(blank, failure=built.failure)
+            refused: Validity = "unsupported" if built.failure.kind is FailureKind.UNSUPPORTED else "invalid"
+            return msgspec.structs.replace(blank, failure=built.failure, verdict=refused)
         if (found := self._certified(cell)) is not None and found.extent == "none":
             # Not a number of this backend: nothing is timed.
             said = "; ".join(reason.en for reason in found.reasons)
