@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from npubench.adapters import ort_install
 from npubench.spi import Array, Artifact, Availability, Device, Feeds, Outputs, Placement, TensorSpec
 
 _CPU = "CPUExecutionProvider"
@@ -203,6 +204,8 @@ class OrtAdapter:
 
     def probe(self) -> Availability:
         """Is the provider in the onnxruntime of this environment?"""
+        if (conflict := ort_install.conflicting()) is not None:
+            return conflict
         try:
             import onnxruntime
         except Exception as error:  # a broken install raises more than ImportError

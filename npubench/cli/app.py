@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from npubench.cli import env
 from npubench.cli.options import Cards, Json, MachineName, Out, VariantName, Weights
 from npubench.lang import here
 
@@ -569,6 +570,7 @@ new = typer.Typer(
     help=here("Write a card for something of your own.", "자체 모델의 카드를 만듭니다."),
 )
 app.add_typer(new, name="new")
+app.add_typer(env.app, name="env")
 
 
 @new.callback()
