@@ -1,8 +1,8 @@
 """Whether the onnxruntime of this environment is one distribution's, and whole.
 
 ONNX Runtime's wheels (onnxruntime, -gpu, -openvino, -cann, -migraphx …) all install the folder `onnxruntime/`. pip lets
-one overwrite the other without a word and `pip check` finds nothing; what then runs is a mixture, and uninstalling one of
-them takes files of the other along (tried: onnxruntime 1.32.0 with onnxruntime-openvino 1.24.1). Plug-in providers have
+one overwrite the other without a word and `pip check` finds nothing; what then runs is a mixture, and uninstalling one
+takes files of the other along (tried: onnxruntime 1.32.0 with onnxruntime-openvino 1.24.1). Plug-in providers have
 folders of their own and may stand beside any of them.
 
 Looks at what pip recorded and imports nothing.
@@ -15,7 +15,7 @@ import csv
 import hashlib
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import Distribution, distributions
 
 from npubench.spi import Availability
@@ -33,12 +33,12 @@ def conflicting(path: Sequence[str] | None = None) -> Availability | None:
     owners: dict[str, Distribution] = {}
     for item in found:
         # The text first: parsing every record of an environment with torch takes a second.
-        if OWNED in (item.read_text("RECORD") or ""):
+        if f"\n{OWNED}," in f"\n{item.read_text('RECORD') or ''}":
             owners.setdefault(item.metadata["Name"], item)
     versions = {name: item.version for name, item in sorted(owners.items())}
     if len(owners) > 1:
         listed = " and ".join(f"{name} {version}" for name, version in versions.items())
-        return _refused(f"two distributions overwrite each other's onnxruntime: {listed}; keep one", versions)
+        return _refused(f"distributions that overwrite each other's onnxruntime/: {listed}; keep one", versions)
     for name, item in owners.items():
         if not _whole(item):
             return _refused(f"{OWNED} is not the one that {name} {item.version} installed; install it anew", versions)
@@ -60,13 +60,14 @@ def _whole(owner: Distribution) -> bool:
     return base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode() == digest
 
 
-def _refused(reason: str, versions: dict[str, str]) -> Availability:
+def _refused(reason: str, versions: Mapping[str, str]) -> Availability:
     pip = f"{shlex.quote(sys.executable)} -m pip"
-    either = " (or ".join(f"{name}=={version}" for name, version in versions.items()) + ")" * (len(versions) - 1)
+    # The plain one is what other packages pull in by accident; whoever wants it rather than the other will know.
+    kept = next((name for name in versions if name != "onnxruntime"), "onnxruntime")
     return Availability(
         available=False,
         reason=reason,
-        # Both must go first: each has files of the other.
-        fix=f"{pip} uninstall -y {' '.join(versions)} && {pip} install {either}",
-        versions=versions,
+        # All must go first: each has files of the others.
+        fix=f"{pip} uninstall -y {' '.join(versions)} && {pip} install {kept}=={versions[kept]}",
+        versions=dict(versions),
     )
