@@ -26,6 +26,7 @@ from pathlib import Path
 import msgspec
 
 from npubench.cards import BackendCard
+from npubench.discovery import bundle_folder
 from npubench.engine.environments import FLOOR, MARKER, Marker, Place, folders, place_of, root, sync_command
 from npubench.engine.launcher import StopRequested, end_process
 from npubench.errors import InstallError
@@ -179,6 +180,10 @@ def pip_variables() -> dict[str, str]:
     variables = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1", "PYTHONUNBUFFERED": "1"}
     for name in ("PIP_PREFIX", "PIP_ROOT", "PIP_TARGET", "PIP_USER", "PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV"):
         variables.pop(name, None)
+    if (bundle := bundle_folder()) is not None:
+        # Unpacked where there may be no network; PIP_NO_INDEX=0 asks the index all the same.
+        variables.setdefault("PIP_NO_INDEX", "1")
+        variables["PIP_FIND_LINKS"] = f"{variables.get('PIP_FIND_LINKS', '')} {bundle / 'wheels'}".strip()
     return variables
 
 
