@@ -92,9 +92,10 @@ def own_requirements(root: Path, tests: bool) -> tuple[list[str], list[str]]:
     return wanted, [*document["build-system"]["requires"], _EDITABLE]
 
 
-def wheel_name(path: Path) -> str:
-    """The normalised distribution name of a wheel file (PEP 427, PEP 503)."""
-    return re.sub(r"[-_.]+", "-", path.name.partition("-")[0]).lower()
+def wheel_of(path: Path) -> tuple[str, str]:
+    """The normalised distribution name and the version of a wheel file (PEP 427, PEP 503)."""
+    name, version = path.name.split("-")[:2]
+    return re.sub(r"[-_.]+", "-", name).lower(), version
 
 
 def take_source(root: Path, target: Path, tests: bool) -> None:

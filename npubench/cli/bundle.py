@@ -20,10 +20,10 @@ from npubench.discovery import catalogue, checkout_root, pick
 from npubench.engine import installing
 from npubench.engine import plan as planning
 from npubench.engine import select as selection
-from npubench.engine.environments import FLOOR, distribution
+from npubench.engine.environments import FLOOR, distribution, normalised
 from npubench.engine.protocol import BuildJob, Event, Said
 from npubench.errors import UsageError
-from npubench.lang import here, language
+from npubench.lang import Text, here, language
 from npubench.schema import FLOOR_MODEL
 from npubench.units import show_bytes
 
@@ -98,8 +98,11 @@ def _wheels(
     """Every wheel that is needed, each group resolved by itself: what two environments require may not go together."""
     folder.mkdir(parents=True)
     own, building = bundling.own_requirements(root, wish.tests)
-    _fetch("npubench", [*own], folder, say, stop)
-    _fetch("npubench", [*building], folder, say, stop)
+    for wanted in (own, building):
+        _fetch("npubench", wanted, folder, say, stop)
+    # What npubench itself needs stays, whatever a card says of it.
+    kept = set(folder.iterdir())
+    closed = {} if wish.proprietary else _closed(backends)
     left_out = []
     for card in backends:
         spec = card.environment
@@ -112,21 +115,25 @@ def _wheels(
             )
         if not spec.requires:
             continue
-        closed = {} if wish.proprietary else {distribution(name): text for name, text in spec.proprietary.items()}
-        wanted = [item for item in spec.requires if distribution(item) not in closed]
-        _fetch(card.id, [*FLOOR, *wanted], folder, say, stop)
+        refused = {distribution(item): item for item in spec.requires if distribution(item) in closed}
+        _fetch(card.id, [*FLOOR, *(item for item in spec.requires if item not in refused.values())], folder, say, stop)
         # What is free may still depend on what is not.
-        pulled = [path for path in folder.glob("*.whl") if bundling.wheel_name(path) in closed]
-        pinned = {bundling.wheel_name(path): "==".join(path.name.split("-")[:2]) for path in pulled}
-        for path in pulled:
-            path.unlink()
-        pinned |= {distribution(item): item for item in spec.requires if distribution(item) in closed}
-        for name, requirement in pinned.items():
+        for path in set(folder.iterdir()) - kept:
+            name, version = bundling.wheel_of(path)
+            if name in closed:
+                path.unlink()
+                refused.setdefault(name, f"{name}=={version}")
+        for name, requirement in refused.items():
             command = f"python{bundling.python_version()} -m pip download --no-deps -d bundle/wheels '{requirement}'"
             left_out.append(
                 bundling.LeftOut(backend=card.id, requirement=requirement, licence=closed[name], command=command)
             )
     return left_out
+
+
+def _closed(backends: Sequence[BackendCard]) -> dict[str, Text]:
+    """Distributions that any of the cards calls proprietary, by normalised name."""
+    return {normalised(name): licence for card in backends for name, licence in card.environment.proprietary.items()}
 
 
 def _fetch(what: str, wanted: Sequence[str], folder: Path, say: Say, stop: Callable[[], bool]) -> None:

@@ -225,6 +225,11 @@ def pip_failed(what: str, output: Sequence[str]) -> InstallError:
             "pip가 패키지 저장소에 연결하지 못했습니다. 네트워크를 연결하거나 저장소(PIP_INDEX_URL) 또는 wheel 폴더"
             "(PIP_NO_INDEX=1 PIP_FIND_LINKS=폴더)를 지정하거나, 연결된 장비에서 `make bundle`로 만들어 오십시오",
         )
+    elif bundle_folder() is not None:
+        hint = here(
+            "this is a bundle: INSTALL.txt says what was left out and how to get it",
+            "번들입니다. 빠진 것과 구하는 방법은 INSTALL.txt에 있습니다",
+        )
     elif "No space left on device" in text:
         hint = here("free some space", "디스크 공간을 확보하십시오")
     else:
