@@ -26,6 +26,7 @@ from npubench.engine.protocol import Event, Measured, MeasureJob
 from npubench.engine.quality import Asker
 from npubench.engine.schedule import ARRIVALS
 from npubench.engine.select import adapter_ref, environment_of
+from npubench.engine.watching import watching
 from npubench.errors import RunInterruptedError, StoreError
 from npubench.evidence import Certificate
 from npubench.rules import Ruleset, load
@@ -45,6 +46,7 @@ from npubench.schema import (
     parse,
 )
 from npubench.spi import Request
+from npubench.stats.conditions import gone, judge_conditions, worse
 from npubench.stats.judge import judge
 from npubench.stats.runs import assembled
 from npubench.stats.samples import Samples
@@ -189,15 +191,21 @@ class Execution:
         self._ask(cell)
         work = self._folder.work(cell.id, number)
         backend = msgspec.convert(self._plan.backends[cell.backend], BackendCard)
-        with metering(backend, work) as power:
+
+        def tell(event: Event) -> None:
+            watch.event(event)
+            self._watcher.event(event, table.completed(work))
+
+        with watching(backend, self._plan.machine) as watch, metering(backend, work) as power:
             answer = run_job(
                 self._job(cell, backend, built, work),
                 work,
                 environment_of(backend),
                 self._limits,
-                lambda event: self._watcher.event(event, table.completed(work)),
+                tell,
                 self._stop,
             )
+        blank = msgspec.structs.replace(blank, conditions=watch.found)
         try:
             if isinstance(answer, Failure):
                 if answer.kind is FailureKind.DISK_FULL:
@@ -206,7 +214,9 @@ class Execution:
                 self._keep_output(cell, number, work)
                 kept = self._keep_partial(cell, number, work)
                 verdict: Validity = "unsupported" if answer.kind is FailureKind.UNSUPPORTED else "invalid"
-                return msgspec.structs.replace(blank, failure=answer, verdict=verdict, samples=kept)
+                return msgspec.structs.replace(
+                    blank, failure=answer, verdict=verdict, reasons=gone(watch.found), samples=kept
+                )
             assert isinstance(answer, Measured)
             return self._finish(blank, cell, number, answer, work, power)
         finally:
@@ -280,11 +290,13 @@ class Execution:
         summary["first_inference_ns"] = Value(value=float(done.first_inference_ns))
         summary["peak_rss_bytes"] = Value(value=float(done.peak_rss_bytes))
         verdict, reasons = judge(samples, done.warmup, arrival, self._rules)
+        assert blank.conditions is not None
+        allowed, disturbances = judge_conditions(blank.conditions, self._rules.disturbance)
         return msgspec.structs.replace(
             blank,
             status="ok",
-            verdict=verdict,
-            reasons=reasons,
+            verdict=worse(verdict, allowed),
+            reasons=(*reasons, *disturbances),
             load_ns=done.load_ns,
             first_inference_ns=done.first_inference_ns,
             warmup=done.warmup,

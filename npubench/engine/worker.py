@@ -20,6 +20,7 @@ import sys
 import time
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ import msgspec
 import numpy as np
 
 from npubench import __version__
-from npubench.engine import answering, installed, placing, protocol
+from npubench.engine import answering, installed, placing, protocol, stopping
 from npubench.engine.measure import drive, quiet_collector
 from npubench.engine.protocol import (
     BuildJob,
@@ -39,6 +40,7 @@ from npubench.engine.protocol import (
     PlaceJob,
     ProbeJob,
     QualityJob,
+    SurveyJob,
     resolve,
 )
 from npubench.engine.schedule import issuer
@@ -50,10 +52,12 @@ from npubench.spi import (
     Adapter,
     Array,
     Artifact,
+    Availability,
     Bound,
     Compiles,
     Outputs,
     Places,
+    ProbesWith,
     Session,
     TensorSpec,
     Workload,
@@ -107,16 +111,32 @@ def make_adapter(ref: protocol.AdapterRef) -> Adapter:
     """The adapter that the job names, made from the backend card's provider and device."""
     plugin = {} if ref.plugin is None else {"plugin": ref.plugin}
     adapter: Adapter = resolve(ref.code)(provider=ref.provider, device=ref.device, **plugin)
+    stopping.includes(adapter)
     return adapter
+
+
+def answer_of(adapter: Adapter, ref: protocol.AdapterRef) -> Availability:
+    """Whether the backend is here, with the options of its card where the adapter can try them."""
+    return adapter.probe_with(ref.options) if isinstance(adapter, ProbesWith) else adapter.probe()
 
 
 def probe(job: ProbeJob, events: Events) -> None:
     """Asks the adapter whether it is here."""
     events.enter("probe")
     adapter = make_adapter(job.adapter)
-    found = adapter.probe()
+    found = answer_of(adapter, job.adapter)
     environment = installed.facts(adapter) if job.thorough and found.available else None
     events.send(protocol.Probed(availability=found, environment=environment))
+
+
+def survey(job: SurveyJob, events: Events) -> None:
+    """Asks each adapter whether it is here. One that raises has no answer: the parent asks it alone, and hears why."""
+    found: dict[str, Availability] = {}
+    for name, ref in job.adapters.items():
+        events.enter("probe")
+        with suppress(Exception):
+            found[name] = answer_of(make_adapter(ref), ref)
+    events.send(protocol.Surveyed(found=found))
 
 
 def build(job: BuildJob, events: Events) -> None:
@@ -358,10 +378,13 @@ def main() -> int:
     """Reads the job, does it, reports."""
     events = Events(int(sys.argv[1]))
     die_with_parent(int(sys.argv[2]))
+    stopping.install()
     job: protocol.Job = msgspec.json.decode(sys.stdin.buffer.read(), type=protocol.Job)
     try:
         if isinstance(job, ProbeJob):
             probe(job, events)
+        elif isinstance(job, SurveyJob):
+            survey(job, events)
         elif isinstance(job, BuildJob):
             build(job, events)
         elif isinstance(job, QualityJob):
