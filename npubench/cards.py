@@ -151,8 +151,8 @@ class EnvironmentSpec(_Card, frozen=True, kw_only=True):
 
     `requires`: what pip installs into an environment that npubench makes (`npubench env sync`) and that all cards with
     equal `requires` share; what every worker needs comes with it. `python`: an interpreter that exists already, used as
-    it is and never changed. Both at once is a mistake. `proprietary`: distribution → its licence in a few words, for
-    what must not be passed on: `npubench bundle` leaves it out unless asked.
+    it is and never changed. Both at once is a mistake. `proprietary`: distribution (or a pattern, `nvidia-*`) → its
+    licence in a few words, for what must not be passed on: `npubench bundle` leaves it out unless asked.
     """
 
     requires: tuple[Requirement, ...] = ()

@@ -16,6 +16,7 @@ import shutil
 import sys
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 from importlib.resources import files
 from pathlib import Path
 from typing import Literal
@@ -96,6 +97,11 @@ def wheel_of(path: Path) -> tuple[str, str]:
     """The normalised distribution name and the version of a wheel file (PEP 427, PEP 503)."""
     name, version = path.name.split("-")[:2]
     return re.sub(r"[-_.]+", "-", name).lower(), version
+
+
+def licence_of(name: str, closed: Mapping[str, Text]) -> Text | None:
+    """The licence of a distribution (normalised name) that must not be passed on, by name or pattern; else None."""
+    return next((text for key, text in closed.items() if fnmatchcase(name, re.sub(r"[-_.]+", "-", key).lower())), None)
 
 
 def take_source(root: Path, target: Path, tests: bool) -> None:

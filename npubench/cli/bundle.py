@@ -20,10 +20,10 @@ from npubench.discovery import catalogue, checkout_root, pick
 from npubench.engine import installing
 from npubench.engine import plan as planning
 from npubench.engine import select as selection
-from npubench.engine.environments import FLOOR, distribution, normalised
+from npubench.engine.environments import FLOOR, distribution
 from npubench.engine.protocol import BuildJob, Event, Said
 from npubench.errors import UsageError
-from npubench.lang import Text, here, language
+from npubench.lang import here, language
 from npubench.schema import FLOOR_MODEL
 from npubench.units import show_bytes
 
@@ -102,7 +102,7 @@ def _wheels(
         _fetch("npubench", wanted, folder, say, stop)
     # What npubench itself needs stays, whatever a card says of it.
     kept = set(folder.iterdir())
-    closed = {} if wish.proprietary else _closed(backends)
+    closed = {} if wish.proprietary else {k: v for card in backends for k, v in card.environment.proprietary.items()}
     left_out = []
     for card in backends:
         spec = card.environment
@@ -115,25 +115,24 @@ def _wheels(
             )
         if not spec.requires:
             continue
-        refused = {distribution(item): item for item in spec.requires if distribution(item) in closed}
+        refused = {
+            name: item for item in spec.requires if bundling.licence_of(name := distribution(item), closed) is not None
+        }
         _fetch(card.id, [*FLOOR, *(item for item in spec.requires if item not in refused.values())], folder, say, stop)
         # What is free may still depend on what is not.
         for path in set(folder.iterdir()) - kept:
             name, version = bundling.wheel_of(path)
-            if name in closed:
+            if bundling.licence_of(name, closed) is not None:
                 path.unlink()
                 refused.setdefault(name, f"{name}=={version}")
         for name, requirement in refused.items():
             command = f"python{bundling.python_version()} -m pip download --no-deps -d bundle/wheels '{requirement}'"
+            licence = bundling.licence_of(name, closed)
+            assert licence is not None
             left_out.append(
-                bundling.LeftOut(backend=card.id, requirement=requirement, licence=closed[name], command=command)
+                bundling.LeftOut(backend=card.id, requirement=requirement, licence=licence, command=command)
             )
     return left_out
-
-
-def _closed(backends: Sequence[BackendCard]) -> dict[str, Text]:
-    """Distributions that any of the cards calls proprietary, by normalised name."""
-    return {normalised(name): licence for card in backends for name, licence in card.environment.proprietary.items()}
 
 
 def _fetch(what: str, wanted: Sequence[str], folder: Path, say: Say, stop: Callable[[], bool]) -> None:

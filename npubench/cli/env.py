@@ -136,19 +136,30 @@ def list_(json: Json = False, cards: Cards = None) -> None:
 
 @app.command(
     help=here(
-        "Install what these backends' cards require (default: every card's).",
-        "백엔드 카드가 요구하는 것을 설치합니다(기본: 모든 카드).",
+        "Install what these backends' cards require.",
+        "백엔드 카드가 요구하는 것을 설치합니다.",
     ),
 )
-def sync(names: Backends = None, cards: Cards = None) -> None:
+def sync(
+    names: Backends = None,
+    everything: Annotated[
+        bool,
+        typer.Option("--all", help=here("Every card's (gigabytes).", "모든 카드(수 GB).")),
+    ] = False,
+    cards: Cards = None,
+) -> None:
     """Makes what is missing; one that fails does not stop the next. Raises the last InstallError at the end."""
     from npubench.cli.progress import Console
     from npubench.cli.session import devices, stoppable
     from npubench.discovery import catalogue, pick
     from npubench.engine import environments as places
     from npubench.engine import installing, interpreters
-    from npubench.errors import InstallError
+    from npubench.errors import InstallError, UsageError
 
+    if not names and not everything:
+        raise UsageError(
+            here("say which: BACKEND… or --all", "BACKEND 또는 --all을 지정하십시오"), hint="npubench env list"
+        )
     known = catalogue(cards or [])
     chosen = [pick(known.backends, name, "backend").card for name in dict.fromkeys(names or ())] or [
         item.card for item in known.backends.values() if item.card.environment.requires and not item.card.hidden

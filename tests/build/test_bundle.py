@@ -63,6 +63,14 @@ def test_wheels_are_those_of_the_two_commands(tmp_path: Path) -> None:
     assert bundle.wheel_of(wheel) == ("onnxruntime-qnn", "2.7.0")
 
 
+@pytest.mark.parametrize(
+    ("name", "closed"), [("tiny-secret", True), ("nvidia-cublas-cu12", True), ("tiny", False), ("not-nvidia-x", False)]
+)
+def test_what_must_not_be_passed_on_is_named_or_meant_by_a_pattern(name: str, closed: bool) -> None:
+    licences = {"Tiny_Secret": SECRET.licence, "nvidia-*": SECRET.licence}
+    assert (bundle.licence_of(name, licences) is not None) == closed
+
+
 def test_two_card_folders_with_the_same_file_are_refused(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name / "backends").mkdir(parents=True)

@@ -50,8 +50,10 @@ def test_a_named_interpreter_is_never_installed_into(tmp_path: Path) -> None:
         remove(["vendor"], cards=cards)
 
 
-def test_names_are_checked(tmp_path: Path) -> None:
+def test_names_are_checked() -> None:
     with pytest.raises(UnknownNameError, match='did you mean "cpu"'):
         sync(["cpuu"])
     with pytest.raises(UsageError, match="--stale"):
         remove()
+    with pytest.raises(UsageError, match="--all"):
+        sync()
