@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from npubench.cli import env
 from npubench.cli.options import (
     Artifacts,
     Cards,
@@ -621,6 +622,71 @@ new = typer.Typer(
     help=here("Write a card for something of your own.", "자체 모델의 카드를 만듭니다."),
 )
 app.add_typer(new, name="new")
+app.add_typer(env.app, name="env")
+
+
+@app.command(
+    help=here(
+        "One archive for machines without a network: source, wheels, built models.",
+        "네트워크가 없는 장비용 묶음 파일: 소스, wheel, 만들어 둔 모델.",
+    )
+)
+def bundle(
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="FILE", help=here("The archive (.tar).", "묶음 파일(.tar)."))
+    ],
+    backend: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--backend",
+            "-b",
+            metavar="NAME",
+            help=here("Backend (repeatable; default: cpu).", "백엔드(반복 가능, 기본: cpu)."),
+        ),
+    ] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model",
+            "-m",
+            metavar="NAME",
+            help=here("Built model (repeatable; default: the suite's).", "만들어 둘 모델(반복 가능, 기본: 스위트)."),
+        ),
+    ] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            "--profile",
+            metavar="NAME",
+            help=here("Profile whose builds come along (default: standard).", "빌드를 넣을 프로파일(기본: standard)."),
+        ),
+    ] = None,
+    tests: Annotated[
+        bool, typer.Option("--tests/--no-tests", help=here("With what make test needs.", "make test에 필요한 것 포함."))
+    ] = True,
+    include_proprietary: Annotated[
+        bool,
+        typer.Option(
+            "--include-proprietary",
+            help=here("With wheels that must not be passed on.", "배포가 금지된 wheel도 포함합니다."),
+        ),
+    ] = False,
+    cards: Cards = None,
+) -> None:
+    """See `bundle.bundle`."""
+    from npubench.cli import bundle as bundling
+
+    bundling.bundle(
+        bundling.Wish(
+            output=output,
+            backends=tuple(backend or ()),
+            models=tuple(model or ()),
+            profile=profile,
+            tests=tests,
+            proprietary=include_proprietary,
+            cards=tuple(cards or ()),
+        )
+    )
 
 
 @new.callback()

@@ -240,7 +240,8 @@ def make_plan(
     Raises UsageError, AbsentBackendError …, and StopRequested when `stop()` turns true.
     """
     named = _named(asked)
-    backends = selection.find_backends(choice.cards, named, console.probing, stop)
+    install = None if asked.dry_run else console.say
+    backends = selection.find_backends(choice.cards, named, console.probing, stop, install)
     if asked.variant is not None:
         ready = {name: _taking(card, asked.variant) for name, card in backends.ready.items()}
         backends = msgspec.structs.replace(backends, ready=ready)
