@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+# A package of its own, with tests of its own: tests/test_vendor.py installs it and runs them.
+collect_ignore = ["vendor_plugin"]
+
 # A time is never asserted in a test, and a busy machine must not fail a property.
 settings.register_profile("npubench", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("npubench")

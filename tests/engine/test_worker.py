@@ -6,20 +6,17 @@ import numpy as np
 import pytest
 
 from npubench.engine.protocol import AdapterRef
-from npubench.engine.worker import WrongOutputError, check_output, classify, execution_kind, together
-from npubench.errors import ArtifactError, DataError
+from npubench.engine.worker import WrongOutputError, check_output, classify, make_adapter, outputs_of, tolerant
+from npubench.errors import AbsentBackendError, ArtifactError, DataError
 from npubench.schema import FailureKind
-from npubench.spi import Placement, TensorSpec
+from npubench.spi import Outputs, Placement, RequestError, TensorSpec
+from npubench.stats.placement import execution_kind, together
 
 SPEC = TensorSpec(name="y", dtype="float32", shape=("n", 2))
 
 
 def placed(requested: str = "NpuExecutionProvider", **nodes: int) -> Placement:
     return Placement(requested=requested, providers=dict(nodes), fallback_ops={}, device_type="npu")
-
-
-def ref(device: str) -> AdapterRef:
-    return AdapterRef(code="x:y", provider="NpuExecutionProvider", device={"type": device})
 
 
 @pytest.mark.parametrize(
@@ -43,20 +40,20 @@ def test_what_is_declared_passes() -> None:
 
 
 def test_no_node_on_the_requested_provider_is_a_fallback() -> None:
-    assert execution_kind(ref("npu"), placed(CPUExecutionProvider=9)) == "cpu_fallback"
-    assert execution_kind(ref("npu"), placed(NpuExecutionProvider=1, CPUExecutionProvider=9)) == "hardware"
+    assert execution_kind("npu", placed(CPUExecutionProvider=9)) == "cpu_fallback"
+    assert execution_kind("npu", placed(NpuExecutionProvider=1, CPUExecutionProvider=9)) == "hardware"
 
 
 def test_an_npu_provider_on_a_cpu_device_is_simulated() -> None:
     emulated = Placement(requested="Npu", providers={"Npu": 3}, device_type="cpu")
-    assert execution_kind(ref("npu"), emulated) == "simulated"
+    assert execution_kind("npu", emulated) == "simulated"
 
 
 @pytest.mark.parametrize("evidence", [None, Placement(requested="NpuExecutionProvider")])
 def test_silence_proves_nothing(evidence: Placement | None) -> None:
-    assert execution_kind(ref("npu"), evidence) == "unknown"
-    assert execution_kind(ref("gpu"), evidence) == "unknown"
-    assert execution_kind(ref("cpu"), evidence) == "hardware"
+    assert execution_kind("npu", evidence) == "unknown"
+    assert execution_kind("gpu", evidence) == "unknown"
+    assert execution_kind("cpu", evidence) == "hardware"
 
 
 def test_a_pipeline_adds_its_graphs_up_and_one_unknown_makes_all_unknown() -> None:
@@ -83,3 +80,43 @@ def test_a_pipeline_adds_its_graphs_up_and_one_unknown_makes_all_unknown() -> No
 )
 def test_exceptions_have_their_class(error: Exception, kind: FailureKind) -> None:
     assert classify(error) is kind
+
+
+class Refusing:
+    """A bound model of which every other request is refused."""
+
+    unit, count = "sample", 1
+
+    def __init__(self, refused: int) -> None:
+        self.asked = 0
+        self._refused = refused
+
+    def step(self, index: int) -> int:
+        self.inspect(index)
+        return 1
+
+    def inspect(self, index: int) -> Outputs:
+        self.asked += 1
+        if self.asked <= self._refused:
+            raise RequestError("busy", status=11)
+        return {}
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def test_a_refused_request_outside_the_window_does_not_end_the_launch() -> None:
+    """A vendor's full queue while nothing is timed: warming up goes on, and a check asks again, but not for ever."""
+    warming = tolerant(Refusing(1).step)
+    assert [warming(index) for index in range(3)] == [0, 1, 1]
+    outputs_of(Refusing(2), 0)
+    with pytest.raises(RequestError):
+        outputs_of(Refusing(3), 0)
+
+
+def test_an_adapter_that_is_not_installed_in_the_backends_python() -> None:
+    with pytest.raises(AbsentBackendError, match="package no_such_vendor is not installed in this backend's") as caught:
+        make_adapter(AdapterRef(code="no_such_vendor.adapter:Adapter"))
+    assert classify(caught.value) is FailureKind.NOT_AVAILABLE
+    assert caught.value.hint is not None
+    assert "pip install --no-deps" in caught.value.hint
