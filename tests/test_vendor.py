@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import tomllib
 from npubench import cards
 from npubench.cards import BackendCard
 from npubench.cli.new_backend import new_backend
+from tests.conftest import Installed
 
 ROOT = Path(__file__).parents[1]
 VENDOR = ROOT / "tests" / "vendor_plugin"
@@ -63,20 +65,12 @@ def pip(python: Path | str, *arguments: str | Path) -> None:
 class Site:
     """npubench and the vendor's wheel installed, as a customer has them: no checkout, nothing on PYTHONPATH."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, installed: Installed, folder: Path) -> None:
         self.folder = folder
-        wheels = folder / "wheels"
-        for source in (ROOT, VENDOR):
-            # A copy: building in place would leave files in the checkout, and pytest's caches would travel.
-            copy = folder / "source" / source.name
-            left = shutil.ignore_patterns(".git", ".venv", "__pycache__", "results", ".training")
-            shutil.copytree(source, copy, ignore=left, ignore_dangling_symlinks=True)
-            pip(sys.executable, "wheel", "--no-deps", "-w", wheels, copy)
-        (self.npubench,) = wheels.glob("npubench-*.whl")
-        (self.vendor,) = wheels.glob("npubench_hanbit-*.whl")
-        subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True)
-        self.python = folder / "venv" / "bin" / "python"
-        pip(self.python, "install", f"{self.npubench}[cpu]", self.vendor, "pytest")
+        self.python = installed.python
+        pip(sys.executable, "wheel", "--no-deps", "-w", folder, VENDOR)
+        (self.vendor,) = folder.glob("npubench_hanbit-*.whl")
+        pip(self.python, "install", self.vendor, "pytest")
 
     def run(self, *arguments: str | Path, cwd: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
         """`npubench …` there; asserts its exit code."""
@@ -93,8 +87,10 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    return Site(tmp_path_factory.mktemp("site"))
+def site(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    site = Site(installed, tmp_path_factory.mktemp("vendor"))
+    yield site
+    pip(site.python, "uninstall", "-y", "npubench-hanbit")
 
 
 def write_card(folder: Path, name: str, change: dict[str, str], environment: str) -> Path:
@@ -167,7 +163,7 @@ def test_it_is_measured_like_ours(site: Site, tmp_path: Path) -> None:
     assert run["backends"]["hanbit-virtual"]["verified"]["how"] == "stand-in"
     assert run["environments"]["hanbit-virtual"]["packages"]["npubench-hanbit"] == "1.0.0"
     assert run["environments"]["hanbit-virtual"]["libraries"].keys() == {"__init__.py", "_compiler.py"}
-    for language, said in (("en", "stand-in"), ("ko", "가상")):
+    for language, said in (("en", "stand-in"), ("ko", "대체물")):
         site.run("report", "latest", "-o", f"{language}.html", "--lang", language, cwd=tmp_path)
         assert said in (tmp_path / f"{language}.html").read_text(encoding="utf-8")
 
