@@ -180,7 +180,7 @@ class Execution:
         if built.failure is not None:
             if built.failure.kind is FailureKind.DISK_FULL:
                 raise StoreError(built.failure.message, hint=built.failure.hint or _RESUME)
-            return msgspec.structs.replace(blank, failure=built.failure)
+            return msgspec.structs.replace(blank, failure=built.failure, verdict=_verdict(built.failure))
         if (found := self._certified(cell)) is not None and found.extent == "none":
             # Not a number of this backend: nothing is timed.
             said = "; ".join(reason.en for reason in found.reasons)
@@ -205,8 +205,7 @@ class Execution:
                     raise StoreError(f"{work}: the disk is full; everything written before is kept", hint=_RESUME)
                 self._keep_output(cell, number, work)
                 kept = self._keep_partial(cell, number, work)
-                verdict: Validity = "unsupported" if answer.kind is FailureKind.UNSUPPORTED else "invalid"
-                return msgspec.structs.replace(blank, failure=answer, verdict=verdict, samples=kept)
+                return msgspec.structs.replace(blank, failure=answer, verdict=_verdict(answer), samples=kept)
             assert isinstance(answer, Measured)
             return self._finish(blank, cell, number, answer, work, power)
         finally:
@@ -309,6 +308,10 @@ class Execution:
             placement=done.placement,
             execution_kind=done.execution_kind,
         )
+
+
+def _verdict(failure: Failure) -> Validity:
+    return "unsupported" if failure.kind is FailureKind.UNSUPPORTED else "invalid"
 
 
 def _last_bytes(path: Path, most: int) -> bytes:

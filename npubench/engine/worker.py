@@ -28,7 +28,7 @@ import msgspec
 import numpy as np
 
 from npubench import __version__
-from npubench.engine import answering, installed, placing, protocol
+from npubench.engine import answering, installed, placing, protocol, stopping
 from npubench.engine.measure import drive, quiet_collector
 from npubench.engine.protocol import (
     BuildJob,
@@ -63,6 +63,7 @@ from npubench.spi import (
     Compiles,
     Outputs,
     Places,
+    ProbesWith,
     RequestError,
     Session,
     Step,
@@ -134,6 +135,7 @@ def make_adapter(ref: protocol.AdapterRef) -> Adapter:
             hint=f"install its wheel there too: {sys.executable} -m pip install --no-deps …",
         ) from error
     adapter: Adapter = factory(provider=ref.provider, device=ref.device, **plugin)
+    stopping.includes(adapter)
     return adapter
 
 
@@ -141,7 +143,7 @@ def probe(job: ProbeJob, events: Events) -> None:
     """Asks the adapter whether it is here."""
     events.enter("probe")
     adapter = make_adapter(job.adapter)
-    found = adapter.probe()
+    found = adapter.probe_with(job.adapter.options) if isinstance(adapter, ProbesWith) else adapter.probe()
     environment = installed.facts(adapter) if job.thorough and found.available else None
     events.send(protocol.Probed(availability=found, environment=environment))
 
@@ -401,6 +403,7 @@ def main() -> int:
     """Reads the job, does it, reports."""
     events = Events(int(sys.argv[1]))
     die_with_parent(int(sys.argv[2]))
+    stopping.install()
     job: protocol.Job = msgspec.json.decode(sys.stdin.buffer.read(), type=protocol.Job)
     try:
         if isinstance(job, ProbeJob):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from npubench.spi import Artifact, AssignedNode, Feeds, Outputs, Profile, Session
+from npubench.spi import Artifact, AssignedNode, Availability, Feeds, Outputs, Profile, Session
 
 
 class OfASession:
@@ -43,6 +43,10 @@ class OfASession:
 class OfAnAdapter:
     """For `Adapter`."""
 
+    def probe_with(self, options: Mapping[str, Any]) -> Availability:
+        """In place of `probe`, where the answer depends on the card's options."""
+        raise NotImplementedError
+
     def compile(self, artifact: Artifact, options: Mapping[str, Any], folder: str) -> Artifact:
         """Compiles into a file in `folder` (the card says `compile_ahead = true`); `open` gets the result."""
         raise NotImplementedError
@@ -53,6 +57,10 @@ class OfAnAdapter:
 
     def open_strict(self, artifact: Artifact, options: Mapping[str, Any]) -> Session:
         """Raises where any node would need another provider than yours."""
+        raise NotImplementedError
+
+    def interrupt(self) -> None:
+        """Ends what the sessions run or load: called once from another thread, before the worker is ended."""
         raise NotImplementedError
 
     def libraries(self) -> Sequence[str]:
