@@ -56,13 +56,16 @@ class HanbitSession:
         self._segments: list[dict[str, Any]] = sdk.segments(self._handle)
 
     def infer(self, feeds: Feeds) -> Outputs:
-        """Host arrays in, host arrays out."""
-        return self._run([np.ascontiguousarray(feeds[spec.name]) for spec in self.inputs])
+        """Host arrays in, host arrays out. Raises ValueError for other names than the model's."""
+        return self.prepare(feeds)()
 
     def prepare(self, feeds: Feeds) -> Callable[[], Outputs]:
-        """Puts the inputs into the SDK's order once."""
-        arrays = [np.ascontiguousarray(feeds[spec.name]) for spec in self.inputs]
-        return lambda: self._run(arrays)
+        """Puts the inputs into the SDK's order once; each call runs on what they hold then."""
+        names = [spec.name for spec in self.inputs]
+        if set(feeds) != set(names):
+            raise ValueError(f"inputs {', '.join(sorted(feeds)) or 'none'}; expected {', '.join(names)}")
+        arrays = [feeds[name] for name in names]
+        return lambda: self._run([np.ascontiguousarray(array) for array in arrays])
 
     def _run(self, arrays: Sequence[Any]) -> Outputs:
         try:
