@@ -112,9 +112,25 @@ def test_what_is_wrong_is_an_error(tmp_path: Path) -> None:
     session = HanbitAdapter().open(artifact, {})
     with pytest.raises(RuntimeError, match="HB-01"):
         session.infer({"x": np.zeros((1, 3, 8, 9), np.float32)})
-    (tmp_path / "bad.hbm").write_bytes(b"")
-    with pytest.raises(RuntimeError, match="HB-03"):
-        HanbitAdapter().open(spi.Artifact(role="model", path=str(tmp_path / "bad.hbm"), sha256=""), {})
+    with pytest.raises(ValueError, match="inputs z; expected x"):
+        session.infer({"z": np.zeros((1, 3, 8, 8), np.float32)})
+    for name in ("bad.hbm", "bad.onnx"):
+        (tmp_path / name).write_bytes(b"")
+        with pytest.raises(RuntimeError, match="HB-03"):
+            HanbitAdapter().open(spi.Artifact(role="model", path=str(tmp_path / name), sha256=""), {})
+
+
+def test_a_scalar_stays_a_scalar_and_buffers_are_read_at_each_call(tmp_path: Path) -> None:
+    value = helper.make_tensor_value_info
+    ends = [value(name, TensorProto.FLOAT, []) for name in "xy"]
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", ends[:1], ends[1:])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8), tmp_path / "s.onnx")
+    session = HanbitAdapter().open(spi.Artifact(role="model", path=str(tmp_path / "s.onnx"), sha256=""), {})
+    x = np.array(3, np.float32)
+    call = session.prepare({"x": x})
+    assert (call()["y"].shape, float(call()["y"])) == ((), 3.0)
+    x[...] = 4
+    assert float(call()["y"]) == 4.0
 
 
 def test_absent_says_why(monkeypatch: pytest.MonkeyPatch) -> None:

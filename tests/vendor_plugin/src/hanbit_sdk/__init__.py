@@ -24,7 +24,15 @@ except ImportError as _error:
     raise RuntimeError(f"hanbit_sdk: the compute library cannot be loaded: {_error}") from _error
 
 from hanbit_sdk import _device
-from hanbit_sdk._compiler import HanbitError, NotCompilableError, compile_model, read_model
+from hanbit_sdk._compiler import (
+    BAD_ARGUMENT,
+    BUSY,
+    NO_DEVICE,
+    HanbitError,
+    NotCompilableError,
+    compile_model,
+    read_model,
+)
 
 __version__ = "1.4.2"
 __all__ = [
@@ -42,8 +50,6 @@ __all__ = [
     "tensors",
     "timers",
 ]
-
-BAD_ARGUMENT, NO_DEVICE, BAD_FILE, BUSY = 1, 2, 3, 11
 
 _models: dict[int, _Model] = {}
 _handles = itertools.count(1)

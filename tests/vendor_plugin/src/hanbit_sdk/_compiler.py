@@ -21,6 +21,7 @@ Neg Pad Pow QuantizeLinear ReduceMean Relu Reshape Sigmoid Slice Softmax Split S
 Unsqueeze
 """
 _NPU_OPS = frozenset(_OPS.split())
+BAD_ARGUMENT, NO_DEVICE, BAD_FILE, BUSY, NOT_COMPILABLE = 1, 2, 3, 11, 20
 _FORMAT = 1
 _MANIFEST = "manifest.json"
 
@@ -37,13 +38,15 @@ class NotCompilableError(HanbitError):
     """The compiler does not take this graph."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(20, message)
+        super().__init__(NOT_COMPILABLE, message)
 
 
 def compile_model(source: str, target: str) -> None:
     """Compiles the ONNX file `source` into the `.hbm` file `target`. Raises NotCompilableError."""
     model = onnx.shape_inference.infer_shapes(onnx.load(source), data_prop=True)
     graph = model.graph
+    if not graph.output:
+        raise HanbitError(BAD_FILE, f"{source}: no graph in it")
     if any(attribute.type == onnx.AttributeProto.GRAPH for node in graph.node for attribute in node.attribute):
         raise NotCompilableError("control flow (If, Loop, Scan)")
     constants = {item.name for item in graph.initializer}
@@ -79,9 +82,9 @@ def read_model(path: str) -> tuple[dict[str, Any], list[bytes]]:
             manifest = json.loads(archive.read(_MANIFEST))
             graphs = [archive.read(f"segment-{index}.onnx") for index in range(len(manifest["segments"]))]
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise HanbitError(3, f"{path}: not a compiled model: {error}") from error
+        raise HanbitError(BAD_FILE, f"{path}: not a compiled model: {error}") from error
     if manifest.get("format") != _FORMAT:
-        raise HanbitError(3, f"{path}: format {manifest.get('format')}; this SDK reads {_FORMAT}")
+        raise HanbitError(BAD_FILE, f"{path}: format {manifest.get('format')}; this SDK reads {_FORMAT}")
     return manifest, graphs
 
 

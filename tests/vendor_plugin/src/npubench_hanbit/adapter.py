@@ -65,7 +65,8 @@ class HanbitSession:
         if set(feeds) != set(names):
             raise ValueError(f"inputs {', '.join(sorted(feeds)) or 'none'}; expected {', '.join(names)}")
         arrays = [feeds[name] for name in names]
-        return lambda: self._run([np.ascontiguousarray(array) for array in arrays])
+        # Not ascontiguousarray: it makes a scalar an array of one.
+        return lambda: self._run([np.asarray(array, order="C") for array in arrays])
 
     def _run(self, arrays: Sequence[Any]) -> Outputs:
         try:
