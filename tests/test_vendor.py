@@ -169,6 +169,12 @@ def test_it_is_measured_like_ours(site: Site, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_it_keeps_the_contract(site: Site, tmp_path: Path) -> None:
+    done = site.run("conform", "hanbit-virtual", "--only", "contract", cwd=tmp_path)
+    assert "0 broken" in done.stdout.splitlines()[-1]
+
+
+@pytest.mark.slow
 def test_what_is_not_there_is_never_measured(site: Site, tmp_path: Path) -> None:
     done = site.run("run", "--backend", "hanbit", "--model", "cctv-detect", *RUN, cwd=tmp_path, code=4)
     assert "the SDK sees 0 devices" in done.stderr
