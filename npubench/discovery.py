@@ -104,7 +104,7 @@ def catalogue(extra: Sequence[Path] = ()) -> Catalogue:
             found[kind][card.id] = Found(card, path)
     mistakes.extend(_reference_mistakes(found))
     if mistakes:
-        raise CardError(mistakes, hint="`npubench check` lists every mistake; CONTRIBUTING.md explains each key")
+        raise CardError(mistakes, hint="`npubench check` lists every mistake; docs/cards.md explains each key")
     return Catalogue(models=found["model"], backends=found["backend"], suites=found["suite"], data=found["data"])
 
 

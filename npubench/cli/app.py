@@ -619,7 +619,7 @@ new = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
-    help=here("Write a card for something of your own.", "자체 모델의 카드를 만듭니다."),
+    help=here("Write a card for something of your own.", "자체 모델이나 백엔드의 카드를 만듭니다."),
 )
 app.add_typer(new, name="new")
 app.add_typer(env.app, name="env")
@@ -750,3 +750,39 @@ def new_model(
     from npubench.cli import new as making
 
     making.new_model(name, onnx, workload, head, classes, labels, frames, anchors, size, out)
+
+
+@new.command(
+    "backend",
+    help=here(
+        "A card for a device of your own, or a whole package: adapter, meter, card, tests.",
+        "자체 장치의 카드, 또는 패키지 전체(어댑터, 전력계, 카드, 시험)를 만듭니다.",
+    ),
+)
+def new_backend(
+    name: Annotated[str, typer.Argument(metavar="NAME", help=here("The backend's name.", "백엔드 이름."))],
+    package: Annotated[
+        bool,
+        typer.Option(
+            "--package/--card",
+            help=here(
+                "A package for a runtime of your own, or a card for an ONNX Runtime provider (default).",
+                "자체 런타임용 패키지, 또는 ONNX Runtime 제공자용 카드(기본).",
+            ),
+        ),
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            help=here(
+                "Folder (default: my-backends; a package: here).", "폴더(기본: my-backends, 패키지는 현재 폴더)."
+            ),
+        ),
+    ] = None,
+) -> None:
+    """See `new_backend.new_backend`."""
+    from npubench.cli import new_backend as making
+
+    making.new_backend(name, package, out)

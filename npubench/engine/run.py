@@ -189,8 +189,7 @@ class Execution:
         if built.failure is not None:
             if built.failure.kind is FailureKind.DISK_FULL:
                 raise StoreError(built.failure.message, hint=built.failure.hint or _RESUME)
-            refused: Validity = "unsupported" if built.failure.kind is FailureKind.UNSUPPORTED else "invalid"
-            return msgspec.structs.replace(blank, failure=built.failure, verdict=refused)
+            return msgspec.structs.replace(blank, failure=built.failure, verdict=_verdict(built.failure))
         if (found := self._certified(cell)) is not None and found.extent == "none":
             # Not a number of this backend: nothing is timed.
             said = "; ".join(reason.en for reason in found.reasons)
@@ -221,9 +220,8 @@ class Execution:
                     raise StoreError(f"{work}: the disk is full; everything written before is kept", hint=_RESUME)
                 self._keep_output(cell, number, work)
                 kept = self._keep_partial(cell, number, work)
-                verdict: Validity = "unsupported" if answer.kind is FailureKind.UNSUPPORTED else "invalid"
                 return msgspec.structs.replace(
-                    blank, failure=answer, verdict=verdict, reasons=gone(watch.found), samples=kept
+                    blank, failure=answer, verdict=_verdict(answer), reasons=gone(watch.found), samples=kept
                 )
             assert isinstance(answer, Measured)
             return self._finish(blank, cell, number, answer, work, power)
@@ -329,6 +327,10 @@ class Execution:
             placement=done.placement,
             execution_kind=done.execution_kind,
         )
+
+
+def _verdict(failure: Failure) -> Validity:
+    return "unsupported" if failure.kind is FailureKind.UNSUPPORTED else "invalid"
 
 
 def _last_bytes(path: Path, most: int) -> bytes:

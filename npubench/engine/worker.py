@@ -46,7 +46,15 @@ from npubench.engine.protocol import (
 from npubench.engine.schedule import issuer
 from npubench.engine.table import SampleTable
 from npubench.engine.warmup import warm_up
-from npubench.errors import ArtifactError, CardError, DataError, NpubenchError, StoreError, UnsupportedError
+from npubench.errors import (
+    AbsentBackendError,
+    ArtifactError,
+    CardError,
+    DataError,
+    NpubenchError,
+    StoreError,
+    UnsupportedError,
+)
 from npubench.schema import Failure, FailureKind, Window
 from npubench.spi import (
     Adapter,
@@ -58,7 +66,9 @@ from npubench.spi import (
     Outputs,
     Places,
     ProbesWith,
+    RequestError,
     Session,
+    Step,
     TensorSpec,
     Workload,
 )
@@ -71,6 +81,9 @@ CHECK_NS = 2_000_000_000
 
 # The file of raw outputs in a quality job's folder.
 ANSWERS = "answers.npz"
+
+# A request that was refused while nothing is timed is made so many times before the launch fails.
+ATTEMPTS = 3
 
 # A window that has too few samples when it ends is extended up to this many times its length.
 EXTEND = 2
@@ -108,9 +121,22 @@ def die_with_parent(parent: int) -> None:
 
 
 def make_adapter(ref: protocol.AdapterRef) -> Adapter:
-    """The adapter that the job names, made from the backend card's provider and device."""
+    """The adapter that the job names, made from the backend card's provider and device.
+
+    Raises AbsentBackendError where its package is not installed in this Python: the parent found it in its own.
+    """
     plugin = {} if ref.plugin is None else {"plugin": ref.plugin}
-    adapter: Adapter = resolve(ref.code)(provider=ref.provider, device=ref.device, **plugin)
+    try:
+        factory = resolve(ref.code)
+    except ModuleNotFoundError as error:
+        package = ref.code.partition(":")[0].partition(".")[0]
+        if error.name != package:
+            raise
+        raise AbsentBackendError(
+            f"the adapter's package {package} is not installed in this backend's Python, {sys.executable}",
+            hint=f"install its wheel there too: {sys.executable} -m pip install --no-deps …",
+        ) from error
+    adapter: Adapter = factory(provider=ref.provider, device=ref.device, **plugin)
     stopping.includes(adapter)
     return adapter
 
@@ -164,7 +190,7 @@ def measure(job: MeasureJob, events: Events) -> None:
     units = bound.step(0)
     first_ns = now() - start
     events.enter("warm-up")
-    warmup, step_ns = warm_up(bound.step, job.warmup_ns)
+    warmup, step_ns = warm_up(tolerant(bound.step), job.warmup_ns)
     # Before the check, which copies outputs that the workload itself never holds all at once.
     peak_rss_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     events.enter("check")
@@ -328,8 +354,22 @@ def check_all(bound: Bound, sessions: Mapping[str, Session]) -> None:
 
 
 def outputs_of(bound: Bound, index: int) -> Outputs:
-    """The raw outputs for input `index` (modulo the number of distinct inputs)."""
+    """The raw outputs for input `index` (modulo the number of distinct inputs); a refused request is made again."""
+    for _ in range(ATTEMPTS - 1):
+        with suppress(RequestError):
+            return bound.inspect(index % max(bound.count, 1))
     return bound.inspect(index % max(bound.count, 1))
+
+
+def tolerant(step: Step) -> Step:
+    """`step` for warming up: a request that failed alone (RequestError) is one without units there too."""
+
+    def tolerated(index: int) -> int:
+        with suppress(RequestError):
+            return step(index)
+        return 0
+
+    return tolerated
 
 
 def check_output(name: str, value: Array, spec: TensorSpec) -> None:
@@ -359,6 +399,8 @@ def classify(error: BaseException) -> FailureKind:
         return FailureKind.BAD_CARD
     if isinstance(error, UnsupportedError):
         return FailureKind.UNSUPPORTED
+    if isinstance(error, AbsentBackendError):
+        return FailureKind.NOT_AVAILABLE
     if isinstance(error, StoreError):
         return FailureKind.DISK_FULL
     if isinstance(error, ArtifactError):
