@@ -33,6 +33,7 @@ class Ruleset(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     overhead_factor: float
     min_macs_assigned: float
     launch_spread: float
+    leak_bytes: int
     lag_absolute_ns: int
     lag_share: float
     profiles: dict[str, ProfileRule]

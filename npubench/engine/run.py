@@ -19,6 +19,7 @@ from npubench.cards import BackendCard, ModelCard
 from npubench.discovery import code
 from npubench.engine import table
 from npubench.engine.launcher import Limits, StopRequested, run_job
+from npubench.engine.lost import Presence
 from npubench.engine.metering import Metering, metering
 from npubench.engine.protocol import BuildJob, Event, Measured, MeasureJob, Said
 from npubench.engine.quality import Asker
@@ -42,6 +43,7 @@ from npubench.schema import (
 )
 from npubench.spi import Artifact, Request
 from npubench.stats.judge import judge
+from npubench.stats.memory import leak
 from npubench.stats.runs import assembled
 from npubench.stats.samples import Samples
 from npubench.stats.summary import summarise
@@ -135,6 +137,7 @@ class Execution:
         self._rules: Ruleset = load(plan.ruleset)
         self._built: dict[tuple[str, str, str, int], Built] = {}
         self._cells = {cell.id: cell for cell in plan.cells}
+        self._presence = Presence(plan.availability, folder.path / WORK, stop)
         self._asker = Asker(plan, cache, folder.path / WORK, self._graphs, limits, stop=stop)
 
     def carry_out(self) -> Run:
@@ -180,7 +183,7 @@ class Execution:
         built = self._build(model, precision, variant, batch=1)
         return built.failure if built.failure is not None else built.artifacts
 
-    def _ask(self, cell: PlannedCell) -> None:
+    def _ask(self, cell: PlannedCell, backend: BackendCard) -> None:
         """Asks for the quality of this cell's answers, once for all cells of its build and backend."""
         if cell.purpose != "measure" or self._plan.models[cell.model].get("quality") is None:
             return
@@ -191,6 +194,11 @@ class Execution:
             return
         self._watcher.asking(cell)
         record = self._asker.ask(cell.model, cell.precision, cell.variant, cell.backend, artifacts)
+        if record.failure is not None:
+            self._presence.after(backend, record.failure)
+            if self._presence.lost(backend):
+                # Nothing is known about the answers: the record would convict them for the rest of the run.
+                return
         self._folder.write_quality(record)
         self._watcher.answered(record)
 
@@ -211,9 +219,11 @@ class Execution:
             if built.failure.kind is FailureKind.DISK_FULL:
                 raise StoreError(built.failure.message, hint=built.failure.hint or _RESUME)
             return msgspec.structs.replace(blank, failure=built.failure)
-        self._ask(cell)
-        work = self._folder.work(cell.id, number)
         backend = msgspec.convert(self._plan.backends[cell.backend], BackendCard)
+        if (gone := self._presence.before(backend)) is not None:
+            return msgspec.structs.replace(blank, failure=gone)
+        self._ask(cell, backend)
+        work = self._folder.work(cell.id, number)
         with metering(backend, work) as power:
             answer = run_job(
                 self._job(cell, backend, built, work),
@@ -230,6 +240,7 @@ class Execution:
                     raise StoreError(f"{work}: the disk is full; everything written before is kept", hint=_RESUME)
                 self._keep_output(cell, number, work)
                 kept = self._keep_partial(cell, number, work)
+                answer = self._presence.after(backend, answer)
                 verdict: Validity = "unsupported" if answer.kind is FailureKind.UNSUPPORTED else "invalid"
                 return msgspec.structs.replace(blank, failure=answer, verdict=verdict, samples=kept)
             assert isinstance(answer, Measured)
@@ -305,6 +316,9 @@ class Execution:
         summary["first_inference_ns"] = Value(value=float(done.first_inference_ns))
         summary["peak_rss_bytes"] = Value(value=float(done.peak_rss_bytes))
         verdict, reasons = judge(samples, done.warmup, arrival, self._rules)
+        if (leaked := leak(done.memory, done.window, self._rules)) is not None:
+            verdict = "degraded" if verdict == "valid" else verdict
+            reasons = (*reasons, leaked)
         return msgspec.structs.replace(
             blank,
             status="ok",
@@ -324,6 +338,7 @@ class Execution:
                 peak_rss_bytes=done.peak_rss_bytes,
                 cpu_ns=done.cpu_ns,
                 involuntary_switches=done.involuntary_switches,
+                memory=done.memory,
                 versions=done.versions,
                 options=done.options,
                 inputs=done.inputs,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from npubench.engine.checking import WrongOutputError, check_output
 from npubench.engine.protocol import AdapterRef
-from npubench.engine.worker import WrongOutputError, check_output, classify, execution_kind, together
+from npubench.engine.worker import classify, execution_kind, together
 from npubench.errors import ArtifactError, DataError
 from npubench.schema import FailureKind
 from npubench.spi import Placement, TensorSpec
