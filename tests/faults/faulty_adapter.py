@@ -1,8 +1,8 @@
 """ONNX Runtime on the CPU that misbehaves as the card's options say. Runs in the worker, found by its entry point.
 
 Options: `fault` (below), `at` (the inference of the session at which it happens, from 1 on), `in_window` (count only
-those of the timed window), `library` (the compiled faulty.c), `work_ms` (how long each inference takes besides),
-`leak_bytes`, and `resource`: a file that stands for the device's node in /dev; without it the device is not here.
+those of the timed window), `library` (the compiled faulty.c), `work_ms` (how long each inference takes besides) and
+`leak_bytes`. The card's environment may name a file in FAULTY_NODE, which stands for the device's node in /dev.
 
 load, compile, infer, close, exit: a segmentation fault there, the first in ONNX Runtime while it loads a provider
 hang-load, hang: never returns and holds Python's lock; hang-deaf: ignores SIGTERM as well
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -22,7 +23,12 @@ from npubench.adapters.ort import OrtAdapter
 from npubench.adapters.stale import StaleSession
 from npubench.spi import Artifact, Availability, Feeds, Outputs
 
-OPTIONS = ("fault", "at", "in_window", "library", "work_ms", "leak_bytes", "resource")
+OPTIONS = ("fault", "at", "in_window", "library", "work_ms", "leak_bytes")
+
+
+def node() -> Path | None:
+    """The file that stands for the device's node."""
+    return Path(os.environ["FAULTY_NODE"]) if "FAULTY_NODE" in os.environ else None
 
 
 class FaultySession:
@@ -35,7 +41,6 @@ class FaultySession:
         self._in_window = bool(options.get("in_window", False))
         self._work_s = float(options.get("work_ms", 0)) / 1e3
         self._leak_bytes = int(options.get("leak_bytes", 0))
-        self._resource = options.get("resource")
         self._library = ctypes.PyDLL(options["library"]) if "library" in options else None
         self._count = 0
         self.inputs, self.outputs, self.options = session.inputs, session.outputs, dict(options)
@@ -70,25 +75,24 @@ class FaultySession:
         elif self._fault == "leak":
             self._library.faulty_leak(ctypes.c_size_t(self._leak_bytes))
         elif self._fault == "lost":
-            if self._resource:
-                Path(self._resource).unlink(missing_ok=True)
-            raise RuntimeError("device lost")
+            if (mine := node()) is not None:
+                mine.unlink(missing_ok=True)
+            raise RuntimeError("the runtime says VK_ERROR_DEVICE_LOST")
 
 
 class FaultyAdapter(OrtAdapter):
     """Opens real sessions, unless it was told not to."""
 
     def probe(self) -> Availability:
-        """The card's device names the file that stands for the device's node."""
-        node = self._device.get("match", {}).get("node")
-        if node is not None and not Path(node).exists():
-            return Availability(available=False, reason=f"{node} is not there")
+        """Available while the device's node is there."""
+        if (mine := node()) is not None and not mine.exists():
+            return Availability(available=False, reason=f"{mine.name} is not there")
         return super().probe()
 
     def open(self, artifact: Artifact, options: Mapping[str, Any]) -> Any:
         fault = options.get("fault")
-        if (resource := options.get("resource")) is not None and not Path(resource).exists():
-            raise FileNotFoundError(f"{resource}: the driver has no device")
+        if (mine := node()) is not None and not mine.exists():
+            raise RuntimeError(f"cannot open {mine.name}")
         if fault == "load":
             import onnxruntime
 
