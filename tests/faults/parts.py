@@ -104,14 +104,16 @@ class Outcome(msgspec.Struct, frozen=True):
         return self.launches[last + 1][1]
 
 
-def plan_of(order: Sequence[BackendCard], window_s: float = 0.2, asked_again: Sequence[str] = ()) -> Plan:
-    """A plan of launches in this order, with short warm-ups.
+def plan_of(order: Sequence[BackendCard], asked_again: Sequence[str] = (), **windows: float) -> Plan:
+    """A plan of launches in this order, with short warm-ups; `windows` are those of a backend in seconds, else 0.2.
 
     The backends of `asked_again` answered a probe when it was planned, and are probed after a failure.
     """
     cards = {card.id: card for card in order}
-    plan = null_plan(*cards.values(), window_s=window_s)
-    cells = tuple(msgspec.structs.replace(cell, window_s=window_s, warmup_s=0.1) for cell in plan.cells)
+    plan = null_plan(*cards.values())
+    cells = tuple(
+        msgspec.structs.replace(cell, window_s=windows.get(cell.backend, 0.2), warmup_s=0.1) for cell in plan.cells
+    )
     ids = {cell.backend: cell.id for cell in cells}
     number: Counter[str] = Counter()
     wanted = []

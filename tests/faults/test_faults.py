@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -114,7 +115,8 @@ def test_nothing_stays_behind(outcome: Outcome) -> None:
     assert {path.name for path in outcome.folder.path.iterdir()} == {"plan.json", "run.json", "launches"}
 
 
-@pytest.mark.parametrize("at", [1, pytest.param(3, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("at", [1, 3])
 def test_a_device_that_comes_back_is_measured_again(tmp_path: Path, model_cache: Path, at: int) -> None:
     """Its node disappears between launches; while it is gone each launch fails at once, with the probe's reason."""
     node = tmp_path / "npu0"
@@ -149,10 +151,10 @@ def test_a_hang_in_native_code_is_ended(
     library: Path, tmp_path: Path, model_cache: Path, fault: str, phase: str, killed: bool
 ) -> None:
     plan = plan_of([faulty("stuck", fault=fault, library=str(library)), GOOD])
-    outcome = carried_out(plan, tmp_path, model_cache, Limits(stall_s=4))
+    outcome = carried_out(plan, tmp_path, model_cache, Limits(stall_s=3))
     failure = failure_of(outcome.of("stuck")[0])
     assert (failure.kind, failure.phase) == (FailureKind.HUNG, phase)
-    assert failure.message.startswith("no sign of life for 4 s")
+    assert failure.message.startswith("no sign of life for 3 s")
     assert ("did not heed SIGTERM" in failure.message) == killed
     # SIGTERM makes it say where it hangs, although native code holds Python's lock.
     assert killed or any("faulty_adapter.py" in line for line in failure.stderr)
@@ -165,7 +167,7 @@ def test_a_leak_is_ended_before_the_machine_is_and_names_its_growth(
 ) -> None:
     leaking = faulty("leak", fault="leak", leak_bytes=LEAK, in_window=True, work_ms=5, library=str(library))
     limits = Limits(stall_s=60, memory_bytes=300 << 20)
-    outcome = carried_out(plan_of([leaking, GOOD], window_s=20), tmp_path, model_cache, limits)
+    outcome = carried_out(plan_of([leaking, GOOD], leak=20), tmp_path, model_cache, limits)
     (launch,) = outcome.of("leak")
     failure = failure_of(launch)
     assert (failure.kind, failure.phase) == (FailureKind.OUT_OF_MEMORY, "measure")
@@ -175,14 +177,18 @@ def test_a_leak_is_ended_before_the_machine_is_and_names_its_growth(
     assert outcome.after("leak").verdict in FINISHED
 
 
+@pytest.mark.slow
 def test_a_leak_that_fits_into_the_window_degrades_the_result(library: Path, tmp_path: Path, model_cache: Path) -> None:
     leaking = faulty("leak", fault="leak", leak_bytes=LEAK, in_window=True, work_ms=30, library=str(library))
-    outcome = carried_out(plan_of([leaking], window_s=1.5), tmp_path, model_cache, Limits(stall_s=60))
+    outcome = carried_out(plan_of([leaking], leak=1.5), tmp_path, model_cache, Limits(stall_s=60))
     (launch,) = outcome.of("leak")
     assert launch.status == "ok"
     assert launch.verdict == "degraded"
     (reason,) = [reason for reason in launch.reasons if "leaks memory" in reason.en]
-    assert "10.0 MiB a request" in reason.en
+    # The parent's readings and counts are of slightly different moments.
+    each = re.search(r"([0-9.]+) MiB a request", reason.en)
+    assert each is not None
+    assert 7 < float(each[1]) < 13
     assert "machine's memory lasts" in reason.en
     assert reason in outcome.run.cells[0].reasons
     assert launch.process is not None
