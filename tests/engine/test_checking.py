@@ -49,8 +49,13 @@ def late(by: int, before: list[int]) -> Callable[[int], Mapping[str, np.ndarray]
     return answer
 
 
-@pytest.mark.parametrize("before", [[0, 0, 0], [1, 1, 1], [2, 3, 2], [0, 1, 0], [1, 0, 1]])
-@pytest.mark.parametrize("by", [1, 2])
+@pytest.mark.parametrize(
+    ("by", "before"),
+    [
+        *[(1, before) for before in ([0, 0, 0], [1, 1, 1], [2, 3, 2], [0, 1, 0], [1, 0, 1])],
+        *[(2, before) for before in ([0, 0, 0], [1, 1, 1], [2, 3, 2], [0, 2, 3])],
+    ],
+)
 def test_an_answer_that_is_late_is_convicted_whatever_came_before(by: int, before: list[int]) -> None:
     with pytest.raises(WrongOutputError) as caught:
         check_all(Inspected(late(by, before)), {})
