@@ -28,7 +28,7 @@ import msgspec
 import numpy as np
 
 from npubench import __version__
-from npubench.engine import answering, installed, placing, protocol
+from npubench.engine import answering, installed, placing, protocol, stopping
 from npubench.engine.checking import WrongOutputError, check_all, check_outputs
 from npubench.engine.measure import drive, quiet_collector
 from npubench.engine.protocol import (
@@ -54,6 +54,7 @@ from npubench.spi import (
     Bound,
     Compiles,
     Places,
+    ProbesWith,
     Session,
     Workload,
 )
@@ -94,7 +95,7 @@ def die_with_parent(parent: int) -> None:
 def tell_where() -> None:
     """Writes the Python stack to stderr when a library crashes, and when SIGTERM comes because nothing moved."""
     faulthandler.enable()
-    # With chain, the signal then does what it would have done. An adapter's own handler for SIGTERM replaces this one.
+    # In C, so also where a library holds Python's lock; with chain, the signal then does what it would have done.
     faulthandler.register(signal.SIGTERM, chain=True)
 
 
@@ -102,6 +103,7 @@ def make_adapter(ref: protocol.AdapterRef) -> Adapter:
     """The adapter that the job names, made from the backend card's provider and device."""
     plugin = {} if ref.plugin is None else {"plugin": ref.plugin}
     adapter: Adapter = resolve(ref.code)(provider=ref.provider, device=ref.device, **plugin)
+    stopping.includes(adapter)
     return adapter
 
 
@@ -109,7 +111,7 @@ def probe(job: ProbeJob, events: Events) -> None:
     """Asks the adapter whether it is here."""
     events.enter("probe")
     adapter = make_adapter(job.adapter)
-    found = adapter.probe()
+    found = adapter.probe_with(job.adapter.options) if isinstance(adapter, ProbesWith) else adapter.probe()
     environment = installed.facts(adapter) if job.thorough and found.available else None
     events.send(protocol.Probed(availability=found, environment=environment))
 
@@ -319,6 +321,7 @@ def main() -> int:
     """Reads the job, does it, reports."""
     events = Events(int(sys.argv[1]))
     die_with_parent(int(sys.argv[2]))
+    stopping.install()
     tell_where()
     job: protocol.Job = msgspec.json.decode(sys.stdin.buffer.read(), type=protocol.Job)
     try:
