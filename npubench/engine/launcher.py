@@ -46,7 +46,8 @@ from npubench.schema import Failure, FailureKind
 
 PACKAGE_PARENT = Path(__file__).resolve().parents[2]
 
-TAIL_LINES = 20
+# A crash's Python stack of two threads fits, with what the library printed before.
+TAIL_LINES = 40
 _POLL_S = 0.1
 # No event is longer than this; a library that writes into our pipe must not fill our memory.
 _MOST_LINE_BYTES = 16 << 20

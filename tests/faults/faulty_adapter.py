@@ -26,6 +26,11 @@ from npubench.spi import Artifact, Availability, Feeds, Outputs
 OPTIONS = ("fault", "at", "in_window", "library", "work_ms", "leak_bytes")
 
 
+def real(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that are ONNX Runtime's."""
+    return {key: value for key, value in options.items() if key not in OPTIONS}
+
+
 def node() -> Path | None:
     """The file that stands for the device's node."""
     return Path(os.environ["FAULTY_NODE"]) if "FAULTY_NODE" in os.environ else None
@@ -83,11 +88,11 @@ class FaultySession:
 class FaultyAdapter(OrtAdapter):
     """Opens real sessions, unless it was told not to."""
 
-    def probe(self) -> Availability:
+    def probe_with(self, options: Mapping[str, Any]) -> Availability:
         """Available while the device's node is there."""
         if (mine := node()) is not None and not mine.exists():
             return Availability(available=False, reason=f"{mine.name} is not there")
-        return super().probe()
+        return super().probe_with(real(options))
 
     def open(self, artifact: Artifact, options: Mapping[str, Any]) -> Any:
         fault = options.get("fault")
@@ -101,8 +106,8 @@ class FaultyAdapter(OrtAdapter):
             ctypes.PyDLL(options["library"]).faulty_crash()
         if fault == "hang-load":
             ctypes.PyDLL(options["library"]).faulty_hang(1)
-        real = super().open(artifact, {key: value for key, value in options.items() if key not in OPTIONS})
-        return StaleSession(real) if fault == "late" else FaultySession(real, options)
+        session = super().open(artifact, real(options))
+        return StaleSession(session) if fault == "late" else FaultySession(session, options)
 
     def compile(self, artifact: Artifact, options: Mapping[str, Any], folder: str) -> Artifact:
         ctypes.PyDLL(options["library"]).faulty_crash()
