@@ -75,6 +75,9 @@ def test_a_pipeline_adds_its_graphs_up_and_one_unknown_makes_all_unknown() -> No
         (RuntimeError("std::bad_alloc"), FailureKind.OUT_OF_MEMORY),
         (RuntimeError("CUDA failure 2: out of memory"), FailureKind.OUT_OF_MEMORY),
         (OSError(28, "No space left on device"), FailureKind.DISK_FULL),
+        (OSError(19, "No such device"), FailureKind.DEVICE_LOST),
+        (RuntimeError("vkQueueSubmit: VK_ERROR_DEVICE_LOST"), FailureKind.DEVICE_LOST),
+        (RuntimeError("NVML: GPU is lost"), FailureKind.DEVICE_LOST),
         (RuntimeError("else"), FailureKind.RAISED),
     ],
 )
