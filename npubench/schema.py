@@ -18,6 +18,7 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
+from npubench.conditions import Conditions
 from npubench.errors import NotComparableError, SchemaTooNewError
 from npubench.evidence import Certificate
 from npubench.lang import Text
@@ -270,6 +271,7 @@ class Launch(_Document, frozen=True, kw_only=True):
     placement: Placement | None = None
     execution_kind: ExecutionKind | None = None
     load_average: tuple[float, float, float] | None = None
+    conditions: Conditions | None = None
 
 
 class Scenario(_Document, frozen=True, kw_only=True):

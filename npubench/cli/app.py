@@ -266,6 +266,16 @@ def run(
     ] = None,
     out: Out = None,
     machine: MachineName = None,
+    measured_by: Annotated[
+        str | None,
+        typer.Option(
+            "--measured-by",
+            metavar="KIND[:NAME]",
+            help=here(
+                "Who measures: vendor, centre, ci; a name may follow.", "측정 주체: vendor, centre, ci(이름 추가 가능)."
+            ),
+        ),
+    ] = None,
     report: Annotated[
         Path | None,
         typer.Option(
@@ -326,6 +336,7 @@ def run(
             frames=frames,
             pages=pages,
             calibrate=calibrate,
+            measured_by=measured_by,
             out=out,
             machine=machine,
             report=report,

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from npubench.cards import VARIANTS, did_you_mean
+from npubench.cli.measurer import OPTION, measured_by
 from npubench.engine import plan as planning
 from npubench.errors import UnknownNameError, UsageError
 from npubench.lang import here
@@ -38,6 +39,7 @@ _PLANNING = {
     "frames": "--frames",
     "pages": "--pages",
     "calibrate": "--calibrate",
+    "measured_by": OPTION,
     "cards": "--cards",
     "dry_run": "--dry-run",
 }
@@ -68,6 +70,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     frames: Path | None = None
     pages: Path | None = None
     calibrate: Path | None = None
+    measured_by: str | None = None
     out: Path | None = None
     machine: str | None = None
     report: Path | None = None
@@ -113,6 +116,7 @@ def check_options(asked: Asked, rules: Ruleset) -> None:
             ),
         )
     check_variant(asked.variant)
+    measured_by(asked.measured_by)
     if asked.weights is not None and len(set(asked.models)) != 1:
         raise UsageError(
             here(

@@ -40,6 +40,7 @@ from npubench.engine.protocol import (
     Phase,
     Placed,
     Probed,
+    Surveyed,
 )
 from npubench.engine.warmup import PATIENCE
 from npubench.schema import Failure, FailureKind
@@ -87,7 +88,7 @@ class StopRequested(Exception):  # noqa: N818 - not an error
     """Ctrl-C while a worker ran; the worker has been stopped."""
 
 
-Answer = Probed | Built | Measured | Answered | Placed | Compiled | Failure
+Answer = Probed | Surveyed | Built | Measured | Answered | Placed | Compiled | Failure
 
 
 def child_environment(environment: Environment, folder: Path) -> dict[str, str]:
@@ -243,7 +244,7 @@ class _Watch:
         if isinstance(event, Phase):
             self._phase = event.name
             self._guard.enter()
-        elif isinstance(event, (Probed, Built, Measured, Answered, Placed, Compiled)):
+        elif isinstance(event, (Probed, Surveyed, Built, Measured, Answered, Placed, Compiled)):
             self._answer = event
         elif isinstance(event, Failed):
             self._answer = msgspec.structs.replace(event.failure, stderr=self._tail())

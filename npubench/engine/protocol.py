@@ -33,6 +33,12 @@ class ProbeJob(msgspec.Struct, frozen=True, kw_only=True, tag="probe", tag_field
     thorough: bool = False
 
 
+class SurveyJob(msgspec.Struct, frozen=True, kw_only=True, tag="survey", tag_field="verb"):
+    """Which of these backends are here? By backend id, asked one after the other; answers `Surveyed`."""
+
+    adapters: dict[str, AdapterRef]
+
+
 class BuildJob(msgspec.Struct, frozen=True, kw_only=True, tag="build", tag_field="verb"):
     """Materialise a model. `builder` is called with `arguments`; answers `Built` with what it returns."""
 
@@ -94,7 +100,7 @@ class CompileJob(msgspec.Struct, frozen=True, kw_only=True, tag="compile", tag_f
     folder: str
 
 
-Job = ProbeJob | BuildJob | MeasureJob | QualityJob | PlaceJob | CompileJob
+Job = ProbeJob | SurveyJob | BuildJob | MeasureJob | QualityJob | PlaceJob | CompileJob
 
 
 class Probed(msgspec.Struct, frozen=True, kw_only=True, tag="probed", tag_field="event"):
@@ -102,6 +108,12 @@ class Probed(msgspec.Struct, frozen=True, kw_only=True, tag="probed", tag_field=
 
     availability: Availability
     environment: EnvironmentFacts | None = None
+
+
+class Surveyed(msgspec.Struct, frozen=True, kw_only=True, tag="surveyed", tag_field="event"):
+    """The adapters' answers by backend id; none of an adapter that raised."""
+
+    found: dict[str, Availability]
 
 
 class Built(msgspec.Struct, frozen=True, kw_only=True, tag="built", tag_field="event"):
@@ -180,7 +192,7 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed", tag_field=
     failure: Failure
 
 
-Event = Probed | Built | Said | Phase | Measured | Answered | Placed | Compiled | Failed
+Event = Probed | Surveyed | Built | Said | Phase | Measured | Answered | Placed | Compiled | Failed
 
 
 def resolve(name: str) -> Any:

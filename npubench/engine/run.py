@@ -27,6 +27,7 @@ from npubench.engine.protocol import Event, Measured, MeasureJob
 from npubench.engine.quality import Asker
 from npubench.engine.schedule import ARRIVALS
 from npubench.engine.select import adapter_ref, environment_of
+from npubench.engine.watching import watching
 from npubench.errors import RunInterruptedError, StoreError
 from npubench.evidence import Certificate
 from npubench.rules import Ruleset, load
@@ -46,6 +47,7 @@ from npubench.schema import (
     parse,
 )
 from npubench.spi import Request
+from npubench.stats.conditions import gone, judge_conditions, worse
 from npubench.stats.judge import judge
 from npubench.stats.memory import leak
 from npubench.stats.runs import assembled
@@ -185,8 +187,8 @@ class Execution:
             load_average=load_average,
         )
         backend = msgspec.convert(self._plan.backends[cell.backend], BackendCard)
-        if (gone := self._presence.before(backend)) is not None:
-            return msgspec.structs.replace(blank, failure=gone)
+        if (missing := self._presence.before(backend)) is not None:
+            return msgspec.structs.replace(blank, failure=missing)
         built = self._files.of(cell)
         if built.failure is not None:
             if built.failure.kind is FailureKind.DISK_FULL:
@@ -199,15 +201,21 @@ class Execution:
             return msgspec.structs.replace(blank, failure=fallback, execution_kind="cpu_fallback")
         self._ask(cell, backend)
         work = self._folder.work(cell.id, number)
-        with metering(backend, work) as power:
+
+        def tell(event: Event) -> None:
+            watch.event(event)
+            self._watcher.event(event, table.completed(work))
+
+        with watching(backend, self._plan.machine) as watch, metering(backend, work) as power:
             answer = run_job(
                 self._job(cell, backend, built, work),
                 work,
                 environment_of(backend),
                 self._limits,
-                lambda event: self._watcher.event(event, table.completed(work)),
+                tell,
                 self._stop,
             )
+        blank = msgspec.structs.replace(blank, conditions=watch.found)
         try:
             if isinstance(answer, Failure):
                 if answer.kind is FailureKind.DISK_FULL:
@@ -217,7 +225,9 @@ class Execution:
                 kept = self._keep_partial(cell, number, work)
                 answer = self._presence.after(backend, answer)
                 verdict: Validity = "unsupported" if answer.kind is FailureKind.UNSUPPORTED else "invalid"
-                return msgspec.structs.replace(blank, failure=answer, verdict=verdict, samples=kept)
+                return msgspec.structs.replace(
+                    blank, failure=answer, verdict=verdict, reasons=gone(watch.found), samples=kept
+                )
             assert isinstance(answer, Measured)
             return self._finish(blank, cell, number, answer, work, power)
         finally:
@@ -294,11 +304,13 @@ class Execution:
         if (leaked := leak(done.memory, done.window, self._rules)) is not None:
             verdict = "degraded" if verdict == "valid" else verdict
             reasons = (*reasons, leaked)
+        assert blank.conditions is not None
+        allowed, disturbances = judge_conditions(blank.conditions, self._rules.disturbance)
         return msgspec.structs.replace(
             blank,
             status="ok",
-            verdict=verdict,
-            reasons=reasons,
+            verdict=worse(verdict, allowed),
+            reasons=(*reasons, *disturbances),
             load_ns=done.load_ns,
             first_inference_ns=done.first_inference_ns,
             warmup=done.warmup,

@@ -21,6 +21,7 @@ import sys
 import time
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ from npubench.engine.protocol import (
     PlaceJob,
     ProbeJob,
     QualityJob,
+    SurveyJob,
     resolve,
 )
 from npubench.engine.schedule import issuer
@@ -51,6 +53,7 @@ from npubench.schema import Failure, FailureKind, Window
 from npubench.spi import (
     Adapter,
     Artifact,
+    Availability,
     Bound,
     Compiles,
     Places,
@@ -107,13 +110,28 @@ def make_adapter(ref: protocol.AdapterRef) -> Adapter:
     return adapter
 
 
+def answer_of(adapter: Adapter, ref: protocol.AdapterRef) -> Availability:
+    """Whether the backend is here, with the options of its card where the adapter can try them."""
+    return adapter.probe_with(ref.options) if isinstance(adapter, ProbesWith) else adapter.probe()
+
+
 def probe(job: ProbeJob, events: Events) -> None:
     """Asks the adapter whether it is here."""
     events.enter("probe")
     adapter = make_adapter(job.adapter)
-    found = adapter.probe_with(job.adapter.options) if isinstance(adapter, ProbesWith) else adapter.probe()
+    found = answer_of(adapter, job.adapter)
     environment = installed.facts(adapter) if job.thorough and found.available else None
     events.send(protocol.Probed(availability=found, environment=environment))
+
+
+def survey(job: SurveyJob, events: Events) -> None:
+    """Asks each adapter whether it is here. One that raises has no answer: the parent asks it alone, and hears why."""
+    found: dict[str, Availability] = {}
+    for name, ref in job.adapters.items():
+        events.enter("probe")
+        with suppress(Exception):
+            found[name] = answer_of(make_adapter(ref), ref)
+    events.send(protocol.Surveyed(found=found))
 
 
 def build(job: BuildJob, events: Events) -> None:
@@ -327,6 +345,8 @@ def main() -> int:
     try:
         if isinstance(job, ProbeJob):
             probe(job, events)
+        elif isinstance(job, SurveyJob):
+            survey(job, events)
         elif isinstance(job, BuildJob):
             build(job, events)
         elif isinstance(job, QualityJob):

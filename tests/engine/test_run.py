@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from npubench import store
+from npubench.cards import DeviceSpec
 from npubench.engine import files as building
 from npubench.engine import run as running
 from npubench.engine.launcher import Limits
@@ -16,6 +17,7 @@ from npubench.engine.run import Execution
 from npubench.errors import RunInterruptedError, StoreError
 from npubench.evidence import Certificate
 from npubench.schema import Failure, FailureKind, Launch, Plan, PlannedCell, Quality, Run
+from npubench.spi import Device
 from npubench.stats.runs import assembled
 from npubench.stats.samples import read
 from npubench.stats.summary import summarise
@@ -228,3 +230,31 @@ def test_ctrl_c_while_building_stops_the_build(tmp_path: Path, model_cache: Path
     with pytest.raises(RunInterruptedError):
         execute(plan, folder, model_cache, WhileBuilding())
     assert not list(folder.launches())
+
+
+def test_the_hosts_counters_bracket_the_timed_window(tmp_path: Path, model_cache: Path) -> None:
+    plan = null_plan(null_card(), window_s=0.05)
+    watcher = Quiet()
+    execute(plan, new_folder(tmp_path, plan), model_cache, watcher)
+    (launch,) = watcher.done
+    found = launch.conditions
+    assert found is not None
+    assert found.start_ns is not None
+    assert found.end_ns is not None
+    assert launch.window is not None
+    assert found.start_ns <= launch.window.start_ns < launch.window.end_ns <= found.end_ns
+    assert found.cost_ns > 0
+    assert found.devices == ()
+
+
+def test_a_device_that_vanished_makes_its_cells_invalid_and_no_others(tmp_path: Path, model_cache: Path) -> None:
+    """The planned accelerator is not on this machine's bus: what ran in its name did not run on it."""
+    card = msgspec.structs.replace(null_card("npu"), device=DeviceSpec(type="npu", vendor="Made"))
+    plan = null_plan(card, null_card("other"), window_s=0.05)
+    lost = Device(id="ffff:ff:1f.7", type="npu", vendor="Made", name="Made NP-1")
+    plan = msgspec.structs.replace(plan, machine=msgspec.structs.replace(plan.machine, accelerators=(lost,)))
+    run = execute(plan, new_folder(tmp_path, plan), model_cache, Quiet())
+    cells = {cell.backend: cell for cell in run.cells}
+    assert cells["npu"].verdict == "invalid"
+    assert "Made NP-1 (ffff:ff:1f.7) is gone" in " ".join(reason.en for reason in cells["npu"].reasons)
+    assert cells["other"].verdict in FINISHED
