@@ -49,6 +49,7 @@ class Ruleset(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     min_macs_assigned: float
     max_unattributed: float
     launch_spread: float
+    leak_bytes: int
     lag_absolute_ns: int
     lag_share: float
     disturbance: DisturbanceRule

@@ -18,7 +18,8 @@ import msgspec
 
 from npubench.cards import BackendCard
 from npubench.conditions import DeviceState
-from npubench.engine.machine import cgroup_folders, cpu_quota, cpu_set
+from npubench.engine.machine import cpu_quota, cpu_set
+from npubench.engine.memory import available_bytes
 from npubench.engine.notes import Code, device_notes, note
 from npubench.schema import Machine, Note
 from npubench.spi import Availability, Device
@@ -55,23 +56,6 @@ def _read(path: Path) -> str:
         return ""
 
 
-def _available(root: Path, meminfo: Mapping[str, int]) -> int | None:
-    """Memory that this process could still get: the system's estimate, or what its cgroup has left."""
-    found = [meminfo["MemAvailable"]] if "MemAvailable" in meminfo else []
-    for folder in cgroup_folders(root, "memory"):
-        for limit, used in (("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes")):
-            most, now = _read(folder / limit), _read(folder / used)
-            if most.isdigit() and now.isdigit():
-                # Page cache counts as used but is given back under pressure.
-                cache = 0
-                for line in _read(folder / "memory.stat").splitlines():
-                    key, _, value = line.partition(" ")
-                    if key in ("inactive_file", "total_inactive_file") and value.isdigit():
-                        cache = max(cache, int(value))
-                found.append(max(0, int(most) - int(now) + cache))
-    return min(found, default=None)
-
-
 def _throttle_events(root: Path) -> int | None:
     counts = [
         int(text)
@@ -106,7 +90,7 @@ def observe(results_root: Path, *, root: Path = Path("/")) -> Surroundings:
     return Surroundings(
         quota=cpu_quota(root),
         processors=processors,
-        memory_available_bytes=_available(root, meminfo),
+        memory_available_bytes=available_bytes(root),
         swap_used_bytes=swap,
         disk_free_bytes=free,
         throttle_events=_throttle_events(root),

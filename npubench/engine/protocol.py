@@ -12,7 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from npubench.evidence import RoleEvidence
-from npubench.schema import ExecutionKind, Failure, Warmup, Window
+from npubench.schema import ExecutionKind, Failure, MemoryUse, Warmup, Window
 from npubench.spi import Artifact, Availability, EnvironmentFacts, Placement, Request, TensorSpec
 
 
@@ -129,13 +129,13 @@ class Said(msgspec.Struct, frozen=True, kw_only=True, tag="said", tag_field="eve
 
 
 class Phase(msgspec.Struct, frozen=True, kw_only=True, tag="phase", tag_field="event"):
-    """The worker enters a phase: open, bind, first, check, warm-up, measure, finish."""
+    """The worker enters a phase: open, bind, first, check, warm-up, measure, close, exit and so on."""
 
     name: str
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True, tag="measured", tag_field="event"):
-    """The launch is done; its samples are in the mapped files."""
+    """The launch is done; its samples are in the mapped files. `memory` is added by the parent, who watched it."""
 
     unit: str
     load_ns: int
@@ -155,6 +155,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True, tag="measured", tag_fi
     options: dict[str, dict[str, Any]]
     inputs: dict[str, tuple[TensorSpec, ...]]
     outputs: dict[str, tuple[TensorSpec, ...]]
+    memory: MemoryUse | None = None
 
 
 class Answered(msgspec.Struct, frozen=True, kw_only=True, tag="answered", tag_field="event"):

@@ -88,7 +88,10 @@ def probe(
     job = ProbeJob(adapter=adapter_ref(card), thorough=thorough)
     answer = run_job(job, folder, environment_of(card), Limits(stall_s=PROBE_STALL_S), stop=stop)
     if isinstance(answer, Failure):
-        return Probed(availability=Availability(available=False, reason=answer.message, fix=answer.hint or ""))
+        reason = answer.message
+        if answer.kind is FailureKind.CRASHED:
+            reason = f"its library crashed when it was asked whether it is here ({answer.message})"
+        return Probed(availability=Availability(available=False, reason=reason, fix=answer.hint or ""))
     assert isinstance(answer, Probed)
     return answer
 

@@ -153,8 +153,12 @@ def test_a_missing_room_file_fails_its_cells_only(tmp_path: Path, model_cache: P
 
 @pytest.mark.parametrize("fault", ["crash", "raise"])
 def test_what_was_measured_before_a_crash_is_kept(tmp_path: Path, model_cache: Path, fault: str) -> None:
-    # Warm-up ends after 0.2 s, which are at most 10,000 steps of 20 µs; the window has room for many more.
-    plan = null_plan(null_card(fault=fault, fault_at=12_000, work_ns=20_000), window_s=5.0)
+    # Warm-up ends after 0.2 s, which are at most 10,000 steps of 20 µs; the window has room for many more, also on a
+    # machine that is busy with something else.
+    plan = null_plan(null_card(fault=fault, fault_at=12_000, work_ns=20_000), window_s=10.0)
+    plan = msgspec.structs.replace(
+        plan, cells=tuple(msgspec.structs.replace(cell, warmup_s=0.2) for cell in plan.cells)
+    )
     folder = new_folder(tmp_path, plan)
     run = execute(plan, folder, model_cache, Quiet())
     (launch,) = folder.launches()
@@ -168,9 +172,9 @@ def test_what_was_measured_before_a_crash_is_kept(tmp_path: Path, model_cache: P
     assert len(read(path).table) == launch.samples.rows > 0
     assert not run.cells[0].summary
     said = path.with_suffix(".stderr.txt")
-    assert said.exists() == (fault == "raise")
-    if fault == "raise":
-        assert "the fault that was asked for" in said.read_text()
+    # Of a crash the Python stack is there: whose call it was.
+    assert ("the fault that was asked for" if fault == "raise" else "Segmentation fault") in said.read_text()
+    assert "in _fail" in said.read_text()
 
 
 def test_only_the_end_of_what_a_failed_launch_printed_is_kept(

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from npubench.engine.checking import WrongOutputError, check_output, outputs_of
 from npubench.engine.protocol import AdapterRef
-from npubench.engine.worker import WrongOutputError, check_output, classify, make_adapter, outputs_of, tolerant
+from npubench.engine.warmup import tolerant
+from npubench.engine.worker import classify, make_adapter
 from npubench.errors import AbsentBackendError, ArtifactError, DataError
 from npubench.schema import FailureKind
 from npubench.spi import Outputs, Placement, RequestError, TensorSpec
@@ -75,6 +77,9 @@ def test_a_pipeline_adds_its_graphs_up_and_one_unknown_makes_all_unknown() -> No
         (RuntimeError("std::bad_alloc"), FailureKind.OUT_OF_MEMORY),
         (RuntimeError("CUDA failure 2: out of memory"), FailureKind.OUT_OF_MEMORY),
         (OSError(28, "No space left on device"), FailureKind.DISK_FULL),
+        (OSError(19, "No such device"), FailureKind.DEVICE_LOST),
+        (RuntimeError("vkQueueSubmit: VK_ERROR_DEVICE_LOST"), FailureKind.DEVICE_LOST),
+        (RuntimeError("NVML: GPU is lost"), FailureKind.DEVICE_LOST),
         (RuntimeError("else"), FailureKind.RAISED),
     ],
 )
