@@ -64,11 +64,16 @@ class Console:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
 
-    def table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """A plain table."""
+    @property
+    def live_terminal(self) -> bool:
+        """Whether somebody watches."""
+        return self._rich.is_terminal
+
+    def table(self, head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> None:
+        """A plain table; the first `left` columns hold words, the others numbers."""
         drawn = Table(box=None, pad_edge=False)
         for index, name in enumerate(head):
-            drawn.add_column(name, justify="left" if index == 0 else "right", overflow="fold")
+            drawn.add_column(name, justify="left" if index < left else "right", overflow="fold")
         for row in rows:
             drawn.add_row(*(escape(cell) for cell in row))
         self._rich.print(drawn)

@@ -29,6 +29,7 @@ from npubench.engine.protocol import (
     Answered,
     Built,
     Compiled,
+    Conformed,
     Event,
     Failed,
     Job,
@@ -78,7 +79,7 @@ class StopRequested(Exception):  # noqa: N818 - not an error
     """Ctrl-C while a worker ran; the worker has been stopped."""
 
 
-Answer = Probed | Built | Measured | Answered | Placed | Compiled | Failure
+Answer = Probed | Built | Measured | Answered | Placed | Compiled | Conformed | Failure
 
 
 def child_environment(environment: Environment, folder: Path) -> dict[str, str]:
@@ -234,7 +235,7 @@ class _Watch:
             return
         if isinstance(event, Phase):
             self._phase = event.name
-        elif isinstance(event, (Probed, Built, Measured, Answered, Placed, Compiled)):
+        elif isinstance(event, (Probed, Built, Measured, Answered, Placed, Compiled, Conformed)):
             self._answer = event
         elif isinstance(event, Failed):
             self._answer = msgspec.structs.replace(event.failure, stderr=self._tail())
