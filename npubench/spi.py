@@ -87,6 +87,8 @@ class Placement(_Facts, frozen=True, kw_only=True):
 
     `providers` maps each provider to the number of nodes assigned to it; `fallback_ops` maps op type to count for nodes
     that did not land on the requested provider. `sources` names the evidence ("assignment", "profile", "vendor").
+    `devices`: those in use, as the runtime names them. `notes`: what else a reader should know (an option that the
+    runtime took without knowing it).
     """
 
     requested: str
@@ -96,6 +98,8 @@ class Placement(_Facts, frozen=True, kw_only=True):
     fallback_ops: dict[str, int] | None = None
     device_type: str = ""
     sources: tuple[str, ...] = ()
+    devices: tuple[Device, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class AssignedNode(_Facts, frozen=True, kw_only=True):

@@ -161,3 +161,11 @@ def node_cases(folder: str, operators: Sequence[str], cache: str, progress: Prog
         "operators": names,
         "onnx": onnx.__version__,
     }
+
+
+def name_nodes(artifacts: Sequence[Mapping[str, Any]], folder: str, progress: Progress) -> list[Any]:
+    """`named.named` for each artefact: the artefact to look at, and the graph's edges. Raises DataError."""
+    from npubench.build.named import named
+
+    found = [named(msgspec.convert(item, Artifact), Path(folder)) for item in artifacts]
+    return [{"artifact": msgspec.to_builtins(artifact), "edges": edges} for artifact, edges in found]

@@ -19,8 +19,7 @@ import signal
 import sys
 import time
 import traceback
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +46,7 @@ from npubench.engine.schedule import issuer
 from npubench.engine.table import SampleTable
 from npubench.engine.warmup import warm_up
 from npubench.errors import ArtifactError, CardError, DataError, NpubenchError, StoreError, UnsupportedError
-from npubench.schema import ExecutionKind, Failure, FailureKind, Window
+from npubench.schema import Failure, FailureKind, Window
 from npubench.spi import (
     Adapter,
     Array,
@@ -55,12 +54,12 @@ from npubench.spi import (
     Bound,
     Compiles,
     Outputs,
-    Placement,
     Places,
     Session,
     TensorSpec,
     Workload,
 )
+from npubench.stats.placement import execution_kind, together
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -173,9 +172,10 @@ def measure(job: MeasureJob, events: Events) -> None:
     check_all(bound, sessions)
     if table.tokens.dropped:
         raise RuntimeError(f"{table.tokens.dropped} token times did not fit into the table of {job.max_tokens}")
+    wanted = str(job.adapter.device.get("type", "none"))
     evidence = {role: item.placement() for role, item in sessions.items() if isinstance(item, Places)}
     for role, found in evidence.items():
-        if execution_kind(job.adapter, found) == "cpu_fallback":
+        if execution_kind(wanted, found) == "cpu_fallback":
             message = f"no node of the graph {role} ran on {found.requested}"
             raise WrongOutputError(FailureKind.CPU_FALLBACK, message)
     placement = together(list(evidence.values())) if len(evidence) == len(sessions) else None
@@ -188,7 +188,7 @@ def measure(job: MeasureJob, events: Events) -> None:
             window=Window(start_ns=start, end_ns=end),
             samples_per_row=job.request.batch,
             placement=placement,
-            execution_kind=execution_kind(job.adapter, placement),
+            execution_kind=execution_kind(wanted, placement),
             pid=os.getpid(),
             python=platform.python_version(),
             executable=os.path.basename(sys.executable),
@@ -246,7 +246,7 @@ def place(job: PlaceJob, events: Events) -> None:
         lambda sessions: workload.bind(sessions, job.request, _Clock()),
         Path(job.folder),
         job.runs,
-        job.strict,
+        job.sessions,
         events.enter,
     )
     events.send(
@@ -291,42 +291,6 @@ class _Clock:
     def tick(self) -> None:
         if self.target is not None:
             self.target.tick()
-
-
-def together(evidence: Sequence[Placement]) -> Placement | None:
-    """One placement for a pipeline of several graphs: nodes are added up; unknown in one is unknown for all."""
-    if not evidence:
-        return None
-    known = [found.providers for found in evidence if found.providers is not None]
-    fallen = [found.fallback_ops for found in evidence if found.fallback_ops is not None]
-    types = {found.device_type for found in evidence}
-    return Placement(
-        requested=evidence[0].requested,
-        registered=evidence[0].registered,
-        selected=tuple(sorted({name for found in evidence for name in found.selected})),
-        providers=dict(sum(map(Counter, known), Counter())) if len(known) == len(evidence) else None,
-        fallback_ops=dict(sum(map(Counter, fallen), Counter())) if len(fallen) == len(evidence) else None,
-        device_type=types.pop() if len(types) == 1 else "",
-        sources=tuple(sorted({name for found in evidence for name in found.sources})),
-    )
-
-
-def execution_kind(ref: protocol.AdapterRef, placement: Placement | None) -> ExecutionKind:
-    """What a result of this backend is, from the evidence (METRICS.md, Placement)."""
-    wanted = ref.device.get("type", "none")
-    if wanted == "endpoint":
-        return "endpoint"
-    if wanted == "none":
-        return "virtual"
-    if placement is not None:
-        if placement.providers is not None and not placement.providers.get(placement.requested, 0):
-            return "cpu_fallback"
-        if wanted == "npu" and placement.device_type == "cpu":
-            return "simulated"
-        if placement.device_type == "virtual":
-            return "virtual"
-    # A CPU backend has nowhere to fall back to; of anything else, silence proves nothing.
-    return "hardware" if wanted == "cpu" or (placement is not None and placement.providers is not None) else "unknown"
 
 
 def check_outputs(bound: Bound, sessions: Mapping[str, Session], index: int) -> None:
