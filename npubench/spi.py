@@ -247,6 +247,23 @@ class Strict(Protocol):
 
 
 @runtime_checkable
+class ProbesWith(Protocol):
+    """An adapter whose answer depends on the card's options (which device, say): asked in place of `probe`."""
+
+    def probe_with(self, options: Mapping[str, Any]) -> Availability: ...
+
+
+@runtime_checkable
+class Interrupts(Protocol):
+    """An adapter that can end what its sessions do: called once, from another thread, before the worker ends.
+
+    What runs or loads then raises, and the device is left as after any other error.
+    """
+
+    def interrupt(self) -> None: ...
+
+
+@runtime_checkable
 class Libraries(Protocol):
     """An adapter that can name the files of the provider it uses, so that a result can say their hashes."""
 

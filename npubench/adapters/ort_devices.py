@@ -88,12 +88,11 @@ def chosen(runtime: Any, provider: str, device: Mapping[str, Any]) -> tuple[Any,
     fitting = [item for item in items if _fits(facts(item), wanted)]
     first, count = int(device.get("index", 0)), int(device.get("count", 1))
     if len(fitting) < first + count:
-        asked = ", ".join(f"{key}={value}" for key, value in wanted.items()) or "any"
+        asked = ", ".join(f"{key}={value}" for key, value in wanted.items()) or "the card"
         have = "; ".join(describe(facts(item)) for item in items)
-        raise RuntimeError(
-            f"{provider}: {len(fitting)} of its devices fit what the card asks for ({asked}, number {first} "
-            f"and {count} of them); it offers {have}"
-        )
+        short = f"only {len(fitting)} of its devices fit" if fitting else "none of its devices fits"
+        more = f", and the card wants {count} from number {first} on" if fitting else ""
+        raise RuntimeError(f"{provider}: {short} {asked}{more}; it offers {have}")
     return tuple(fitting[first : first + count])
 
 

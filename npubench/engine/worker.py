@@ -27,7 +27,7 @@ import msgspec
 import numpy as np
 
 from npubench import __version__
-from npubench.engine import answering, conforming, installed, placing, protocol
+from npubench.engine import answering, conforming, installed, placing, protocol, stopping
 from npubench.engine.measure import drive, quiet_collector
 from npubench.engine.protocol import (
     BuildJob,
@@ -55,6 +55,7 @@ from npubench.spi import (
     Compiles,
     Outputs,
     Places,
+    ProbesWith,
     Session,
     TensorSpec,
     Workload,
@@ -108,6 +109,7 @@ def make_adapter(ref: protocol.AdapterRef) -> Adapter:
     """The adapter that the job names, made from the backend card's provider and device."""
     plugin = {} if ref.plugin is None else {"plugin": ref.plugin}
     adapter: Adapter = resolve(ref.code)(provider=ref.provider, device=ref.device, **plugin)
+    stopping.includes(adapter)
     return adapter
 
 
@@ -115,7 +117,7 @@ def probe(job: ProbeJob, events: Events) -> None:
     """Asks the adapter whether it is here."""
     events.enter("probe")
     adapter = make_adapter(job.adapter)
-    found = adapter.probe()
+    found = adapter.probe_with(job.adapter.options) if isinstance(adapter, ProbesWith) else adapter.probe()
     environment = installed.facts(adapter) if job.thorough and found.available else None
     events.send(protocol.Probed(availability=found, environment=environment))
 
@@ -367,6 +369,7 @@ def main() -> int:
     """Reads the job, does it, reports."""
     events = Events(int(sys.argv[1]))
     die_with_parent(int(sys.argv[2]))
+    stopping.install()
     job: protocol.Job = msgspec.json.decode(sys.stdin.buffer.read(), type=protocol.Job)
     try:
         if isinstance(job, ProbeJob):

@@ -87,3 +87,20 @@ def branches(path: Path) -> Artifact:
     weights = {"w": w, "zero": np.array(0, dtype="float32"), "trips": np.array(3, dtype="int64")}
     ends = [value("x", TensorProto.FLOAT, ["n", 256])], [value("y", TensorProto.FLOAT, ["n", 256])]
     return save(path, nodes, *ends, weights)
+
+
+def endless(path: Path) -> Artifact:
+    """x [64, 64] → a product, again and again for hours → y."""
+    body = helper.make_graph(
+        [node("MatMul", ["s", "w"], ["s2"], "body_product"), node("Identity", ["c"], ["c2"], "body_condition")],
+        "body",
+        [
+            value("i", TensorProto.INT64, []),
+            value("c", TensorProto.BOOL, []),
+            value("s", TensorProto.FLOAT, [64, 64]),
+        ],
+        [value("c2", TensorProto.BOOL, []), value("s2", TensorProto.FLOAT, [64, 64])],
+    )
+    weights = {"w": np.full((64, 64), 1 / 64, dtype="float32"), "trips": np.array(1 << 40, dtype="int64")}
+    ends = [value("x", TensorProto.FLOAT, [64, 64])], [value("y", TensorProto.FLOAT, [64, 64])]
+    return save(path, [node("Loop", ["trips", "", "x"], ["y"], "loop", body=body)], *ends, weights)
