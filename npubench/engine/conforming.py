@@ -6,7 +6,6 @@ the process. Reasons are brief and name no folder. Not aware of: what follows a 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -47,7 +46,8 @@ CONTRACT: Mapping[str, Callable[[Kit], Seen]] = {
 }
 """The checks behind `npubench.conformance.CHECKS`."""
 
-_FOLDERS = re.compile(r"(?:/[^\s/:'\"]+)+/")
+# In place of a share where only one of two values is finite: JSON has no infinity.
+NOT_FINITE = 1e9
 
 
 def ask(job: ConformJob, make: Callable[..., Adapter], send: Callable[[Event], None]) -> None:
@@ -77,9 +77,7 @@ def check(name: str, kit: Kit) -> Check:
         verdict, text = "not offered", told.text
     except Exception as error:
         verdict, text = "violated", Text(en=f"raises {brief(error)}", ko=f"예외: {brief(error)}")
-    return Check(
-        id=name, verdict=verdict, seen=Text(en=without_folders(text.en), ko=without_folders(text.ko)), figures=figures
-    )
+    return Check(id=name, verdict=verdict, seen=text, figures=figures)
 
 
 def attempt(case: Case, adapter: Adapter, options: Mapping[str, Any], folder: Path) -> Tried:
@@ -91,7 +89,7 @@ def attempt(case: Case, adapter: Adapter, options: Mapping[str, Any], folder: Pa
             operator=case.operator,
             expanded=case.expanded,
             outcome=outcome,
-            reason=without_folders(reason),
+            reason=reason,
             error=error,
             placed=placed,
         )
@@ -103,13 +101,13 @@ def attempt(case: Case, adapter: Adapter, options: Mapping[str, Any], folder: Pa
     try:
         session = adapter.open(artifact, options)
     except Exception as error:
-        return said("unsupported", brief(error))
+        return said("unsupported", _said(error, case))
     try:
         elsewhere, placed = _elsewhere(session)
         outputs = session.infer(fed)
         wrong, error_share = _differs(outputs, expected, case)
     except Exception as error:
-        return said("raised", brief(error))
+        return said("raised", _said(error, case))
     finally:
         session.close()
     if wrong:
@@ -146,7 +144,7 @@ def _differs(outputs: Outputs, expected: Mapping[str, Any], case: Case) -> tuple
         share = _share(have, want)
         furthest = share if furthest is None else max(furthest, share)
         if not np.isclose(have, want, rtol=case.rtol, atol=case.atol, equal_nan=True).all():
-            wrong = wrong or f"{name}: differs by {share:.3g} of the largest expected value"
+            wrong = wrong or f"{name}: {_far(share)}"
     return wrong, furthest
 
 
@@ -156,13 +154,19 @@ def _share(have: Any, want: Any) -> float:
     finite = np.isfinite(have) & np.isfinite(want)
     same = finite | (have == want) | (np.isnan(have) & np.isnan(want))
     if not same.all():
-        return 1e9
+        return NOT_FINITE
     if not finite.any():
         return 0.0
     largest = float(np.abs(want[finite]).max()) or 1.0
-    return min(1e9, float(np.abs(have[finite] - want[finite]).max()) / largest)
+    return min(NOT_FINITE, float(np.abs(have[finite] - want[finite]).max()) / largest)
 
 
-def without_folders(text: str) -> str:
-    """`text` with every path reduced to its last part: a reason must read the same on every machine."""
-    return _FOLDERS.sub("…/", text)
+def _far(share: float) -> str:
+    if share >= NOT_FINITE:
+        return "infinite or no number where the expected output is finite, or the other way round"
+    return f"differs by {share:.1g} of the largest expected value"
+
+
+def _said(error: BaseException, case: Case) -> str:
+    """Why a test has no answer; tests that are refused for the same reason say the same."""
+    return brief(error).replace(f"…/{case.file}.onnx", "the model").replace(f"{case.file}.onnx", "the model")

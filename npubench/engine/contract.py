@@ -9,6 +9,7 @@ Not aware of: which checks there are (`contract_answers`, `contract_life`; `conf
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -165,7 +166,13 @@ class Kit:
         return float(far) / largest if np.isfinite(far) else float("inf")
 
 
+# What stands before the message in ONNX Runtime's exceptions, whose type says the same; and folders.
+_CODES = re.compile(r"^\[\w+\] : \d+ : \w+ : ")
+_FOLDERS = re.compile(r"(?:/[^\s/:'\"]+)+/")
+
+
 def brief(error: BaseException) -> str:
-    """An exception in a few words."""
+    """An exception in a few words that are the same on every machine: without folders."""
     lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}"[:200] if lines else type(error).__name__
+    said = _FOLDERS.sub("…/", _CODES.sub("", lines[0])) if lines else ""
+    return f"{type(error).__name__}: {said}"[:240] if said else type(error).__name__
