@@ -12,6 +12,7 @@ from typing import Literal, get_args
 import msgspec
 
 from npubench.lang import Text
+from npubench.spi import EnvironmentFacts
 
 SCHEMA = "npubench.conformance/1"
 
@@ -99,6 +100,7 @@ class Conformance(_Fact, frozen=True, kw_only=True):
     cpu: str | None = None
     cores: int | None = None
     devices: tuple[str, ...] = ()
+    environment: EnvironmentFacts | None = None
     form: str = ""
     checks: tuple[Check, ...] = ()
     operators: tuple[Tried, ...] = ()

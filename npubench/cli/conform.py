@@ -21,12 +21,11 @@ from npubench.discovery import catalogue, checkout_root, pick
 from npubench.engine import conformance as asking
 from npubench.engine.doctor import wrap
 from npubench.engine.machine import facts
-from npubench.engine.protocol import BuildJob
+from npubench.engine.protocol import BuildJob, Probed
 from npubench.engine.select import adapter_ref, environment_of, probe, run_build
 from npubench.errors import AbsentBackendError, MeasurementError, UnknownNameError, UsageError
 from npubench.lang import here, language
 from npubench.report import conformance as words
-from npubench.spi import Availability
 from npubench.units import utc_now
 
 WAIT_S = 600.0
@@ -61,7 +60,7 @@ def conform(wish: Wish) -> None:
         devices(root, WAIT_S, console, stop),
     ):
         folder = Path(name)
-        availability = _available(card, folder / "probe", stop)
+        probed = _available(card, folder / "probe", stop)
         found, onnx = _asked(wish, card, folder, timeout_s, console, stop)
     result = Conformance(
         backend=card.id,
@@ -75,7 +74,8 @@ def conform(wish: Wish) -> None:
         python=found.python,
         cpu=machine.cpu,
         cores=machine.cores,
-        devices=tuple(dict.fromkeys(device.name or device.id for device in availability.devices)),
+        environment=probed.environment,
+        devices=tuple(dict.fromkeys(device.name or device.id for device in probed.availability.devices)),
         form=asking.form_of(card),
         checks=tuple(found.checks),
         operators=tuple(found.tried),
@@ -86,11 +86,12 @@ def conform(wish: Wish) -> None:
         sys.exit(MeasurementError.exit_code)
 
 
-def _available(card: BackendCard, folder: Path, stop: Stop) -> Availability:
-    answer = probe(card, folder, stop).availability
+def _available(card: BackendCard, folder: Path, stop: Stop) -> Probed:
+    found = probe(card, folder, stop, thorough=True)
+    answer = found.availability
     if not answer.available:
         raise AbsentBackendError(f"{card.id}: {answer.reason}", hint=answer.fix or card.install[language()])
-    return answer
+    return found
 
 
 def _asked(
@@ -194,7 +195,7 @@ def _show_operators(result: Conformance, console: Console) -> None:
     passed = words.whole(plain)
     rest = [row for row in plain if row.operator not in passed]
     head = [title[language()] for title in words.HEAD]
-    console.table(head, [*totals, *words.operator_rows(rest)])
+    console.table(head, [*totals, *words.operator_rows(rest)], tight=True)
     if passed:
         console.say("")
         said = here(f"passed whole ({len(passed)}): ", f"모두 통과({len(passed)}): ")

@@ -70,11 +70,16 @@ class Console:
         """Whether somebody watches."""
         return self._rich.is_terminal
 
-    def table(self, head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> None:
-        """A plain table; the first `left` columns hold words, the others numbers."""
-        drawn = Table(box=None, pad_edge=False)
+    def table(self, head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1, tight: bool = False) -> None:
+        """A plain table; the first `left` columns hold words, the others numbers.
+
+        `tight`: as narrow as can be, with the first column whole.
+        """
+        drawn = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0) if tight else (0, 1))
         for index, name in enumerate(head):
-            drawn.add_column(name, justify="left" if index < left else "right", overflow="fold")
+            drawn.add_column(
+                name, justify="left" if index < left else "right", overflow="fold", no_wrap=tight and index == 0
+            )
         for row in rows:
             drawn.add_row(*(escape(cell) for cell in row))
         self._rich.print(drawn)

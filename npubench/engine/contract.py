@@ -20,7 +20,7 @@ import msgspec
 import numpy as np
 
 from npubench.lang import Text
-from npubench.spi import Adapter, Array, Artifact, Outputs, Session, TensorSpec
+from npubench.spi import Adapter, Array, Artifact, Outputs, Places, Session, TensorSpec
 
 # Of an output's largest value: enough for half precision and TF32, far less than what tells two requests apart. In the
 # int8 form three steps of 1/64, on values of about one.
@@ -143,6 +143,14 @@ class Kit:
                     f"출력 {name}이(가) 최댓값의 {far:.3g}만큼 틀림",
                 )
         return None
+
+    @staticmethod
+    def elsewhere(session: Session) -> str:
+        """` (on …)` where the session says that the requested provider took none of the graph; else nothing."""
+        found = session.placement() if isinstance(session, Places) else None
+        if found is None or not found.providers or found.providers.get(found.requested):
+            return ""
+        return f" (on {', '.join(sorted(found.providers))})"
 
     def right(self, session: Session, request: Request, when_en: str = "", when_ko: str = "") -> Outputs:
         """The outputs of one inference. Raises Violated where they are wrong; `when` begins the sentence."""

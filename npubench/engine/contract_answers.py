@@ -6,6 +6,7 @@ Guarantees and limits as in `contract`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -18,18 +19,9 @@ REPEATS = 20
 
 def probe(kit: Kit) -> Seen:
     """`probe` and `describe` answer, twice alike, and do not raise for a provider that does not exist."""
-    for adapter, which in ((kit.adapter, ""), (_nonsense(kit), "for an unknown provider ")):
-        if adapter is None:
-            continue
-        try:
-            first, second = adapter.probe(), adapter.probe()
-        except Exception as error:
-            raise Violated(f"{which}probe raises {brief(error)}", f"probe 예외: {brief(error)}") from error
-        if not isinstance(first, Availability) or not isinstance(second, Availability):
-            raise Violated("probe returns no Availability", "probe가 Availability를 돌려주지 않음")
-        if first.available != second.available:
-            raise Violated("probe answers differently when asked twice", "probe의 두 답이 다름")
-    found = kit.adapter.probe()
+    found = _probed(kit.adapter, "")
+    if (nonsense := _nonsense(kit)) is not None:
+        _probed(nonsense, "for an unknown provider ")
     if not found.available and not found.reason:
         raise Violated("probe says no and gives no reason", "probe가 이유 없이 불가라고 답함")
     try:
@@ -43,9 +35,23 @@ def probe(kit: Kit) -> Seen:
     return Seen(Text(en=f"{said or 'no versions'}; {count} devices named", ko=f"{said or '버전 없음'}; 장치 {count}개"))
 
 
+def _probed(adapter: Adapter, which: str) -> Availability:
+    try:
+        first, second = adapter.probe(), adapter.probe()
+    except Exception as error:
+        raise Violated(f"{which}probe raises {brief(error)}", f"probe 예외: {brief(error)}") from error
+    for answer in (first, second):
+        found: Any = answer
+        if not isinstance(found, Availability):
+            raise Violated("probe returns no Availability", "probe가 Availability를 돌려주지 않음")
+    if first.available != second.available:
+        raise Violated("probe answers differently when asked twice", "probe의 두 답이 다름")
+    return first
+
+
 def _nonsense(kit: Kit) -> Adapter | None:
     try:
-        return kit.make(provider="NoSuchExecutionProvider")
+        return kit.make(provider="NoSuchExecutionProvider", plugin=None)
     except Exception:  # a constructor may refuse what a card says
         return None
 
@@ -114,16 +120,17 @@ def _truthful(what: str, specs: Sequence[TensorSpec], real: Mapping[str, Array],
 
 def shapes(kit: Kit) -> Seen:
     """Every rank from 0 to 5, and arrays that lie in memory in an unusual way or may not be written."""
-    taken, refused = [], []
+    taken: list[str] = []
+    refused: list[str] = []
     for rank in range(6):
         graph = f"rank-{rank}"
         try:
             with kit.session(graph) as session:
                 for request in kit.requests(graph):
                     kit.right(session, request, f"rank {rank}: ", f"{rank}차원: ")
-            taken.append(rank)
+                taken.append(f"{rank}{kit.elsewhere(session)}")
         except NotOffered:
-            refused.append(rank)
+            refused.append(str(rank))
     if not taken:
         raise NotOffered("no rank is taken", "어떤 차원 수도 받지 않음")
     layouts = []
@@ -139,8 +146,7 @@ def shapes(kit: Kit) -> Seen:
             if (told := kit.wrong(outputs, request.answer)) is not None:
                 raise Violated(f"{name} input: {told.text.en}", f"{name} 입력: {told.text.ko}")
             layouts.append(name)
-    ranks, rest = ", ".join(map(str, taken)), ", ".join(layouts)
-    missing = ", ".join(map(str, refused))
+    ranks, rest, missing = ", ".join(taken), ", ".join(layouts), ", ".join(refused)
     return Seen(
         Text(
             en=f"ranks {ranks}{f'; not {missing}' if missing else ''}; arrays {rest}",
@@ -171,7 +177,7 @@ def dtypes(kit: Kit) -> Seen:
             with kit.session(path.stem) as session:
                 for request in kit.requests(path.stem):
                     kit.right(session, request, f"{name}: ", f"{name}: ")
-            taken.append(name)
+                taken.append(f"{name}{kit.elsewhere(session)}")
         except NotOffered:
             refused.append(name)
     if not taken:
@@ -198,7 +204,8 @@ def zero_size(kit: Kit) -> Seen:
         if (told := kit.wrong(outputs, {name: value[:0] for name, value in request.answer.items()})) is not None:
             raise told
         kit.right(session, request, "after it: ", "그 뒤: ")
-    return Seen(Text(en="answered with nothing", ko="빈 답"))
+        where = kit.elsewhere(session)
+    return Seen(Text(en=f"answered with nothing{where}", ko=f"빈 답{where}"))
 
 
 def batch(kit: Kit) -> Seen:
@@ -213,7 +220,7 @@ def batch(kit: Kit) -> Seen:
                 {name: np.concatenate([item.answer[name] for item in chosen]) for name in chosen[0].answer},
             )
             kit.right(session, joined, f"batch {size}: ", f"배치 {size}: ")
-    listed = ", ".join(map(str, sizes))
+        listed = f"{', '.join(map(str, sizes))}{kit.elsewhere(session)}"
     return Seen(Text(en=f"batches {listed}", ko=f"배치 {listed}"))
 
 

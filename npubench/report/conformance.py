@@ -40,7 +40,7 @@ _COLUMNS: tuple[tuple[Text, tuple[Outcome, ...]], ...] = (
     (Text(en="raised", ko="예외"), ("raised",)),
     (Text(en="fell back", ko="폴백"), ("fell back",)),
     (Text(en="unsupp.", ko="미지원"), ("unsupported",)),
-    (Text(en="crashed", ko="종료"), ("crashed", "hung")),
+    (Text(en="crash", ko="종료"), ("crashed", "hung")),
     (Text(en="n/a", ko="제외"), ("not applicable", "not run")),
 )
 """A hung test counts as crashed: its process had to be ended. `near` is a part of `wrong` (see NEAR)."""
@@ -113,8 +113,7 @@ def parts(found: Conformance) -> list[tuple[Text, list[Tried]]]:
 
 def head_lines(found: Conformance) -> list[Text]:
     """What was asked, in which versions, where and when."""
-    shown = {name: version for name, version in found.versions.items() if name != "npubench-worker"}
-    versions = ", ".join(f"{clean(name)} {clean(version)}" for name, version in sorted(shown.items()))
+    versions = ", ".join(f"{clean(name)} {clean(version)}" for name, version in sorted(_versions(found).items()))
     devices = ", ".join(clean(name) for name in found.devices)
     where = ", ".join(filter(None, (found.provider, found.device_type)))
     cpu, date = clean(found.cpu or UNKNOWN), found.date[:10]
@@ -134,6 +133,17 @@ def head_lines(found: Conformance) -> list[Text]:
     if devices:
         lines.append(Text(en=f"devices: {devices}", ko=f"장치: {devices}"))
     return lines
+
+
+def _versions(found: Conformance) -> dict[str, str]:
+    """What the adapter says, and the installed packages whose names begin like a runtime that it names."""
+    said = {name: version for name, version in found.versions.items() if name != "npubench-worker"}
+    packages = found.environment.packages if found.environment else {}
+    plain = {name.replace("_", "-").lower() for name in said}
+    parts = {name: version for name, version in packages.items() if name.lower() not in plain}
+    return said | {
+        name: version for name, version in parts.items() if any(name.lower().startswith(f"{one}-") for one in plain)
+    }
 
 
 def contract_line(checks: Sequence[Check]) -> Text:
@@ -162,7 +172,7 @@ def remarks(found: Conformance) -> list[Text]:
             Text(
                 en=f"near: {len(close)} of the wrong results are within 1 % of the largest expected value, another "
                 "rounding and not another function.",
-                ko=f"근접: 오답 중 {len(close)}개는 기대 최댓값의 1 % 이내입니다. 다른 계산이 아니라 반올림 차이입니다.",
+                ko=f"근접: 오답 중 {len(close)}개는 기대 최댓값의 1 % 이내로, 다른 계산이 아니라 반올림 차이입니다.",
             )
         )
     unseen = [row for row in rows if row.outcome == "passed" and not row.placed]
