@@ -174,13 +174,16 @@ class Kit:
         return float(far) / largest if np.isfinite(far) else float("inf")
 
 
-# What stands before the message in ONNX Runtime's exceptions, whose type says the same; and folders.
+# What stands around the message in ONNX Runtime's exceptions: a code that the exception's type repeats, folders, the
+# place in its source with the signature of the function, and running numbers of subgraphs.
 _CODES = re.compile(r"^\[\w+\] : \d+ : \w+ : ")
 _FOLDERS = re.compile(r"(?:/[^\s/:'\"]+)+/")
+_PLACES = re.compile(r"…/[\w.]+:\d+ [\w:<>&*,~ ]+\([^()]*\)(?: const)?(?: \[with [^\]]*\])? ?")
+_NUMBERS = re.compile(r"(?<=subgraph)(_\d+)+")
 
 
 def brief(error: BaseException) -> str:
-    """An exception in a few words that are the same on every machine: without folders."""
-    lines = str(error).strip().splitlines()
-    said = _FOLDERS.sub("…/", _CODES.sub("", lines[0])) if lines else ""
-    return f"{type(error).__name__}: {said}"[:240] if said else type(error).__name__
+    """An exception in a few words that are the same on every machine and in every process."""
+    said = _FOLDERS.sub("…/", _CODES.sub("", " ".join(str(error).split())))
+    said = _NUMBERS.sub("", _PLACES.sub("", said))
+    return f"{type(error).__name__}: {said}"[:200] if said else type(error).__name__

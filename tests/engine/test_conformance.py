@@ -14,6 +14,7 @@ from npubench.conformance import CHECKS, Case, Check, Conformance, Tried
 from npubench.discovery import catalogue
 from npubench.engine import conformance, conforming
 from npubench.engine.conformance import Asking, Found
+from npubench.engine.contract import brief
 from npubench.engine.contract_life import theil_sen
 from npubench.engine.launcher import Environment
 from npubench.engine.protocol import AdapterRef
@@ -240,6 +241,23 @@ def test_what_breaks_a_contract() -> None:
     assert document(checks=(check("violated"),)).broken
     assert document(operators=(test("crashed"),)).broken
     assert document(exits=("ended by SIGSEGV",)).broken
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        (
+            "[ONNXRuntimeError] : 1 : FAIL : Load model from /home/me/x.onnx failed:/src/core/graph/model.cc:181 "
+            "onnxruntime::Model::Model(onnx::ModelProto&&, const onnxruntime::PathString&) Unsupported model IR version: 14",
+            "RuntimeError: Load model from …/x.onnx failed:Unsupported model IR version: 14",
+        ),
+        ("while running OpenVINO-EP-subgraph_11_0 node", "RuntimeError: while running OpenVINO-EP-subgraph node"),
+        ("two\n  lines", "RuntimeError: two lines"),
+        ("", "RuntimeError"),
+    ],
+)
+def test_reasons_read_the_same_on_every_machine(message: str, said: str) -> None:
+    assert brief(RuntimeError(message)) == said
 
 
 def test_one_step_of_an_allocator_is_no_slope_and_a_leak_is() -> None:
