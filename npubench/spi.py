@@ -152,7 +152,11 @@ class EnvironmentFacts(_Facts, frozen=True, kw_only=True):
 
 
 class Session(Protocol):
-    """A loaded model. `infer` returns when the outputs are on the host."""
+    """A loaded model. `infer` returns when the outputs are on the host.
+
+    Its outputs are the caller's: no later request changes them. It leaves its feeds as they are, and raises an exception
+    for feeds of another name, shape or type than declared, after which the session lives on.
+    """
 
     @property
     def inputs(self) -> Sequence[TensorSpec]: ...
@@ -164,7 +168,7 @@ class Session(Protocol):
 
 @runtime_checkable
 class Prepares(Protocol):
-    """Binds host buffers once; each call of the result runs the model on them and returns the outputs.
+    """Binds host buffers once; each call of the result runs the model on what they hold then and returns the outputs.
 
     Output buffers are reused: they hold until the next call on the same session.
     """

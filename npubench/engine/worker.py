@@ -27,7 +27,7 @@ import msgspec
 import numpy as np
 
 from npubench import __version__
-from npubench.engine import answering, conforming, installed, placing, protocol, stopping
+from npubench.engine import answering, installed, placing, protocol, stopping
 from npubench.engine.measure import drive, quiet_collector
 from npubench.engine.protocol import (
     BuildJob,
@@ -279,6 +279,9 @@ def compile_ahead(job: CompileJob, events: Events) -> None:
 
 def conform(job: ConformJob, events: Events) -> None:
     """Asks the adapter every question of the job; see the module `conforming`."""
+    # Not above: no other job should start the later for it.
+    from npubench.engine import conforming
+
     events.enter("conform")
     conforming.ask(job, lambda **device: make_adapter(msgspec.structs.replace(job.adapter, **device)), events.send)
     versions = {"numpy": np.__version__, "npubench-worker": __version__, **make_adapter(job.adapter).describe()}

@@ -248,7 +248,7 @@ def test_what_breaks_a_contract() -> None:
     [
         (
             "[ONNXRuntimeError] : 1 : FAIL : Load model from /home/me/x.onnx failed:/src/core/graph/model.cc:181 "
-            "onnxruntime::Model::Model(onnx::ModelProto&&, const onnxruntime::PathString&) Unsupported model IR version: 14",
+            "onnxruntime::Model::Model(onnx::ModelProto&&, const PathString&) Unsupported model IR version: 14",
             "RuntimeError: Load model from …/x.onnx failed:Unsupported model IR version: 14",
         ),
         ("while running OpenVINO-EP-subgraph_11_0 node", "RuntimeError: while running OpenVINO-EP-subgraph node"),
