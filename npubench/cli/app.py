@@ -342,11 +342,24 @@ def run(
 @app.command(
     help=here("Show a run (a folder, a run id, or latest).", "실행 결과를 보여 줍니다(폴더, 실행 id 또는 latest).")
 )
-def show(run: Annotated[str, typer.Argument(metavar="RUN")] = "latest", json: Json = False, out: Out = None) -> None:
+def show(
+    run: Annotated[str, typer.Argument(metavar="RUN")] = "latest",
+    placement: Annotated[
+        bool,
+        typer.Option(
+            "--placement",
+            help=here(
+                "Where each model ran: the placement certificates.", "모델별 실행 위치: 배치 증명서를 보여 줍니다."
+            ),
+        ),
+    ] = False,
+    json: Json = False,
+    out: Out = None,
+) -> None:
     """See `look.show`."""
     from npubench.cli import look
 
-    look.show(run, as_json=json, out=out)
+    look.show(run, as_json=json, out=out, placement=placement)
 
 
 @app.command(

@@ -171,17 +171,20 @@ def _load(names: Sequence[str], out: Path | None) -> list[store.RunFolder]:
     return [store.open_run(name, root) for name in names]
 
 
-def show(name: str, as_json: bool, out: Path | None) -> None:
-    """A run as a table or as its JSON document."""
+def show(name: str, as_json: bool, out: Path | None, *, placement: bool = False) -> None:
+    """A run as a table or as its JSON document; with `placement` its placement certificates."""
     from npubench.stats.runs import assembled
 
     (folder,) = _load([name], out)
     run = assembled(folder)
     if as_json:
-        sys.stdout.buffer.write(encode(run))
+        sys.stdout.buffer.write(_certificates(run) if placement else encode(run))
         return
     console = RichConsole(highlight=False)
-    print_run(run, folder.path, console)
+    if placement:
+        print_placement(run, folder.path, console)
+    else:
+        print_run(run, folder.path, console)
     _print(str(folder.path))
 
 
@@ -193,6 +196,23 @@ def print_run(run: Run, folder: Path, console: RichConsole) -> None:
     shown = view.build([run_files(store.RunFolder(folder), run)])
     for part in text.run_table(shown, language()):
         console.print(part)
+
+
+def print_placement(run: Run, folder: Path, console: RichConsole) -> None:
+    """Every placement certificate of the run in full."""
+    from npubench.report import text, view
+    from npubench.report.files import run_files
+
+    shown = view.build([run_files(store.RunFolder(folder), run)])
+    for part in text.certificates(shown, language()):
+        console.print(part)
+
+
+def _certificates(run: Run) -> bytes:
+    """The run's placement certificates as a JSON array, each once."""
+    found = [cell.certificate for cell in run.cells if cell.certificate is not None]
+    each = {(item.model, item.precision, item.variant, item.backend): item for item in found}
+    return msgspec.json.format(msgspec.json.encode(list(each.values())), indent=1) + b"\n"
 
 
 def report(names: Sequence[str], output: Path | None, spoken: str, out: Path | None) -> None:

@@ -67,6 +67,8 @@ def test_show_and_report_of_a_run(tmp_path: Path) -> None:
     shown = npubench("show", "latest", "--json")
     assert json.loads(shown.stdout) == json.loads((folder / "run.json").read_bytes())
     assert npubench("show", folder.name).stdout.splitlines()[-1] == str(folder)
+    assert json.loads(npubench("show", "latest", "--placement", "--json").stdout) == []
+    assert "Virtual: no model was computed" in npubench("show", "latest", "--placement").stdout
     korean = npubench("report", folder, "-o", tmp_path / "ko.html", "--lang", "ko")
     assert korean.returncode == 0
     assert '<html lang="ko"' in (tmp_path / "ko.html").read_text(encoding="utf-8")
