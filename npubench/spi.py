@@ -154,8 +154,8 @@ class EnvironmentFacts(_Facts, frozen=True, kw_only=True):
 class Session(Protocol):
     """A loaded model. `infer` returns when the outputs are on the host.
 
-    Its outputs are the caller's: no later request changes them. It leaves its feeds as they are, and raises an exception
-    for feeds of another name, shape or type than declared, after which the session lives on.
+    Its outputs are the caller's: no later request changes them. Feeds are left as they are. Feeds of another name,
+    shape or type than declared raise an exception, after which the session lives on.
     """
 
     @property
