@@ -92,6 +92,7 @@ class Conformance(_Fact, frozen=True, kw_only=True):
     title: Text
     provider: str | None
     device_type: str
+    verified: str = ""
     date: str
     npubench: str
     onnx: str

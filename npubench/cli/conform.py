@@ -67,6 +67,7 @@ def conform(wish: Wish) -> None:
         title=card.title,
         provider=card.provider,
         device_type=card.device.type,
+        verified=card.verified.how,
         date=utc_now(),
         npubench=__version__,
         onnx=onnx,

@@ -20,6 +20,8 @@ from npubench.lang import Text
 from npubench.spi import Array, Assigns, Outputs, Places, Prepares, Session, Submits, prepared
 
 THREADS, CALLS = 4, 50
+# A slow device makes fewer calls: nothing is heard of a worker meanwhile.
+TOGETHER_S = 20.0
 IN_FLIGHT = 32
 REOPENS = 20
 
@@ -179,12 +181,14 @@ def _together(kit: Kit, opened: Sequence[Session], shared: bool) -> None:
     requests = kit.requests("dense")
     faults: list[Violated] = []
     raised: list[BaseException] = []
-    start = threading.Barrier(len(opened))
+    start, deadline = threading.Barrier(len(opened)), time.monotonic() + TOGETHER_S
 
     def work(number: int) -> None:
         request = requests[number]
         start.wait()
         for _ in range(CALLS):
+            if time.monotonic() > deadline:
+                return
             try:
                 outputs = opened[number].infer(request.feeds)
             except Exception as error:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from npubench.conformance import CHECKS, Check, Conformance, Outcome, Tried
 from npubench.lang import Language, Text
 from npubench.report.foreign import LINE_LIMIT, clean
+from npubench.report.words import VERIFIED
 from npubench.units import UNKNOWN
 
 VERDICTS: dict[str, Text] = {
@@ -26,7 +27,7 @@ OUTCOMES: dict[str, Text] = {
     "passed": Text(en="passed", ko="통과"),
     "wrong": Text(en="wrong", ko="오답"),
     "raised": Text(en="raised", ko="예외"),
-    "fell back": Text(en="fell back", ko="폴백"),
+    "fell back": Text(en="fell back", ko="대체 실행"),
     "unsupported": Text(en="unsupported", ko="미지원"),
     "crashed": Text(en="crashed", ko="비정상 종료"),
     "hung": Text(en="hung", ko="멈춤"),
@@ -39,7 +40,7 @@ _COLUMNS: tuple[tuple[Text, tuple[Outcome, ...]], ...] = (
     (Text(en="wrong", ko="오답"), ("wrong",)),
     (Text(en="near", ko="근접"), ()),
     (Text(en="raised", ko="예외"), ("raised",)),
-    (Text(en="fell back", ko="폴백"), ("fell back",)),
+    (Text(en="fell back", ko="대체 실행"), ("fell back",)),
     (Text(en="unsupp.", ko="미지원"), ("unsupported",)),
     (Text(en="crash", ko="종료"), ("crashed", "hung")),
     (Text(en="n/a", ko="제외"), ("not applicable", "not run")),
@@ -131,8 +132,13 @@ def head_lines(found: Conformance) -> list[Text]:
             ko=f"npubench {found.npubench}, {asked.ko}, {date}; {cpu}, {found.cores or UNKNOWN}코어",
         ),
     ]
-    if devices:
-        lines.append(Text(en=f"devices: {devices}", ko=f"장치: {devices}"))
+    how = next((text for name, (_, text) in VERIFIED.items() if name == found.verified), Text(en=UNKNOWN, ko=UNKNOWN))
+    lines.append(
+        Text(
+            en=f"devices: {devices or UNKNOWN}; backend card: {how.en}",
+            ko=f"장치: {devices or UNKNOWN}; 백엔드 카드: {how.ko}",
+        )
+    )
     return lines
 
 
