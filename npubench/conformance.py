@@ -48,7 +48,8 @@ class Case(_Fact, frozen=True, kw_only=True):
     """One of the standard's node tests, materialised as `<file>.onnx` and `<file>.npz` (`input:0` …, `output:0` …).
 
     `inputs` and `outputs` are the graph's names in the order of the arrays. An `expanded` case is the same test with
-    the operator written out as the function that the standard defines it to be. `skip`: why it cannot be asked.
+    the operator written out as the function that the standard defines it to be. `older`: the opset of the same test in
+    `<file>.older.onnx` for a runtime that does not know `opset`; 0 without one. `skip`: why it cannot be asked.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Case(_Fact, frozen=True, kw_only=True):
     domain: str = ""
     expanded: bool = False
     opset: int = 0
+    older: int = 0
     file: str = ""
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
@@ -69,7 +71,7 @@ class Tried(_Fact, frozen=True, kw_only=True):
 
     `error` is the largest difference from the expected output as a share of that output's largest value, where both
     are numbers of the same shape. `placed`: whether the runtime said who took the nodes; False: nobody can tell, or
-    nothing was left to place.
+    nothing was left to place. `older`: the opset of the older form, where the answer is to that one; else 0.
     """
 
     name: str
@@ -79,6 +81,7 @@ class Tried(_Fact, frozen=True, kw_only=True):
     reason: str = ""
     error: float | None = None
     placed: bool = False
+    older: int = 0
 
 
 class Conformance(_Fact, frozen=True, kw_only=True):

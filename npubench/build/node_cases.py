@@ -23,6 +23,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 
+from npubench.build.older_forms import older
 from npubench.conformance import Case
 from npubench.lang import Text
 from npubench.spi import Array
@@ -30,7 +31,7 @@ from npubench.spi import Array
 INDEX = "cases.json"
 
 # Part of the cached folder's name: raise it when the files change.
-FORMAT = 1
+FORMAT = 2
 
 # Types that numpy itself has; a session's `TensorSpec.dtype` is a numpy name.
 _NUMPY = frozenset(
@@ -90,18 +91,21 @@ def _cases(folder: Path, operators: Sequence[str]) -> Iterator[Case]:
         if operators and operator not in operators:
             continue
         graph, (fed, expected) = test.model.graph, test.data_sets[0]
-        skip = _skip(test.name, graph, (*fed, *expected))
+        skip, found = _skip(test.name, graph, (*fed, *expected)), None
         if skip is None:
             arrays = {f"input:{i}": _array(value) for i, value in enumerate(fed)}
             arrays |= {f"output:{i}": _array(value) for i, value in enumerate(expected)}
             np.savez(folder / f"{test.name}.npz", **arrays)  # type: ignore[arg-type]
             (folder / f"{test.name}.onnx").write_bytes(test.model.SerializeToString())
+            if (found := older(test.model)) is not None:
+                (folder / f"{test.name}.older.onnx").write_bytes(found[0].SerializeToString())
         yield Case(
             name=test.name,
             operator=operator,
             domain=domain,
             expanded=expanded,
             opset=max((item.version for item in test.model.opset_import if item.domain == domain), default=0),
+            older=found[1] if found is not None else 0,
             file=test.name,
             inputs=tuple(item.name for item in graph.input),
             outputs=tuple(item.name for item in graph.output),

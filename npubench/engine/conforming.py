@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from npubench.conformance import Case, Check, Outcome, Tried, Verdict
@@ -81,8 +82,15 @@ def check(name: str, kit: Kit) -> Check:
 
 
 def attempt(case: Case, adapter: Adapter, options: Mapping[str, Any], folder: Path) -> Tried:
-    """What came of one node test."""
+    """What came of one node test; where it is refused or falls back, what came of its older form if that is more."""
+    first = _attempt(case, adapter, options, folder, "")
+    if not case.older or first.outcome not in ("unsupported", "fell back"):
+        return first
+    second = msgspec.structs.replace(_attempt(case, adapter, options, folder, ".older"), older=case.older)
+    return second if second.outcome == "passed" or first.outcome == "unsupported" else first
 
+
+def _attempt(case: Case, adapter: Adapter, options: Mapping[str, Any], folder: Path, form: str) -> Tried:
     def said(outcome: Outcome, reason: str = "", error: float | None = None, placed: bool = False) -> Tried:
         return Tried(
             name=case.name,
@@ -97,17 +105,17 @@ def attempt(case: Case, adapter: Adapter, options: Mapping[str, Any], folder: Pa
     with np.load(folder / f"{case.file}.npz", allow_pickle=False) as stored:
         fed = {name: stored[f"input:{index}"] for index, name in enumerate(case.inputs)}
         expected = {name: stored[f"output:{index}"] for index, name in enumerate(case.outputs)}
-    artifact = Artifact(role="model", path=str(folder / f"{case.file}.onnx"), sha256="")
+    model = folder / f"{case.file}{form}.onnx"
     try:
-        session = adapter.open(artifact, options)
+        session = adapter.open(Artifact(role="model", path=str(model), sha256=""), options)
     except Exception as error:
-        return said("unsupported", _said(error, case))
+        return said("unsupported", _said(error, model))
     try:
         elsewhere, placed = _elsewhere(session)
         outputs = session.infer(fed)
         wrong, error_share = _differs(outputs, expected, case)
     except Exception as error:
-        return said("raised", _said(error, case))
+        return said("raised", _said(error, model))
     finally:
         session.close()
     if wrong:
@@ -167,6 +175,6 @@ def _far(share: float) -> str:
     return f"differs by {share:.1g} of the largest expected value"
 
 
-def _said(error: BaseException, case: Case) -> str:
+def _said(error: BaseException, model: Path) -> str:
     """Why a test has no answer; tests that are refused for the same reason say the same."""
-    return brief(error).replace(f"…/{case.file}.onnx", "the model").replace(f"{case.file}.onnx", "the model")
+    return brief(error).replace(f"…/{model.name}", "the model").replace(model.name, "the model")

@@ -166,6 +166,14 @@ def contract_line(checks: Sequence[Check]) -> Text:
 def remarks(found: Conformance) -> list[Text]:
     """Sentences without which the counts would be misread."""
     rows, said = found.operators, []
+    if older := [row for row in rows if row.older and row.outcome != "unsupported"]:
+        said.append(
+            Text(
+                en=f"{len(older)} tests were refused or fell back as they are, and are counted in an older version of "
+                "the standard in which their operators differ in nothing but types.",
+                ko=f"시험 {len(older)}개는 그대로는 거부·대체 실행되어, 자료형만 다른 이전 표준 버전으로 셌습니다.",
+            )
+        )
     newer = [row for row in rows if row.outcome == "unsupported" and _newer(row.reason)]
     if newer:
         said.append(

@@ -218,6 +218,15 @@ class HangingOnAcosh(Wrapping):
             return super().infer(feeds)
 
 
+class OnlyOld(OrtAdapter):
+    """Knows no version of the standard later than 19."""
+
+    def open(self, artifact: Artifact, options: Mapping[str, Any]) -> Any:
+        if not artifact.path.endswith(".older.onnx"):
+            raise NotImplementedError("opset 20 is not supported")
+        return super().open(artifact, options)
+
+
 class Broken(OrtAdapter):
     """Every session crashes the process."""
 

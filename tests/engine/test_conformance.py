@@ -182,6 +182,17 @@ def test_a_hang_costs_one_test_and_is_asked_again_alone(cases: tuple[Path, list[
     assert len(found.tried) == 4
 
 
+def test_an_older_form_counts_where_the_newest_is_refused(tmp_path: Path) -> None:
+    chosen = node_cases.export(tmp_path, ["Acos", "AffineGrid"])
+    acos = next(case for case in chosen if case.name == "test_acos")
+    assert (acos.opset, acos.older) == (22, 13)
+    assert next(case for case in chosen if case.name == "test_affine_grid_2d").older == 0  # new in 20
+    found = {row.name: row for row in tried("OnlyOld", (tmp_path, chosen)).tried}
+    assert (found["test_acos"].outcome, found["test_acos"].older) == ("passed", 13)
+    assert found["test_affine_grid_2d"].outcome == "unsupported"
+    assert found["test_affine_grid_2d"].older == 0
+
+
 def test_onnx_runtime_passes_what_it_has(cases: tuple[Path, list[Case]]) -> None:
     found = tried(ORT, cases)
     asked = [row for row in found.tried if row.outcome != "not applicable"]
