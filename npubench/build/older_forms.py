@@ -1,9 +1,9 @@
 """The same node test in an older version of the standard, for runtimes that do not know the newest.
 
 A test of onnx is stamped with the version in which its operator last changed, and most changes only add types: a
-vendor's runtime of last year refuses such a Conv, and a table that called it unsupported would be right and worthless. A
-stamp may be lowered as long as the definitions of all operators in the graph stay the same but for the types they take
-(attributes with their defaults, inputs and outputs), and onnx's own checker accepts the graph with its types.
+vendor's runtime of last year refuses such a Conv, and a table that called it unsupported would be right and worthless.
+A stamp may be lowered as long as the definitions of all operators in the graph stay the same but for the types they
+take (attributes with their defaults, inputs and outputs), and onnx's own checker accepts the graph with its types.
 """
 
 from __future__ import annotations
