@@ -6,6 +6,7 @@ machine full of accelerators never passes silently.
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import tempfile
@@ -15,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from npubench.cards import BackendCard, FidelitySpec, GraphSpec, ModelCard, QualitySpec, to_builtins
+from npubench.cards import BackendCard, FidelitySpec, GraphSpec, ModelCard, QualitySpec, resolved, to_builtins
 from npubench.discovery import Catalogue, code, pick
 from npubench.engine.launcher import Environment, Limits, run_job
 from npubench.engine.protocol import AdapterRef, BuildJob, Built, Event, Probed, ProbeJob
@@ -62,7 +63,8 @@ def environment_of(card: BackendCard) -> Environment:
 
 
 def adapter_ref(card: BackendCard) -> AdapterRef:
-    """What the worker needs to know of a backend card."""
+    """What the worker needs to know of a backend card. A plan has decided how many threads; a probe takes them all."""
+    card = resolved(card, len(os.sched_getaffinity(0)))
     return AdapterRef(
         code=code("adapters", card.adapter),
         provider=card.provider,
