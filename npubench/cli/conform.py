@@ -24,7 +24,7 @@ from npubench.engine.machine import facts
 from npubench.engine.protocol import BuildJob, Probed
 from npubench.engine.select import adapter_ref, environment_of, probe, run_build
 from npubench.errors import AbsentBackendError, MeasurementError, UnknownNameError, UsageError
-from npubench.lang import here, language
+from npubench.lang import Text, here, language
 from npubench.report import conformance as words
 from npubench.units import utc_now
 
@@ -169,8 +169,7 @@ def _show(result: Conformance, wish: Wish, console: Console) -> None:
     if wish.as_json:
         console.document(msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n")
         return
-    for line in words.head_lines(result):
-        console.say(line[language()])
+    _say_wrapped(console, words.head_lines(result))
     if result.checks:
         console.say("")
         console.table(
@@ -182,8 +181,7 @@ def _show(result: Conformance, wish: Wish, console: Console) -> None:
     if result.operators:
         console.say("")
         _show_operators(result, console)
-    for text in words.remarks(result):
-        console.say(text[language()])
+    _say_wrapped(console, words.remarks(result))
     if wish.markdown is not None:
         console.say(str(wish.markdown))
 
@@ -200,8 +198,14 @@ def _show_operators(result: Conformance, console: Console) -> None:
     if passed:
         console.say("")
         said = here(f"passed whole ({len(passed)}): ", f"모두 통과({len(passed)}): ")
-        for line in wrap(said + ", ".join(passed), "", "  "):
-            console.say(line)
+        console.lines(wrap(said + ", ".join(passed), "", "  "))
+        console.say("")
     for row in result.operators:
         if row.outcome in BROKEN:
-            console.say(f"{row.name}: {words.OUTCOMES[row.outcome][language()]}: {row.reason}")
+            said = f"{row.name}: {words.OUTCOMES[row.outcome][language()]}: {row.reason}"
+            console.lines(wrap(said, "", "  "))
+
+
+def _say_wrapped(console: Console, texts: Sequence[Text]) -> None:
+    for text in texts:
+        console.lines(wrap(text[language()], "", "  "))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -59,6 +59,11 @@ class Console:
     def say(self, text: str) -> None:
         """A line for people."""
         self._rich.print(RichText(text), soft_wrap=True)
+
+    def lines(self, texts: Iterable[str]) -> None:
+        """Several lines for people."""
+        for text in texts:
+            self.say(text)
 
     def document(self, data: bytes) -> None:
         """The one JSON document on stdout."""

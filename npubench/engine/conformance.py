@@ -112,7 +112,7 @@ def _group(
         return answered, None, ""
     if len(answered) == len(cases):
         return answered, None, answer.message
-    if not begun:
+    if not begun and not any(row.outcome != "not applicable" for row in found.tried):
         raise MeasurementError(f"the backend's process cannot begin: {answer.message}", hint=answer.hint)
     return answered, answer, ""
 

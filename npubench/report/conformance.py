@@ -41,7 +41,7 @@ _COLUMNS: tuple[tuple[Text, tuple[Outcome, ...]], ...] = (
     (Text(en="near", ko="근접"), ()),
     (Text(en="raised", ko="예외"), ("raised",)),
     (Text(en="fell back", ko="대체 실행"), ("fell back",)),
-    (Text(en="unsupp.", ko="미지원"), ("unsupported",)),
+    (Text(en="unsup.", ko="미지원"), ("unsupported",)),
     (Text(en="crash", ko="종료"), ("crashed", "hung")),
     (Text(en="n/a", ko="제외"), ("not applicable", "not run")),
 )
