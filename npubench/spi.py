@@ -155,7 +155,11 @@ class EnvironmentFacts(_Facts, frozen=True, kw_only=True):
 
 
 class Session(Protocol):
-    """A loaded model. `infer` returns when the outputs are on the host."""
+    """A loaded model. `infer` returns when the outputs are on the host.
+
+    Its outputs are the caller's: no later request changes them. Feeds are left as they are. Feeds of another name,
+    shape or type than declared raise an exception, after which the session lives on.
+    """
 
     @property
     def inputs(self) -> Sequence[TensorSpec]: ...
@@ -167,7 +171,7 @@ class Session(Protocol):
 
 @runtime_checkable
 class Prepares(Protocol):
-    """Binds host buffers once; each call of the result runs the model on them and returns the outputs.
+    """Binds host buffers once; each call of the result runs the model on what they hold then and returns the outputs.
 
     Output buffers are reused: they hold until the next call on the same session.
     """

@@ -615,6 +615,68 @@ def demo(
     )
 
 
+class Only(str, Enum):
+    """What `conform` can be kept to."""
+
+    contract = "contract"
+    operators = "operators"
+
+
+@app.command(
+    help=here(
+        "Does a backend keep the contract, and which ONNX operators does it run?",
+        "백엔드가 계약을 지키는지, 어떤 ONNX 연산자를 실행하는지 점검합니다.",
+    )
+)
+def conform(
+    backend: Annotated[str, typer.Argument(metavar="BACKEND", help=here("The backend's name.", "백엔드 이름."))],
+    only: Annotated[
+        Only | None, typer.Option("--only", help=here("One half of it.", "둘 중 하나만 점검합니다."))
+    ] = None,
+    operator: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--operator",
+            metavar="NAME",
+            help=here("Only this operator's tests (repeatable).", "이 연산자만(반복 가능)."),
+        ),
+    ] = None,
+    timeout: Annotated[
+        str,
+        typer.Option(
+            "--timeout",
+            metavar="60s",
+            help=here("A question that is silent for so long has hung.", "응답이 없으면 멈춘 것으로 볼 시간."),
+        ),
+    ] = "60s",
+    markdown: Annotated[
+        Path | None,
+        typer.Option(
+            "--markdown",
+            "-o",
+            metavar="FILE",
+            help=here("Also write the tables as Markdown.", "표를 마크다운 파일로도 씁니다."),
+        ),
+    ] = None,
+    json: Json = False,
+    cards: Cards = None,
+) -> None:
+    """See `conform.conform`."""
+    from npubench.cli import conform as asking
+
+    asking.conform(
+        asking.Wish(
+            backend=backend,
+            only=only.value if only else None,
+            operators=tuple(operator or ()),
+            timeout=timeout,
+            markdown=markdown,
+            as_json=json,
+            cards=tuple(cards or ()),
+        )
+    )
+
+
 new = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,

@@ -12,6 +12,7 @@ from rich.console import Console as RichConsole
 
 from npubench import store
 from npubench.cards import CARD_TYPES, PRECISIONS, VARIANTS, did_you_mean, variants_of
+from npubench.conformance import Conformance
 from npubench.discovery import catalogue, checkout_root, pick
 from npubench.errors import ArtifactError, CardError, UsageError
 from npubench.evidence import Certificate
@@ -257,6 +258,7 @@ def schemas() -> dict[str, bytes]:
 
     documents = {"run": Run, "launch": Launch, "plan": Plan, "quality": Quality, "placement": Certificate}
     documents["compare"] = Comparison
+    documents["conformance"] = Conformance
     kinds = {**{f"{name}-card": kind for name, kind in CARD_TYPES.items()}, **documents}
     return {
         f"{name}.schema.json": msgspec.json.format(

@@ -27,8 +27,9 @@ import msgspec
 
 from npubench.cards import BackendCard
 from npubench.discovery import bundle_folder
+from npubench.engine.ending import end_process
 from npubench.engine.environments import FLOOR, MARKER, Marker, Place, folders, place_of, root, sync_command
-from npubench.engine.launcher import StopRequested, end_process
+from npubench.engine.launcher import StopRequested
 from npubench.errors import InstallError
 from npubench.lang import here, language
 from npubench.spi import Availability

@@ -32,6 +32,7 @@ from npubench.engine.protocol import (
     Answered,
     Built,
     Compiled,
+    Conformed,
     Event,
     Failed,
     Job,
@@ -88,7 +89,7 @@ class StopRequested(Exception):  # noqa: N818 - not an error
     """Ctrl-C while a worker ran; the worker has been stopped."""
 
 
-Answer = Probed | Surveyed | Built | Measured | Answered | Placed | Compiled | Failure
+Answer = Probed | Surveyed | Built | Measured | Answered | Placed | Compiled | Conformed | Failure
 
 
 def child_environment(environment: Environment, folder: Path) -> dict[str, str]:
@@ -244,7 +245,7 @@ class _Watch:
         if isinstance(event, Phase):
             self._phase = event.name
             self._guard.enter()
-        elif isinstance(event, (Probed, Surveyed, Built, Measured, Answered, Placed, Compiled)):
+        elif isinstance(event, (Probed, Surveyed, Built, Measured, Answered, Placed, Compiled, Conformed)):
             self._answer = event
         elif isinstance(event, Failed):
             self._answer = msgspec.structs.replace(event.failure, stderr=self._tail())

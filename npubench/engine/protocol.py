@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from npubench.conformance import Case, Check, Tried
 from npubench.evidence import RoleEvidence
 from npubench.schema import ExecutionKind, Failure, MemoryUse, Warmup, Window
 from npubench.spi import Artifact, Availability, EnvironmentFacts, Placement, Request, TensorSpec
@@ -100,7 +101,21 @@ class CompileJob(msgspec.Struct, frozen=True, kw_only=True, tag="compile", tag_f
     folder: str
 
 
-Job = ProbeJob | SurveyJob | BuildJob | MeasureJob | QualityJob | PlaceJob | CompileJob
+class ConformJob(msgspec.Struct, frozen=True, kw_only=True, tag="conform", tag_field="verb"):
+    """Ask a backend these `checks` of the contract and these `cases`, whose files are in `folder`; see `conforming`.
+
+    `form` is that of the contract graphs: fp32 or int8. Each question is announced (`Begun`) and answered (`Row`);
+    `Conformed` ends them.
+    """
+
+    adapter: AdapterRef
+    folder: str
+    form: str = "fp32"
+    checks: tuple[str, ...] = ()
+    cases: tuple[Case, ...] = ()
+
+
+Job = ProbeJob | SurveyJob | BuildJob | MeasureJob | QualityJob | PlaceJob | CompileJob | ConformJob
 
 
 class Probed(msgspec.Struct, frozen=True, kw_only=True, tag="probed", tag_field="event"):
@@ -186,13 +201,47 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True, tag="compiled", tag_fi
     versions: dict[str, str]
 
 
+class Begun(msgspec.Struct, frozen=True, kw_only=True, tag="begun", tag_field="event"):
+    """The worker asks the next question, of this name."""
+
+    name: str
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True, tag="row", tag_field="event"):
+    """The answer to the question begun: a check of the contract, or one of the standard's tests."""
+
+    check: Check | None = None
+    tried: Tried | None = None
+
+
+class Conformed(msgspec.Struct, frozen=True, kw_only=True, tag="conformed", tag_field="event"):
+    """Every question has been asked."""
+
+    versions: dict[str, str]
+    python: str
+
+
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed", tag_field="event"):
     """The worker could not do the job and knows why."""
 
     failure: Failure
 
 
-Event = Probed | Surveyed | Built | Said | Phase | Measured | Answered | Placed | Compiled | Failed
+Event = (
+    Probed
+    | Surveyed
+    | Built
+    | Said
+    | Phase
+    | Measured
+    | Answered
+    | Placed
+    | Compiled
+    | Begun
+    | Row
+    | Conformed
+    | Failed
+)
 
 
 def resolve(name: str) -> Any:

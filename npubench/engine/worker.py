@@ -35,6 +35,7 @@ from npubench.engine.measure import drive, quiet_collector
 from npubench.engine.protocol import (
     BuildJob,
     CompileJob,
+    ConformJob,
     Event,
     Failed,
     MeasureJob,
@@ -314,6 +315,17 @@ def compile_ahead(job: CompileJob, events: Events) -> None:
     events.send(protocol.Compiled(artifacts=tuple(made), compile_ns=times, versions=versions))
 
 
+def conform(job: ConformJob, events: Events) -> None:
+    """Asks the adapter every question of the job; see the module `conforming`."""
+    # Not above: no other job should start the later for it.
+    from npubench.engine import conforming
+
+    events.enter("conform")
+    conforming.ask(job, lambda **device: make_adapter(msgspec.structs.replace(job.adapter, **device)), events.send)
+    versions = {"numpy": np.__version__, "npubench-worker": __version__, **make_adapter(job.adapter).describe()}
+    events.send(protocol.Conformed(versions=versions, python=platform.python_version()))
+
+
 class _Clock:
     """The clock that a workload is bound to; it ticks into the sample table once that exists."""
 
@@ -378,6 +390,8 @@ def main() -> int:
             place(job, events)
         elif isinstance(job, CompileJob):
             compile_ahead(job, events)
+        elif isinstance(job, ConformJob):
+            conform(job, events)
         else:
             measure(job, events)
     except Exception as error:
