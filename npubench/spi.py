@@ -17,6 +17,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+# What a vendor raises where its device does not take a model or a way of running it: a result, not a failure.
+from npubench.errors import UnsupportedError as UnsupportedError
+
 API_VERSION = 1
 
 Array = npt.NDArray[Any]

@@ -8,7 +8,22 @@ from typing import Annotated
 
 import typer
 
-from npubench.cli.options import Cards, Json, MachineName, Out, VariantName, Weights
+from npubench.cli import env
+from npubench.cli.options import (
+    Artifacts,
+    Cards,
+    CompiledBy,
+    CompiledFrom,
+    EpDevice,
+    EpLibrary,
+    EpName,
+    EpOption,
+    Json,
+    MachineName,
+    Out,
+    VariantName,
+    Weights,
+)
 from npubench.lang import here
 
 app = typer.Typer(
@@ -264,8 +279,25 @@ def run(
             help=here("Quantise with ranges from your own pictures.", "자체 그림에서 얻은 범위로 양자화합니다."),
         ),
     ] = None,
+    ep_library: EpLibrary = None,
+    ep_name: EpName = None,
+    ep_device: EpDevice = None,
+    ep_option: EpOption = None,
+    artifact: Artifacts = None,
+    compiled_by: CompiledBy = None,
+    compiled_from: CompiledFrom = None,
     out: Out = None,
     machine: MachineName = None,
+    measured_by: Annotated[
+        str | None,
+        typer.Option(
+            "--measured-by",
+            metavar="KIND[:NAME]",
+            help=here(
+                "Who measures: vendor, centre, ci; a name may follow.", "측정 주체: vendor, centre, ci(이름 추가 가능)."
+            ),
+        ),
+    ] = None,
     report: Annotated[
         Path | None,
         typer.Option(
@@ -326,6 +358,14 @@ def run(
             frames=frames,
             pages=pages,
             calibrate=calibrate,
+            measured_by=measured_by,
+            ep_library=ep_library,
+            ep_name=ep_name,
+            ep_device=ep_device,
+            ep_options=tuple(ep_option or ()),
+            artifacts=tuple(artifact or ()),
+            compiled_by=compiled_by,
+            compiled_from=compiled_from,
             out=out,
             machine=machine,
             report=report,
@@ -641,9 +681,74 @@ new = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
-    help=here("Write a card for something of your own.", "자체 모델의 카드를 만듭니다."),
+    help=here("Write a card for something of your own.", "자체 모델이나 백엔드의 카드를 만듭니다."),
 )
 app.add_typer(new, name="new")
+app.add_typer(env.app, name="env")
+
+
+@app.command(
+    help=here(
+        "One archive for machines without a network: source, wheels, built models.",
+        "네트워크가 없는 장비용 묶음 파일: 소스, wheel, 만들어 둔 모델.",
+    )
+)
+def bundle(
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="FILE", help=here("The archive (.tar).", "묶음 파일(.tar)."))
+    ],
+    backend: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--backend",
+            "-b",
+            metavar="NAME",
+            help=here("Backend (repeatable; default: cpu).", "백엔드(반복 가능, 기본: cpu)."),
+        ),
+    ] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model",
+            "-m",
+            metavar="NAME",
+            help=here("Built model (repeatable; default: the suite's).", "만들어 둘 모델(반복 가능, 기본: 스위트)."),
+        ),
+    ] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            "--profile",
+            metavar="NAME",
+            help=here("Profile whose builds come along (default: standard).", "빌드를 넣을 프로파일(기본: standard)."),
+        ),
+    ] = None,
+    tests: Annotated[
+        bool, typer.Option("--tests/--no-tests", help=here("With what make test needs.", "make test에 필요한 것 포함."))
+    ] = True,
+    include_proprietary: Annotated[
+        bool,
+        typer.Option(
+            "--include-proprietary",
+            help=here("With wheels that must not be passed on.", "배포가 금지된 wheel도 포함합니다."),
+        ),
+    ] = False,
+    cards: Cards = None,
+) -> None:
+    """See `bundle.bundle`."""
+    from npubench.cli import bundle as bundling
+
+    bundling.bundle(
+        bundling.Wish(
+            output=output,
+            backends=tuple(backend or ()),
+            models=tuple(model or ()),
+            profile=profile,
+            tests=tests,
+            proprietary=include_proprietary,
+            cards=tuple(cards or ()),
+        )
+    )
 
 
 @new.callback()
@@ -707,3 +812,39 @@ def new_model(
     from npubench.cli import new as making
 
     making.new_model(name, onnx, workload, head, classes, labels, frames, anchors, size, out)
+
+
+@new.command(
+    "backend",
+    help=here(
+        "A card for a device of your own, or a whole package: adapter, meter, card, tests.",
+        "자체 장치의 카드, 또는 패키지 전체(어댑터, 전력계, 카드, 시험)를 만듭니다.",
+    ),
+)
+def new_backend(
+    name: Annotated[str, typer.Argument(metavar="NAME", help=here("The backend's name.", "백엔드 이름."))],
+    package: Annotated[
+        bool,
+        typer.Option(
+            "--package/--card",
+            help=here(
+                "A package for a runtime of your own, or a card for an ONNX Runtime provider (default).",
+                "자체 런타임용 패키지, 또는 ONNX Runtime 제공자용 카드(기본).",
+            ),
+        ),
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            help=here(
+                "Folder (default: my-backends; a package: here).", "폴더(기본: my-backends, 패키지는 현재 폴더)."
+            ),
+        ),
+    ] = None,
+) -> None:
+    """See `new_backend.new_backend`."""
+    from npubench.cli import new_backend as making
+
+    making.new_backend(name, package, out)

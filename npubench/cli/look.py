@@ -56,21 +56,28 @@ def check(folders: Sequence[Path]) -> None:
 
 def doctor(as_json: bool, cards: Sequence[Path], machine: str | None, out: Path | None) -> None:
     """Probes every backend and looks at the machine."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from npubench.engine import devices, preflight
     from npubench.engine import doctor as diagnosis
-    from npubench.engine import preflight
+    from npubench.engine.counters import processor_state
     from npubench.engine.machine import facts
+    from npubench.engine.pci import accelerators
+    from npubench.engine.probing import survey
     from npubench.engine.resume import given_name
-    from npubench.engine.select import probe
 
     known = catalogue(cards)
     shown = {name: found.card for name, found in known.backends.items() if not found.card.hidden}
-    with tempfile.TemporaryDirectory(prefix="npubench-doctor-") as folder:
-        availability = {name: probe(card, Path(folder) / name).availability for name, card in shown.items()}
-    here_now = facts(machine)
+    # Before the probes, which may themselves open devices and hold their memory.
+    states = tuple(devices.look(accelerators()).values())
+    with tempfile.TemporaryDirectory(prefix="npubench-doctor-") as folder, ThreadPoolExecutor(1) as pool:
+        looking = pool.submit(facts, machine)
+        availability = survey(shown, Path(folder))
+        here_now = looking.result()
     named = given_name(machine) is not None
     root = store.results_root(out, checkout_root())
-    notes = preflight.check(here_now, root, preflight.NEEDED_BYTES, named=named)
-    found = diagnosis.report(here_now, notes, availability, shown)
+    notes = preflight.check(here_now, root, preflight.NEEDED_BYTES, devices=states, named=named)
+    found = diagnosis.report(here_now, notes, availability, shown, processor_state(), states)
     if as_json:
         sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
         return

@@ -64,3 +64,41 @@ Weights = Annotated[
         ),
     ),
 ]
+EpLibrary = Annotated[
+    Path | None,
+    typer.Option(
+        "--ep-library",
+        metavar="PATH",
+        help=here("An ONNX Runtime plug-in provider without a card.", "카드가 없는 ONNX Runtime 플러그인 제공자."),
+    ),
+]
+EpName = Annotated[
+    str | None,
+    typer.Option("--ep-name", metavar="NAME", help=here("Its provider name.", "그 제공자의 이름.")),
+]
+EpDevice = Annotated[
+    str | None,
+    typer.Option("--ep-device", metavar="TYPE", help=here("npu (default), gpu or cpu.", "npu(기본), gpu, cpu.")),
+]
+EpOption = Annotated[
+    list[str] | None,
+    typer.Option("--ep-option", metavar="K=V", help=here("Its options (repeatable).", "옵션(반복 가능).")),
+]
+Artifacts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--artifact",
+        metavar="[MODEL/BUILD/ROLE=]FILE",
+        help=here("A model file compiled elsewhere (repeatable).", "다른 곳에서 컴파일한 모델 파일(반복 가능)."),
+    ),
+]
+CompiledBy = Annotated[
+    str | None,
+    typer.Option(
+        "--compiled-by", metavar="TEXT", help=here("Who compiled it, and with what.", "누가 무엇으로 컴파일했는지.")
+    ),
+]
+CompiledFrom = Annotated[
+    Path | None,
+    typer.Option("--compiled-from", metavar="FILE", help=here("The graph it was made from.", "컴파일한 원본 그래프.")),
+]

@@ -13,7 +13,7 @@ import msgspec
 
 from npubench.conformance import Case, Check, Tried
 from npubench.evidence import RoleEvidence
-from npubench.schema import ExecutionKind, Failure, Warmup, Window
+from npubench.schema import ExecutionKind, Failure, MemoryUse, Warmup, Window
 from npubench.spi import Artifact, Availability, EnvironmentFacts, Placement, Request, TensorSpec
 
 
@@ -32,6 +32,12 @@ class ProbeJob(msgspec.Struct, frozen=True, kw_only=True, tag="probe", tag_field
 
     adapter: AdapterRef
     thorough: bool = False
+
+
+class SurveyJob(msgspec.Struct, frozen=True, kw_only=True, tag="survey", tag_field="verb"):
+    """Which of these backends are here? By backend id, asked one after the other; answers `Surveyed`."""
+
+    adapters: dict[str, AdapterRef]
 
 
 class BuildJob(msgspec.Struct, frozen=True, kw_only=True, tag="build", tag_field="verb"):
@@ -109,7 +115,7 @@ class ConformJob(msgspec.Struct, frozen=True, kw_only=True, tag="conform", tag_f
     cases: tuple[Case, ...] = ()
 
 
-Job = ProbeJob | BuildJob | MeasureJob | QualityJob | PlaceJob | CompileJob | ConformJob
+Job = ProbeJob | SurveyJob | BuildJob | MeasureJob | QualityJob | PlaceJob | CompileJob | ConformJob
 
 
 class Probed(msgspec.Struct, frozen=True, kw_only=True, tag="probed", tag_field="event"):
@@ -117,6 +123,12 @@ class Probed(msgspec.Struct, frozen=True, kw_only=True, tag="probed", tag_field=
 
     availability: Availability
     environment: EnvironmentFacts | None = None
+
+
+class Surveyed(msgspec.Struct, frozen=True, kw_only=True, tag="surveyed", tag_field="event"):
+    """The adapters' answers by backend id; none of an adapter that raised."""
+
+    found: dict[str, Availability]
 
 
 class Built(msgspec.Struct, frozen=True, kw_only=True, tag="built", tag_field="event"):
@@ -132,13 +144,13 @@ class Said(msgspec.Struct, frozen=True, kw_only=True, tag="said", tag_field="eve
 
 
 class Phase(msgspec.Struct, frozen=True, kw_only=True, tag="phase", tag_field="event"):
-    """The worker enters a phase: open, bind, first, check, warm-up, measure, finish."""
+    """The worker enters a phase: open, bind, first, check, warm-up, measure, close, exit and so on."""
 
     name: str
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True, tag="measured", tag_field="event"):
-    """The launch is done; its samples are in the mapped files."""
+    """The launch is done; its samples are in the mapped files. `memory` is added by the parent, who watched it."""
 
     unit: str
     load_ns: int
@@ -158,6 +170,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True, tag="measured", tag_fi
     options: dict[str, dict[str, Any]]
     inputs: dict[str, tuple[TensorSpec, ...]]
     outputs: dict[str, tuple[TensorSpec, ...]]
+    memory: MemoryUse | None = None
 
 
 class Answered(msgspec.Struct, frozen=True, kw_only=True, tag="answered", tag_field="event"):
@@ -214,7 +227,21 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed", tag_field=
     failure: Failure
 
 
-Event = Probed | Built | Said | Phase | Measured | Answered | Placed | Compiled | Begun | Row | Conformed | Failed
+Event = (
+    Probed
+    | Surveyed
+    | Built
+    | Said
+    | Phase
+    | Measured
+    | Answered
+    | Placed
+    | Compiled
+    | Begun
+    | Row
+    | Conformed
+    | Failed
+)
 
 
 def resolve(name: str) -> Any:
