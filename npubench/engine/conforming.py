@@ -109,13 +109,13 @@ def _attempt(case: Case, adapter: Adapter, options: Mapping[str, Any], folder: P
     try:
         session = adapter.open(Artifact(role="model", path=str(model), sha256=""), options)
     except Exception as error:
-        return said("unsupported", _said(error, model))
+        return said("unsupported", brief(error, str(model)))
     try:
         elsewhere, placed = _elsewhere(session)
         outputs = session.infer(fed)
         wrong, error_share = _differs(outputs, expected, case)
     except Exception as error:
-        return said("raised", _said(error, model))
+        return said("raised", brief(error, str(model)))
     finally:
         session.close()
     if wrong:
@@ -173,8 +173,3 @@ def _far(share: float) -> str:
     if share >= NOT_FINITE:
         return "infinite or no number where the expected output is finite, or the other way round"
     return f"differs by {share:.1g} of the largest expected value"
-
-
-def _said(error: BaseException, model: Path) -> str:
-    """Why a test has no answer; tests that are refused for the same reason say the same."""
-    return brief(error).replace(f"…/{model.name}", "the model").replace(model.name, "the model")

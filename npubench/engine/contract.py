@@ -182,8 +182,11 @@ _PLACES = re.compile(r"…/[\w.]+:\d+ [\w:<>&*,~ ]+\([^()]*\)(?: const)?(?: \[wi
 _NUMBERS = re.compile(r"(?<=subgraph)(_\d+)+")
 
 
-def brief(error: BaseException) -> str:
-    """An exception in a few words that are the same on every machine and in every process."""
-    said = _FOLDERS.sub("…/", _CODES.sub("", " ".join(str(error).split())))
+def brief(error: BaseException, model: str = "") -> str:
+    """An exception in a few words that are the same on every machine, in every process and for every `model` file."""
+    said = _CODES.sub("", " ".join(str(error).split()))
+    if model:
+        said = said.replace(f"Load model from {model} failed:", "").replace(model, "the model")
+    said = _FOLDERS.sub("…/", said)
     said = _NUMBERS.sub("", _PLACES.sub("", said))
     return f"{type(error).__name__}: {said}"[:200] if said else type(error).__name__
