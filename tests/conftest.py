@@ -7,6 +7,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.environments import openvino_python, qnn_python
+
+__all__ = ["isolated", "model_cache", "openvino_python", "qnn_python"]
+
 # A time is never asserted in a test, and a busy machine must not fail a property.
 settings.register_profile("npubench", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("npubench")
