@@ -45,7 +45,7 @@ def conform(
         typer.Option(
             "--timeout",
             metavar="60s",
-            help=here("A question that is silent for so long has hung.", "응답이 없으면 멈춘 것으로 볼 시간."),
+            help=here("A question that is silent for so long has hung.", "응답이 없으면 멈춘 것으로 봄."),
         ),
     ] = "60s",
     markdown: Annotated[

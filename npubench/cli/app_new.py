@@ -86,7 +86,7 @@ def new_model(
     "backend",
     help=here(
         "A card for a device of your own, or a whole package: adapter, meter, card, tests.",
-        "자체 장치의 카드, 또는 패키지 전체(어댑터, 전력계, 카드, 시험)를 만듭니다.",
+        "자체 장치의 카드 또는 패키지(어댑터, 전력계, 시험).",
     ),
 )
 def new_backend(
@@ -97,7 +97,7 @@ def new_backend(
             "--package/--card",
             help=here(
                 "A package for a runtime of your own, or a card for an ONNX Runtime provider (default).",
-                "자체 런타임용 패키지, 또는 ONNX Runtime 제공자용 카드(기본).",
+                "패키지 또는 카드.",
             ),
         ),
     ] = False,

@@ -192,7 +192,7 @@ def run(
         typer.Option(
             "--wait",
             metavar="10m",
-            help=here("Wait this long for another run to end.", "다른 실행이 끝나기를 기다릴 시간."),
+            help=here("Wait this long for another run to end.", "다른 실행을 기다릴 시간."),
         ),
     ] = "10m",
     json: Json = False,
