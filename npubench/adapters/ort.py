@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from npubench.adapters import ort_install
 from npubench.adapters.ort_compile import compile_model
 from npubench.adapters.ort_devices import CPU, Reach, chosen, devices_of, offered, reach, runtime_for
 from npubench.adapters.ort_session import NotSelectedError, OrtSession, usable_threads
@@ -54,6 +55,8 @@ class OrtAdapter:
     def probe_with(self, options: Mapping[str, Any]) -> Availability:
         """Is the provider here, on the device that the card's options name? Listed only means compiled in: a session
         on one node says whether the device and its driver answer."""
+        if (conflict := ort_install.conflicting()) is not None:
+            return conflict
         try:
             runtime = runtime_for(self._provider)
         except Exception as error:

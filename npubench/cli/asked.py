@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from npubench.cards import VARIANTS, did_you_mean
+from npubench.cli.measurer import OPTION, measured_by
 from npubench.engine import plan as planning
 from npubench.errors import UnknownNameError, UsageError
 from npubench.lang import here
@@ -38,6 +39,7 @@ _PLANNING = {
     "frames": "--frames",
     "pages": "--pages",
     "calibrate": "--calibrate",
+    "measured_by": OPTION,
     "ep_library": "--ep-library",
     "ep_name": "--ep-name",
     "ep_device": "--ep-device",
@@ -75,6 +77,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     frames: Path | None = None
     pages: Path | None = None
     calibrate: Path | None = None
+    measured_by: str | None = None
     ep_library: Path | None = None
     ep_name: str | None = None
     ep_device: str | None = None
@@ -127,6 +130,7 @@ def check_options(asked: Asked, rules: Ruleset) -> None:
             ),
         )
     check_variant(asked.variant)
+    measured_by(asked.measured_by)
     if not asked.artifacts and (asked.compiled_by is not None or asked.compiled_from is not None):
         option = "--compiled-by" if asked.compiled_by is not None else "--compiled-from"
         raise UsageError(here(f"{option} goes with --artifact FILE", f"{option}은 --artifact FILE과 함께 씁니다"))

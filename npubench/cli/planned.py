@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -14,11 +13,13 @@ from npubench.build.materialise import cache_root
 from npubench.cards import BackendCard, ModelCard, did_you_mean
 from npubench.cli import artifacts, plugged
 from npubench.cli.asked import PROFILE, SUITE, Asked, duration_s
+from npubench.cli.measurer import measured_by
 from npubench.cli.progress import Console
 from npubench.discovery import Catalogue, Found, catalogue, pick
 from npubench.engine import plan as planning
 from npubench.engine import prebuilt, preflight
 from npubench.engine import select as selection
+from npubench.engine.devices import look
 from npubench.engine.machine import facts
 from npubench.engine.protocol import Event, Said
 from npubench.engine.resume import given_name
@@ -29,9 +30,6 @@ from npubench.schema import FLOOR_MODEL, Note, Plan
 
 ALL = "all"
 DEFAULT_SCENARIOS = ("single-stream", "offline")
-
-# Who measured, for the result: a person, a team, a CI job.
-MEASURED_BY = "NPUBENCH_MEASURED_BY"
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
@@ -242,7 +240,8 @@ def make_plan(
     Raises UsageError, AbsentBackendError …, and StopRequested when `stop()` turns true.
     """
     named = _named(asked)
-    backends = selection.find_backends(choice.cards, named, console.probing, stop)
+    install = None if asked.dry_run else console.say
+    backends = selection.find_backends(choice.cards, named, console.probing, stop, install)
     if asked.variant is not None:
         ready = {name: _taking(card, asked.variant) for name, card in backends.ready.items()}
         backends = msgspec.structs.replace(backends, ready=ready)
@@ -255,6 +254,7 @@ def make_plan(
         preflight.NEEDED_BYTES,
         availability=backends.availability,
         cards=backends.ready,
+        devices=look(machine.accelerators).values(),
         named=given_name(asked.machine) is not None,
     )
     models = {**choice.models, FLOOR_MODEL: selection.model_of(choice.cards, FLOOR_MODEL)}
@@ -288,7 +288,7 @@ def make_plan(
         notes=(*notes, *choice.notes),
         availability=backends.availability,
         environments=backends.environments,
-        measured_by=os.environ.get(MEASURED_BY) or "unknown",
+        measured_by=measured_by(asked.measured_by),
     )
     measured = {cell.precision for cell in plan.cells if cell.purpose == "measure"}
     nothing = asked.variant is not None and not measured

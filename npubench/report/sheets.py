@@ -13,7 +13,7 @@ import msgspec
 
 from npubench.lang import Text
 from npubench.metrics import METRICS
-from npubench.report import inputs, placement, places, quality, reasons
+from npubench.report import conditions, inputs, placement, places, quality, reasons
 from npubench.report.cells import anchor, faults, why_of
 from npubench.report.foreign import MESSAGE_LIMIT, clean
 from npubench.report.numbers import backend_name, count, metric, model_name, of_cell
@@ -162,6 +162,10 @@ def _launch(name: str, launch: Launch | None) -> Fact:
         load = show(launch.load_average[0], "")
         english.append(f"machine load {load}")
         korean.append(f"장비 부하 {load}")
+    if launch.conditions is not None:
+        seen = conditions.phrases(launch.conditions)
+        english += [text.en for text in seen]
+        korean += [text.ko for text in seen]
     if launch.failure is not None:
         english.append(f"failed: {launch.failure.kind.value}")
         korean.append(f"실패: {launch.failure.kind.value}")

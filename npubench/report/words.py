@@ -148,6 +148,14 @@ METER_SCOPES: dict[str, Text] = {
     "wall": Text(en="at the wall socket", ko="콘센트"),
 }
 
+# Who measured: a run's word before the colon.
+MEASURERS: dict[str, Text] = {
+    "vendor": Text(en="the vendor", ko="공급사"),
+    "centre": Text(en="the computing centre", ko="센터"),
+    "ci": Text(en="an automatic job (CI)", ko="자동 작업(CI)"),
+    "unknown": Text(en="not stated", ko="밝히지 않음"),
+}
+
 # Service unit → (key, title).
 SERVICES: dict[str, tuple[str, Text]] = {
     "frame": ("cctv", Text(en="CCTV monitoring", ko="CCTV 관제")),
