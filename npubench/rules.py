@@ -32,6 +32,7 @@ class Ruleset(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     percentile: str
     overhead_factor: float
     min_macs_assigned: float
+    max_unattributed: float
     launch_spread: float
     lag_absolute_ns: int
     lag_share: float

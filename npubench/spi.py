@@ -87,6 +87,8 @@ class Placement(_Facts, frozen=True, kw_only=True):
 
     `providers` maps each provider to the number of nodes assigned to it; `fallback_ops` maps op type to count for nodes
     that did not land on the requested provider. `sources` names the evidence ("assignment", "profile", "vendor").
+    `devices`: those in use, as the runtime names them. `notes`: what else a reader should know (an option that the
+    runtime took without knowing it).
     """
 
     requested: str
@@ -96,6 +98,8 @@ class Placement(_Facts, frozen=True, kw_only=True):
     fallback_ops: dict[str, int] | None = None
     device_type: str = ""
     sources: tuple[str, ...] = ()
+    devices: tuple[Device, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class AssignedNode(_Facts, frozen=True, kw_only=True):
@@ -240,6 +244,23 @@ class Strict(Protocol):
     """An adapter that can refuse to share a graph: `open_strict` raises where any node needs another provider."""
 
     def open_strict(self, artifact: Artifact, options: Mapping[str, Any]) -> Session: ...
+
+
+@runtime_checkable
+class ProbesWith(Protocol):
+    """An adapter whose answer depends on the card's options (which device, say): asked in place of `probe`."""
+
+    def probe_with(self, options: Mapping[str, Any]) -> Availability: ...
+
+
+@runtime_checkable
+class Interrupts(Protocol):
+    """An adapter that can end what its sessions do: called once, from another thread, before the worker ends.
+
+    What runs or loads then raises, and the device is left as after any other error.
+    """
+
+    def interrupt(self) -> None: ...
 
 
 @runtime_checkable

@@ -138,3 +138,11 @@ def export_hf(card: Mapping[str, Any], room: str, data: str | None, output: str,
 
     folder = Path(data) if data else None
     return list(export(msgspec.convert(card, ModelCard), Path(room), folder, Path(output), progress))
+
+
+def name_nodes(artifacts: Sequence[Mapping[str, Any]], folder: str, progress: Progress) -> list[Any]:
+    """`named.named` for each artefact: the artefact to look at, and the graph's edges. Raises DataError."""
+    from npubench.build.named import named
+
+    found = [named(msgspec.convert(item, Artifact), Path(folder)) for item in artifacts]
+    return [{"artifact": msgspec.to_builtins(artifact), "edges": edges} for artifact, edges in found]

@@ -24,6 +24,7 @@ from npubench.engine.lock import Holder
 from npubench.engine.protocol import Event, Phase
 from npubench.engine.run import Watcher
 from npubench.engine.select import OWN
+from npubench.evidence import Certificate
 from npubench.lang import here, language
 from npubench.metrics import METRICS, THROUGHPUT
 from npubench.report.quality import line as quality_line
@@ -174,12 +175,28 @@ class _Lines:
     def answered(self, record: Quality) -> None:
         self._console.say(answers(record))
 
+    def placing(self, cell: PlannedCell) -> None:
+        pass
+
+    def placed(self, found: Certificate) -> None:
+        self._console.say(where(found))
+
 
 def answers(record: Quality) -> str:
     """What became of the quality of one build on one backend, in a line."""
     build = build_name(record.precision, record.variant)
     lead = here("quality", "품질")
     return f"{lead} {record.model} {build} · {record.backend}: {quality_line(record)[language()]}"
+
+
+def where(found: Certificate) -> str:
+    """Where one build ran on one backend, in a line."""
+    build = build_name(found.precision, found.variant)
+    lead = here("placement", "실행 위치")
+    said = "; ".join(reason[language()] for reason in found.reasons)
+    if not said and found.extent == "full":
+        said = here(f"all of it on {found.requested}", f"전부 {found.requested}")
+    return f"{lead} {found.model} {build} · {found.backend}: {said or here('unknown', '알 수 없음')}"
 
 
 def outcome(launch: Launch) -> str:
@@ -243,6 +260,14 @@ class _LiveTable:
         mark = {"passed": "✓", "failed": "✗"}.get(record.verdict, "–")
         self._done.append(f"{mark} {answers(record)}")
         # What answering took is no part of a launch's pace.
+        self._started = time.monotonic()
+
+    def placing(self, cell: PlannedCell) -> None:
+        self._phase = here("looking where it runs", "실행 위치 확인 중")
+
+    def placed(self, found: Certificate) -> None:
+        mark = {"full": "✓", "none": "✗", "assisted": "✗"}.get(found.extent, "–")
+        self._done.append(f"{mark} {where(found)}")
         self._started = time.monotonic()
 
     def remaining_s(self) -> float:

@@ -21,11 +21,11 @@ from npubench.cli.session import devices, stoppable
 from npubench.discovery import Catalogue, catalogue
 from npubench.engine import plan as planning
 from npubench.engine import select as selection
+from npubench.engine.files import build_model
 from npubench.engine.launcher import Limits
 from npubench.engine.machine import facts
 from npubench.engine.protocol import BuildJob
 from npubench.engine.quality import Asker
-from npubench.engine.run import build_model
 from npubench.errors import MeasurementError
 from npubench.lang import Text, here, language
 from npubench.report.quality import FIDELITY, headline, name_of, value_of

@@ -1,9 +1,9 @@
 """Where a model runs, seen from inside its backend's process: three sessions, none of them the one that is timed for a
 result (METRICS.md, Placement).
 
-1. as timed: how long it takes to open (cold, then warm), and what the runtime assigned to whom;
-2. profiled: which provider spent the time, with the shapes that were seen;
-3. strict: whether the provider takes the whole graph where it is not allowed to share it.
+`timed`: how long it takes to open (cold, then warm), and what the runtime assigned to whom. `profiled`: which provider
+spent the time, with the shapes that were seen. `strict`: whether the provider takes the whole graph where it is not
+allowed to share it.
 
 What an adapter cannot give stays unknown with a reason. Not aware of: figures (`stats.placement`).
 """
@@ -15,23 +15,16 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from npubench.evidence import RoleEvidence, StrictAnswer
-from npubench.spi import (
-    Adapter,
-    Artifact,
-    AssignedNode,
-    Assigns,
-    Bound,
-    Places,
-    Profile,
-    Profiled,
-    Profiles,
-    Session,
-    Strict,
-)
+import msgspec
+
+from npubench.evidence import RoleEvidence
+from npubench.spi import Adapter, Artifact, Assigns, Bound, Places, Profiled, Profiles, Session, Strict
 
 Bind = Callable[[Mapping[str, Session]], Bound]
 Enter = Callable[[str], None]
+
+# A profile says shares: a few runs are enough, and a slow model needs no more than this.
+PROFILED_NS = 2_000_000_000
 
 
 def look(
@@ -41,10 +34,24 @@ def look(
     bind: Bind,
     folder: Path,
     runs: int,
-    strict: bool,
+    sessions: Sequence[str],
     enter: Enter,
+) -> tuple[dict[str, RoleEvidence], int | None]:
+    """Evidence by role, and the first inference of the session as timed in ns. Raises what opening that one raises."""
+    found = {artifact.role: RoleEvidence() for artifact in artifacts}
+    first_ns = None
+    if "timed" in sessions:
+        found, first_ns = _timed(adapter, artifacts, options, bind, enter)
+    if "profiled" in sessions:
+        found = _profiled(found, adapter, artifacts, options, bind, folder, runs, enter)
+    if "strict" in sessions:
+        found = _strict(found, adapter, artifacts, options, enter)
+    return found, first_ns
+
+
+def _timed(
+    adapter: Adapter, artifacts: Sequence[Artifact], options: Mapping[str, Any], bind: Bind, enter: Enter
 ) -> tuple[dict[str, RoleEvidence], int]:
-    """Evidence by role, and the first inference of the session as timed in ns. Raises what opening it raises."""
     enter("open")
     cold, sessions = _opened(adapter, artifacts, options)
     try:
@@ -55,31 +62,14 @@ def look(
         bound.step(0)
         first_ns = time.perf_counter_ns() - start
         enter("place")
-        placements = {role: item.placement() for role, item in sessions.items() if isinstance(item, Places)}
-        assigned = {role: _assigned(item) for role, item in sessions.items()}
-        in_effect = {role: dict(getattr(item, "options", {})) for role, item in sessions.items()}
+        found = {role: _seen(session, cold[role]) for role, session in sessions.items()}
         bound.close()
     finally:
         _close(sessions)
     enter("open")
     warm, sessions = _opened(adapter, artifacts, options)
     _close(sessions)
-    profiles, profile_reason = _profiled(adapter, artifacts, options, bind, folder, runs, enter)
-    answers = _strict(adapter, artifacts, options, enter) if strict else {}
-    return {
-        artifact.role: RoleEvidence(
-            placement=placements.get(artifact.role),
-            assigned=assigned[artifact.role],
-            profile=profiles.get(artifact.role),
-            profile_reason=None if artifact.role in profiles else profile_reason,
-            strict=answers.get(artifact.role, ("unknown", None))[0],
-            strict_reason=answers.get(artifact.role, (None, "this adapter cannot be strict"))[1],
-            cold_load_ns=cold[artifact.role],
-            warm_load_ns=warm[artifact.role],
-            options=in_effect[artifact.role],
-        )
-        for artifact in artifacts
-    }, first_ns
+    return {role: msgspec.structs.replace(item, warm_load_ns=warm[role]) for role, item in found.items()}, first_ns
 
 
 def _opened(
@@ -100,12 +90,22 @@ def _close(sessions: Mapping[str, Session]) -> None:
         session.close()
 
 
-def _assigned(session: Session) -> tuple[AssignedNode, ...] | None:
-    found = session.assignment() if isinstance(session, Assigns) else None
-    return None if found is None else tuple(found)
+def _seen(session: Session, cold_ns: int) -> RoleEvidence:
+    assigned = session.assignment() if isinstance(session, Assigns) else None
+    return RoleEvidence(
+        placement=session.placement() if isinstance(session, Places) else None,
+        assigned=None if assigned is None else tuple(assigned),
+        cold_load_ns=cold_ns,
+        options=dict(getattr(session, "options", {})),
+    )
+
+
+def _without(found: Mapping[str, RoleEvidence], **reasons: str) -> dict[str, RoleEvidence]:
+    return {role: msgspec.structs.replace(item, **reasons) for role, item in found.items()}
 
 
 def _profiled(
+    found: Mapping[str, RoleEvidence],
     adapter: Adapter,
     artifacts: Sequence[Artifact],
     options: Mapping[str, Any],
@@ -113,40 +113,54 @@ def _profiled(
     folder: Path,
     runs: int,
     enter: Enter,
-) -> tuple[dict[str, Profile], str | None]:
-    """Profiles by role; none, and why, where the adapter has none or it fails: the timed session is what counts."""
+) -> dict[str, RoleEvidence]:
+    """With profiles; none, and why, where the adapter has none or it fails: the timed session is what counts."""
     if not isinstance(adapter, Profiles):
-        return {}, "this adapter records no profile"
+        return _without(found, profile_reason="this adapter records no profile")
     sessions: dict[str, Session] = {}
     try:
-        enter("place")
         for artifact in artifacts:
+            enter("open")
             sessions[artifact.role] = adapter.open_profiled(artifact, options, str(folder))
+        enter("place")
         bound = bind(sessions)
+        start = time.perf_counter_ns()
         for _ in range(runs):
             bound.step(0)
-        found = {role: item.profile() for role, item in sessions.items() if isinstance(item, Profiled)}
+            if time.perf_counter_ns() - start > PROFILED_NS:
+                break
+        profiles = {role: item.profile() for role, item in sessions.items() if isinstance(item, Profiled)}
         bound.close()
     except Exception as error:
-        return {}, f"profiling failed: {type(error).__name__}: {error}"[:500]
+        return _without(found, profile_reason=f"profiling failed: {type(error).__name__}: {error}"[:500])
     finally:
         _close(sessions)
-    return found, "this session records no profile"
+    return {
+        role: msgspec.structs.replace(item, profile=profiles[role])
+        if role in profiles
+        else msgspec.structs.replace(item, profile_reason="this session records no profile")
+        for role, item in found.items()
+    }
 
 
 def _strict(
-    adapter: Adapter, artifacts: Sequence[Artifact], options: Mapping[str, Any], enter: Enter
-) -> dict[str, tuple[StrictAnswer, str | None]]:
+    found: Mapping[str, RoleEvidence],
+    adapter: Adapter,
+    artifacts: Sequence[Artifact],
+    options: Mapping[str, Any],
+    enter: Enter,
+) -> dict[str, RoleEvidence]:
     if not isinstance(adapter, Strict):
-        return {}
-    answers: dict[str, tuple[StrictAnswer, str | None]] = {}
+        return _without(found, strict_reason="this adapter cannot forbid sharing")
+    answers = dict(found)
     for artifact in artifacts:
         enter("place")
         try:
             adapter.open_strict(artifact, options).close()
-            answers[artifact.role] = "passed", None
+            changed: dict[str, Any] = {"strict": "passed"}
         except NotImplementedError as error:
-            answers[artifact.role] = "unknown", str(error)
+            changed = {"strict": "unknown", "strict_reason": str(error)}
         except Exception as error:
-            answers[artifact.role] = "refused", f"{type(error).__name__}: {error}"[:500]
+            changed = {"strict": "refused", "strict_reason": f"{type(error).__name__}: {error}"[:500]}
+        answers[artifact.role] = msgspec.structs.replace(found[artifact.role], **changed)
     return answers

@@ -213,6 +213,18 @@ def _reason_unsupported(card: ModelCard, backend: BackendCard, precision: str, m
     return None
 
 
+def headline(card: ModelCard, backend: BackendCard, machine: Machine) -> str:
+    """The precision in which a model is measured where nobody names one: its own first, else the backend's first.
+
+    An NPU that takes no fp32 is then measured in what it is made for, and the precision is shown beside every figure.
+    """
+    own = card.precisions[0]
+    if _reason_unsupported(card, backend, own, machine) is None:
+        return own
+    taken = (name for name in backend.precisions if _reason_unsupported(card, backend, name, machine) is None)
+    return next(taken, own)
+
+
 def make(
     *,
     run: str,
@@ -252,7 +264,7 @@ def make(
             cells[cell.id] = cell
         for item in wanted:
             card = models[item.model]
-            for precision in item.precisions or (card.precisions[0],):
+            for precision in item.precisions or (headline(card, backend, machine),):
                 if (reason := _reason_unsupported(card, backend, precision, machine)) is not None:
                     unsupported.append(
                         UnsupportedCell(model=card.id, backend=backend.id, precision=precision, reason=reason)

@@ -7,7 +7,7 @@ points of ours. Runs on Python 3.10, numpy 1.24, msgspec and nothing else.
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -72,9 +72,9 @@ class QualityJob(msgspec.Struct, frozen=True, kw_only=True, tag="quality", tag_f
 
 
 class PlaceJob(msgspec.Struct, frozen=True, kw_only=True, tag="place", tag_field="verb"):
-    """Where does this model run? Opens it as timed, profiled and (where `strict`) strictly; answers `Placed`.
+    """Where does this model run? Opens it in the named sessions, one after the other; answers `Placed`.
 
-    `runs`: how often the profiled session takes the first input.
+    `runs`: how often, at most, the profiled session takes the first input.
     """
 
     adapter: AdapterRef
@@ -83,7 +83,7 @@ class PlaceJob(msgspec.Struct, frozen=True, kw_only=True, tag="place", tag_field
     request: Request
     folder: str
     runs: int
-    strict: bool = True
+    sessions: tuple[Literal["timed", "profiled", "strict"], ...] = ("timed", "profiled", "strict")
 
 
 class CompileJob(msgspec.Struct, frozen=True, kw_only=True, tag="compile", tag_field="verb"):
@@ -157,10 +157,10 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True, tag="answered", tag_fi
 
 
 class Placed(msgspec.Struct, frozen=True, kw_only=True, tag="placed", tag_field="event"):
-    """Evidence by role; `first_inference_ns` of the whole model in the session as timed."""
+    """Evidence by role; `first_inference_ns` of the whole model in the session as timed, None without that session."""
 
     evidence: dict[str, RoleEvidence]
-    first_inference_ns: int
+    first_inference_ns: int | None
     duration_ns: int
     versions: dict[str, str]
 

@@ -11,20 +11,23 @@ import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 
 from npubench.cards import BackendCard, ModelCard
 from npubench.discovery import code
 from npubench.engine import table
+from npubench.engine.files import Files, Ready
 from npubench.engine.launcher import Limits, StopRequested, run_job
 from npubench.engine.metering import Metering, metering
-from npubench.engine.protocol import BuildJob, Event, Measured, MeasureJob, Said
+from npubench.engine.placement import Certifier
+from npubench.engine.protocol import Event, Measured, MeasureJob
 from npubench.engine.quality import Asker
 from npubench.engine.schedule import ARRIVALS
-from npubench.engine.select import adapter_ref, environment_of, own_job, try_build
+from npubench.engine.select import adapter_ref, environment_of
 from npubench.errors import RunInterruptedError, StoreError
+from npubench.evidence import Certificate
 from npubench.rules import Ruleset, load
 from npubench.schema import (
     Failure,
@@ -39,8 +42,9 @@ from npubench.schema import (
     SampleFile,
     Validity,
     Value,
+    parse,
 )
-from npubench.spi import Artifact, Request
+from npubench.spi import Request
 from npubench.stats.judge import judge
 from npubench.stats.runs import assembled
 from npubench.stats.samples import Samples
@@ -67,51 +71,8 @@ class Watcher(Protocol):
     def finished(self, cell: PlannedCell, launch: Launch) -> None: ...
     def asking(self, cell: PlannedCell) -> None: ...
     def answered(self, record: Quality) -> None: ...
-
-
-class Built(msgspec.Struct, frozen=True):
-    """A model's artefacts, or why there are none."""
-
-    artifacts: tuple[Artifact, ...] = ()
-    failure: Failure | None = None
-
-
-def build_model(
-    plan: Plan,
-    model: str,
-    precision: str,
-    variant: str,
-    batch: int,
-    cache: Path,
-    watcher: Watcher,
-    stop: Callable[[], bool] = lambda: False,
-) -> Built:
-    """Materialises one model of the plan in a child process. Raises StopRequested when `stop()` turns true."""
-    card = msgspec.convert(plan.models[model], ModelCard)
-    if own := plan.sources.get(f"onnx:{model}"):
-        chosen = {"path": own, "sha256": card.graphs["model"].sha256, "precision": precision}
-        job = BuildJob(builder="npubench.build.verbs:user_artifact", arguments=chosen)
-    elif (made := own_job(card, plan.sources.get(f"own:{model}"), cache, precision, variant)) is not None:
-        job = made
-    else:
-        arguments: dict[str, Any] = {
-            "card": plan.models[model],
-            "room": plan.sources[f"room:{model}"],
-            "cache": str(cache),
-            "precision": precision,
-            "variant": variant,
-            "batch": batch,
-        }
-        job = BuildJob(builder="npubench.build.verbs:materialise_card", arguments=arguments)
-
-    def say(event: Event) -> None:
-        if isinstance(event, Said):
-            watcher.building(model, event.text)
-
-    answer = try_build(job, say, stop)
-    if isinstance(answer, Failure):
-        return Built(failure=answer)
-    return Built(artifacts=msgspec.convert(answer.result, tuple[Artifact, ...]))
+    def placing(self, cell: PlannedCell) -> None: ...
+    def placed(self, found: Certificate) -> None: ...
 
 
 class Execution:
@@ -133,9 +94,11 @@ class Execution:
         self._limits = limits
         self._stop = stop
         self._rules: Ruleset = load(plan.ruleset)
-        self._built: dict[tuple[str, str, str, int], Built] = {}
         self._cells = {cell.id: cell for cell in plan.cells}
-        self._asker = Asker(plan, cache, folder.path / WORK, self._graphs, limits, stop=stop)
+        work = folder.path / WORK
+        self._files = Files(plan, cache, work, watcher, limits, stop)
+        self._asker = Asker(plan, cache, work, self._files.graphs, limits, stop=stop)
+        self._certifier = Certifier(plan, cache, work, self._rules, limits, stop)
 
     def carry_out(self) -> Run:
         """Measures what is not measured yet, then seals and returns the run.
@@ -165,34 +128,41 @@ class Execution:
         self._folder.write_run(run)
         return run
 
-    def _artifacts(self, cell: PlannedCell) -> Built:
-        # Only where shapes are fixed does a batch need files of its own.
-        batch = int(cell.scenario.params.get("batch", 1)) if cell.variant == "static" else 1
-        return self._build(cell.model, cell.precision, cell.variant, batch)
-
-    def _build(self, model: str, precision: str, variant: str, batch: int) -> Built:
-        at = (model, precision, variant, batch)
-        if at not in self._built:
-            self._built[at] = build_model(self._plan, *at, self._cache, self._watcher, self._stop)
-        return self._built[at]
-
-    def _graphs(self, model: str, precision: str, variant: str) -> tuple[Artifact, ...] | Failure:
-        built = self._build(model, precision, variant, batch=1)
-        return built.failure if built.failure is not None else built.artifacts
-
     def _ask(self, cell: PlannedCell) -> None:
         """Asks for the quality of this cell's answers, once for all cells of its build and backend."""
         if cell.purpose != "measure" or self._plan.models[cell.model].get("quality") is None:
             return
         if self._folder.quality_path(cell.model, cell.precision, cell.variant, cell.backend).exists():
             return
-        artifacts = self._graphs(cell.model, cell.precision, cell.variant)
-        if isinstance(artifacts, Failure):
+        ready = self._files.ready(cell.model, cell.precision, cell.variant, 1, cell.backend)
+        if ready.failure is not None:
             return
         self._watcher.asking(cell)
-        record = self._asker.ask(cell.model, cell.precision, cell.variant, cell.backend, artifacts)
+        record = self._asker.ask(cell.model, cell.precision, cell.variant, cell.backend, ready.artifacts)
         self._folder.write_quality(record)
         self._watcher.answered(record)
+
+    def _certified(self, cell: PlannedCell) -> Certificate | None:
+        """Where this cell's build runs on its backend, looked at once; None where there is no device to look at.
+
+        That is the harness's own floor, a backend without a device, and a server somewhere else.
+        """
+        device = self._plan.backends[cell.backend]["device"]["type"]
+        if cell.purpose != "measure" or device in ("none", "endpoint"):
+            return None
+        path = self._folder.certificate_path(cell.model, cell.precision, cell.variant, cell.backend)
+        if path.exists():
+            return parse(path.read_bytes(), Certificate, str(path))
+        ready = self._files.ready(cell.model, cell.precision, cell.variant, 1, cell.backend)
+        if ready.failure is not None:
+            return None
+        self._watcher.placing(cell)
+        found = self._certifier.certify(
+            cell.model, cell.precision, cell.variant, cell.backend, ready.artifacts, ready.sources, ready.compiled
+        )
+        self._folder.write_certificate(found)
+        self._watcher.placed(found)
+        return found
 
     def _launch(self, cell: PlannedCell, number: int) -> Launch:
         """One launch, whatever becomes of it."""
@@ -206,11 +176,16 @@ class Execution:
             verdict="invalid",
             load_average=load_average,
         )
-        built = self._artifacts(cell)
+        built = self._files.of(cell)
         if built.failure is not None:
             if built.failure.kind is FailureKind.DISK_FULL:
                 raise StoreError(built.failure.message, hint=built.failure.hint or _RESUME)
             return msgspec.structs.replace(blank, failure=built.failure)
+        if (found := self._certified(cell)) is not None and found.extent == "none":
+            # Not a number of this backend: nothing is timed.
+            said = "; ".join(reason.en for reason in found.reasons)
+            fallback = Failure(kind=FailureKind.CPU_FALLBACK, message=said, phase="place")
+            return msgspec.structs.replace(blank, failure=fallback, execution_kind="cpu_fallback")
         self._ask(cell)
         work = self._folder.work(cell.id, number)
         backend = msgspec.convert(self._plan.backends[cell.backend], BackendCard)
@@ -237,7 +212,7 @@ class Execution:
         finally:
             shutil.rmtree(work, ignore_errors=True)
 
-    def _job(self, cell: PlannedCell, backend: BackendCard, built: Built, work: Path) -> MeasureJob:
+    def _job(self, cell: PlannedCell, backend: BackendCard, built: Ready, work: Path) -> MeasureJob:
         model = msgspec.convert(self._plan.models[cell.model], ModelCard)
         arrival = ARRIVALS[cell.scenario.name]
         return MeasureJob(

@@ -19,8 +19,7 @@ import signal
 import sys
 import time
 import traceback
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ import msgspec
 import numpy as np
 
 from npubench import __version__
-from npubench.engine import answering, installed, placing, protocol
+from npubench.engine import answering, installed, placing, protocol, stopping
 from npubench.engine.measure import drive, quiet_collector
 from npubench.engine.protocol import (
     BuildJob,
@@ -46,7 +45,7 @@ from npubench.engine.schedule import issuer
 from npubench.engine.table import SampleTable
 from npubench.engine.warmup import warm_up
 from npubench.errors import ArtifactError, CardError, DataError, NpubenchError, StoreError, UnsupportedError
-from npubench.schema import ExecutionKind, Failure, FailureKind, Window
+from npubench.schema import Failure, FailureKind, Window
 from npubench.spi import (
     Adapter,
     Array,
@@ -54,12 +53,13 @@ from npubench.spi import (
     Bound,
     Compiles,
     Outputs,
-    Placement,
     Places,
+    ProbesWith,
     Session,
     TensorSpec,
     Workload,
 )
+from npubench.stats.placement import execution_kind, together
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -108,6 +108,7 @@ def make_adapter(ref: protocol.AdapterRef) -> Adapter:
     """The adapter that the job names, made from the backend card's provider and device."""
     plugin = {} if ref.plugin is None else {"plugin": ref.plugin}
     adapter: Adapter = resolve(ref.code)(provider=ref.provider, device=ref.device, **plugin)
+    stopping.includes(adapter)
     return adapter
 
 
@@ -115,7 +116,7 @@ def probe(job: ProbeJob, events: Events) -> None:
     """Asks the adapter whether it is here."""
     events.enter("probe")
     adapter = make_adapter(job.adapter)
-    found = adapter.probe()
+    found = adapter.probe_with(job.adapter.options) if isinstance(adapter, ProbesWith) else adapter.probe()
     environment = installed.facts(adapter) if job.thorough and found.available else None
     events.send(protocol.Probed(availability=found, environment=environment))
 
@@ -172,9 +173,10 @@ def measure(job: MeasureJob, events: Events) -> None:
     check_all(bound, sessions)
     if table.tokens.dropped:
         raise RuntimeError(f"{table.tokens.dropped} token times did not fit into the table of {job.max_tokens}")
+    wanted = str(job.adapter.device.get("type", "none"))
     evidence = {role: item.placement() for role, item in sessions.items() if isinstance(item, Places)}
     for role, found in evidence.items():
-        if execution_kind(job.adapter, found) == "cpu_fallback":
+        if execution_kind(wanted, found) == "cpu_fallback":
             message = f"no node of the graph {role} ran on {found.requested}"
             raise WrongOutputError(FailureKind.CPU_FALLBACK, message)
     placement = together(list(evidence.values())) if len(evidence) == len(sessions) else None
@@ -187,7 +189,7 @@ def measure(job: MeasureJob, events: Events) -> None:
             window=Window(start_ns=start, end_ns=end),
             samples_per_row=job.request.batch,
             placement=placement,
-            execution_kind=execution_kind(job.adapter, placement),
+            execution_kind=execution_kind(wanted, placement),
             pid=os.getpid(),
             python=platform.python_version(),
             executable=os.path.basename(sys.executable),
@@ -245,7 +247,7 @@ def place(job: PlaceJob, events: Events) -> None:
         lambda sessions: workload.bind(sessions, job.request, _Clock()),
         Path(job.folder),
         job.runs,
-        job.strict,
+        job.sessions,
         events.enter,
     )
     events.send(
@@ -282,42 +284,6 @@ class _Clock:
     def tick(self) -> None:
         if self.target is not None:
             self.target.tick()
-
-
-def together(evidence: Sequence[Placement]) -> Placement | None:
-    """One placement for a pipeline of several graphs: nodes are added up; unknown in one is unknown for all."""
-    if not evidence:
-        return None
-    known = [found.providers for found in evidence if found.providers is not None]
-    fallen = [found.fallback_ops for found in evidence if found.fallback_ops is not None]
-    types = {found.device_type for found in evidence}
-    return Placement(
-        requested=evidence[0].requested,
-        registered=evidence[0].registered,
-        selected=tuple(sorted({name for found in evidence for name in found.selected})),
-        providers=dict(sum(map(Counter, known), Counter())) if len(known) == len(evidence) else None,
-        fallback_ops=dict(sum(map(Counter, fallen), Counter())) if len(fallen) == len(evidence) else None,
-        device_type=types.pop() if len(types) == 1 else "",
-        sources=tuple(sorted({name for found in evidence for name in found.sources})),
-    )
-
-
-def execution_kind(ref: protocol.AdapterRef, placement: Placement | None) -> ExecutionKind:
-    """What a result of this backend is, from the evidence (METRICS.md, Placement)."""
-    wanted = ref.device.get("type", "none")
-    if wanted == "endpoint":
-        return "endpoint"
-    if wanted == "none":
-        return "virtual"
-    if placement is not None:
-        if placement.providers is not None and not placement.providers.get(placement.requested, 0):
-            return "cpu_fallback"
-        if wanted == "npu" and placement.device_type == "cpu":
-            return "simulated"
-        if placement.device_type == "virtual":
-            return "virtual"
-    # A CPU backend has nowhere to fall back to; of anything else, silence proves nothing.
-    return "hardware" if wanted == "cpu" or (placement is not None and placement.providers is not None) else "unknown"
 
 
 def check_outputs(bound: Bound, sessions: Mapping[str, Session], index: int) -> None:
@@ -394,6 +360,7 @@ def main() -> int:
     """Reads the job, does it, reports."""
     events = Events(int(sys.argv[1]))
     die_with_parent(int(sys.argv[2]))
+    stopping.install()
     job: protocol.Job = msgspec.json.decode(sys.stdin.buffer.read(), type=protocol.Job)
     try:
         if isinstance(job, ProbeJob):

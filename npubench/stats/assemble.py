@@ -78,15 +78,15 @@ def _apart(summary: Mapping[str, Spread]) -> float:
 
 
 def _fallen(placement: Placement | None) -> Text | None:
-    """Which nodes did not run on the provider that was asked for."""
+    """Which nodes did not run on the provider that was asked for, where there is no certificate that says more."""
     if placement is None or not placement.fallback_ops or placement.providers is None:
         return None
     count, total = sum(placement.fallback_ops.values()), sum(placement.providers.values())
     most = sorted(placement.fallback_ops.items(), key=lambda item: (-item[1], item[0]))
     listed = ", ".join(f"{name} × {number}" for name, number in most[:6])
     return Text(
-        en=f"CPU-assisted: {count} of {total} nodes did not run on {placement.requested}: {listed}",
-        ko=f"CPU 보조: 노드 {total}개 중 {count}개가 {placement.requested} 밖에서 실행됨: {listed}",
+        en=f"{count} of {total} nodes did not run on {placement.requested}: {listed}",
+        ko=f"노드 {total}개 중 {count}개가 {placement.requested} 밖에서 실행됨: {listed}",
     )
 
 
@@ -152,7 +152,12 @@ def _cell(
             ko=f"실행 간 차이가 {apart:.0%}: 장비가 다른 작업으로 바빴습니다",
         )
         reasons = (*reasons, text)
-    if evidence is not None and (fallen := _fallen(evidence.placement)) is not None:
+    if certificate is not None and certificate.extent != "none":
+        # What nothing ran on is a failure of every launch, and says so there.
+        reasons = (*reasons, *certificate.reasons)
+        if certificate.extent == "assisted":
+            verdict = "degraded" if verdict == "valid" else verdict
+    elif evidence is not None and (fallen := _fallen(evidence.placement)) is not None:
         reasons = (*reasons, fallen)
     if kind == "unknown":
         verdict = "degraded" if verdict == "valid" else verdict

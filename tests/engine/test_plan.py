@@ -209,6 +209,17 @@ def test_what_a_backend_does_not_take_is_a_result() -> None:
     assert not made((TINY,), BACKEND, models=(large,), machine=replace(MACHINE, memory_bytes=None)).unsupported
 
 
+def test_a_backend_that_does_not_take_the_headline_is_measured_in_what_it_is_made_for() -> None:
+    both = replace(CARD, precisions=("fp32", "int8", "fp16"), builds={"int8": CARD.graphs, "fp16": CARD.graphs})
+    npu = replace(BACKEND, id="npu", precisions=("fp16", "int8"))
+    plan = made((TINY,), BACKEND, npu, models=(both,))
+    assert {(item.backend, item.precision) for item in plan.cells} == {("fake", "fp32"), ("npu", "fp16")}
+    assert not plan.unsupported
+    # A precision that somebody named is never exchanged for another.
+    named = made((replace(TINY, precisions=("fp32",)),), npu, models=(both,))
+    assert [(item.backend, item.precision) for item in named.unsupported] == [("npu", "fp32")]
+
+
 def test_a_backend_may_say_why_it_refuses_a_precision() -> None:
     why = Text(en="no kernels", ko="커널 없음")
     refusing = replace(BACKEND, refuses={"bf16": why})

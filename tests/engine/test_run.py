@@ -8,11 +8,13 @@ import msgspec
 import pytest
 
 from npubench import store
+from npubench.engine import files as building
 from npubench.engine import run as running
 from npubench.engine.launcher import Limits
 from npubench.engine.protocol import Event
 from npubench.engine.run import Execution
 from npubench.errors import RunInterruptedError, StoreError
+from npubench.evidence import Certificate
 from npubench.schema import Failure, FailureKind, Launch, Plan, PlannedCell, Quality, Run
 from npubench.stats.runs import assembled
 from npubench.stats.samples import read
@@ -38,6 +40,8 @@ class Quiet:
 
     def asking(self, cell: PlannedCell) -> None: ...
     def answered(self, record: Quality) -> None: ...
+    def placing(self, cell: PlannedCell) -> None: ...
+    def placed(self, found: Certificate) -> None: ...
 
     def stop(self) -> bool:
         return len(self.done) >= self.stop_after
@@ -148,7 +152,7 @@ def test_a_missing_room_file_fails_its_cells_only(tmp_path: Path, model_cache: P
 @pytest.mark.parametrize("fault", ["crash", "raise"])
 def test_what_was_measured_before_a_crash_is_kept(tmp_path: Path, model_cache: Path, fault: str) -> None:
     # Warm-up ends after 0.2 s, which are at most 10,000 steps of 20 µs; the window has room for many more.
-    plan = null_plan(null_card(fault=fault, fault_at=12_000, work_ns=20_000), window_s=1.0)
+    plan = null_plan(null_card(fault=fault, fault_at=12_000, work_ns=20_000), window_s=5.0)
     folder = new_folder(tmp_path, plan)
     run = execute(plan, folder, model_cache, Quiet())
     (launch,) = folder.launches()
@@ -196,7 +200,7 @@ def test_a_full_disk_while_building_stops_the_run_and_is_no_result(
     tmp_path: Path, model_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     full = Failure(kind=FailureKind.DISK_FULL, message="no room in the cache", hint="set NPUBENCH_CACHE")
-    monkeypatch.setattr(running, "try_build", lambda *_: full)
+    monkeypatch.setattr(building, "try_build", lambda *_: full)
     plan = null_plan(null_card())
     folder = new_folder(tmp_path, plan)
     with pytest.raises(StoreError, match="no room in the cache") as caught:

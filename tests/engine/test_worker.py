@@ -5,21 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from npubench.engine.protocol import AdapterRef
-from npubench.engine.worker import WrongOutputError, check_output, classify, execution_kind, together
+from npubench.engine.worker import WrongOutputError, check_output, classify
 from npubench.errors import ArtifactError, DataError
 from npubench.schema import FailureKind
 from npubench.spi import Placement, TensorSpec
+from npubench.stats.placement import execution_kind, together
 
 SPEC = TensorSpec(name="y", dtype="float32", shape=("n", 2))
 
 
 def placed(requested: str = "NpuExecutionProvider", **nodes: int) -> Placement:
     return Placement(requested=requested, providers=dict(nodes), fallback_ops={}, device_type="npu")
-
-
-def ref(device: str) -> AdapterRef:
-    return AdapterRef(code="x:y", provider="NpuExecutionProvider", device={"type": device})
 
 
 @pytest.mark.parametrize(
@@ -43,20 +39,20 @@ def test_what_is_declared_passes() -> None:
 
 
 def test_no_node_on_the_requested_provider_is_a_fallback() -> None:
-    assert execution_kind(ref("npu"), placed(CPUExecutionProvider=9)) == "cpu_fallback"
-    assert execution_kind(ref("npu"), placed(NpuExecutionProvider=1, CPUExecutionProvider=9)) == "hardware"
+    assert execution_kind("npu", placed(CPUExecutionProvider=9)) == "cpu_fallback"
+    assert execution_kind("npu", placed(NpuExecutionProvider=1, CPUExecutionProvider=9)) == "hardware"
 
 
 def test_an_npu_provider_on_a_cpu_device_is_simulated() -> None:
     emulated = Placement(requested="Npu", providers={"Npu": 3}, device_type="cpu")
-    assert execution_kind(ref("npu"), emulated) == "simulated"
+    assert execution_kind("npu", emulated) == "simulated"
 
 
 @pytest.mark.parametrize("evidence", [None, Placement(requested="NpuExecutionProvider")])
 def test_silence_proves_nothing(evidence: Placement | None) -> None:
-    assert execution_kind(ref("npu"), evidence) == "unknown"
-    assert execution_kind(ref("gpu"), evidence) == "unknown"
-    assert execution_kind(ref("cpu"), evidence) == "hardware"
+    assert execution_kind("npu", evidence) == "unknown"
+    assert execution_kind("gpu", evidence) == "unknown"
+    assert execution_kind("cpu", evidence) == "hardware"
 
 
 def test_a_pipeline_adds_its_graphs_up_and_one_unknown_makes_all_unknown() -> None:

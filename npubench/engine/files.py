@@ -1,0 +1,137 @@
+"""The model files of a plan: built from rooms, and compiled ahead for backends that want that; each once per run.
+
+Guarantees: what fails becomes a Failure, not an exception; a compiled file is made anew in every run, so that how long
+compiling takes is always measured. Not aware of: launches, results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from npubench.cards import BackendCard, ModelCard, build_name
+from npubench.engine.launcher import Limits, run_job
+from npubench.engine.protocol import BuildJob, Compiled, CompileJob, Event, Said
+from npubench.engine.select import adapter_ref, environment_of, own_job, try_build
+from npubench.schema import Failure, Plan, PlannedCell
+from npubench.spi import Artifact
+
+
+class Building(Protocol):
+    """Who is told how building goes."""
+
+    def building(self, model: str, text: str) -> None: ...
+
+
+class Built(msgspec.Struct, frozen=True):
+    """A model's artefacts, or why there are none."""
+
+    artifacts: tuple[Artifact, ...] = ()
+    failure: Failure | None = None
+
+
+def build_model(
+    plan: Plan,
+    model: str,
+    precision: str,
+    variant: str,
+    batch: int,
+    cache: Path,
+    watcher: Building,
+    stop: Callable[[], bool] = lambda: False,
+) -> Built:
+    """Materialises one model of the plan in a child process. Raises StopRequested when `stop()` turns true."""
+    card = msgspec.convert(plan.models[model], ModelCard)
+    if own := plan.sources.get(f"onnx:{model}"):
+        chosen = {"path": own, "sha256": card.graphs["model"].sha256, "precision": precision}
+        job = BuildJob(builder="npubench.build.verbs:user_artifact", arguments=chosen)
+    elif (made := own_job(card, plan.sources.get(f"own:{model}"), cache, precision, variant)) is not None:
+        job = made
+    else:
+        arguments: dict[str, Any] = {
+            "card": plan.models[model],
+            "room": plan.sources[f"room:{model}"],
+            "cache": str(cache),
+            "precision": precision,
+            "variant": variant,
+            "batch": batch,
+        }
+        job = BuildJob(builder="npubench.build.verbs:materialise_card", arguments=arguments)
+
+    def say(event: Event) -> None:
+        if isinstance(event, Said):
+            watcher.building(model, event.text)
+
+    answer = try_build(job, say, stop)
+    if isinstance(answer, Failure):
+        return Built(failure=answer)
+    return Built(artifacts=msgspec.convert(answer.result, tuple[Artifact, ...]))
+
+
+class Ready(msgspec.Struct, frozen=True, kw_only=True):
+    """The files that a cell is measured with, and those that they were compiled from; or why there are none."""
+
+    artifacts: tuple[Artifact, ...] = ()
+    sources: tuple[Artifact, ...] = ()
+    compiled: Compiled | None = None
+    failure: Failure | None = None
+
+
+class Files:
+    """Makes each file when it is first asked for. `work` is a folder that lives as long as the run."""
+
+    def __init__(
+        self, plan: Plan, cache: Path, work: Path, watcher: Building, limits: Limits, stop: Callable[[], bool]
+    ) -> None:
+        self._plan = plan
+        self._cache = cache
+        self._work = work
+        self._watcher = watcher
+        self._limits = limits
+        self._stop = stop
+        self._built: dict[tuple[str, str, str, int], Built] = {}
+        self._ready: dict[tuple[str, str, str, int, str], Ready] = {}
+
+    def of(self, cell: PlannedCell) -> Ready:
+        """The files of a cell. Raises StopRequested."""
+        # Only where shapes are fixed does a batch need files of its own.
+        batch = int(cell.scenario.params.get("batch", 1)) if cell.variant == "static" else 1
+        return self.ready(cell.model, cell.precision, cell.variant, batch, cell.backend)
+
+    def graphs(self, model: str, precision: str, variant: str) -> tuple[Artifact, ...] | Failure:
+        """The graphs of a build for one input at a time, as they are before any backend compiles them."""
+        built = self._build(model, precision, variant, 1)
+        return built.failure if built.failure is not None else built.artifacts
+
+    def ready(self, model: str, precision: str, variant: str, batch: int, backend: str) -> Ready:
+        """The files of a build on a backend. Raises StopRequested."""
+        at = (model, precision, variant, batch, backend)
+        if at not in self._ready:
+            self._ready[at] = self._prepare(*at)
+        return self._ready[at]
+
+    def _build(self, model: str, precision: str, variant: str, batch: int) -> Built:
+        at = (model, precision, variant, batch)
+        if at not in self._built:
+            self._built[at] = build_model(self._plan, *at, self._cache, self._watcher, self._stop)
+        return self._built[at]
+
+    def _prepare(self, model: str, precision: str, variant: str, batch: int, backend: str) -> Ready:
+        built = self._build(model, precision, variant, batch)
+        if built.failure is not None:
+            return Ready(failure=built.failure)
+        card = msgspec.convert(self._plan.backends[backend], BackendCard)
+        if not card.compile_ahead:
+            return Ready(artifacts=built.artifacts, sources=built.artifacts)
+        self._watcher.building(model, f"{backend}: compile")
+        folder = self._work / "compiled" / f"{model}--{build_name(precision, variant)}-{batch}--{backend}"
+        folder.mkdir(parents=True, exist_ok=True)
+        job = CompileJob(adapter=adapter_ref(card), artifacts=built.artifacts, folder=str(folder))
+        answer = run_job(job, folder, environment_of(card), self._limits, stop=self._stop)
+        if isinstance(answer, Failure):
+            return Ready(failure=answer)
+        assert isinstance(answer, Compiled)
+        return Ready(artifacts=answer.artifacts, sources=built.artifacts, compiled=answer)
