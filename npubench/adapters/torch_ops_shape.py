@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,6 +11,9 @@ from onnx import TensorProto
 
 from npubench.adapters.torch_op import Call, Op, rule
 from npubench.adapters.torch_types import TYPES, stored, type_name
+
+# Tensors in attributes are stored in the file itself (ONNX IR).
+_NOWHERE = Path()
 
 
 @rule("Reshape", view=True)

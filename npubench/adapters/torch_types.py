@@ -49,6 +49,9 @@ TYPES: dict[int, Carried] = {
 # Wider than the type they stand for, so that a sum would not wrap as it does in ONNX.
 WIDENED = (TensorProto.UINT16, TensorProto.UINT32, TensorProto.INT4, TensorProto.UINT4)
 
+WIDE_ON_HOST = {"uint16": torch.int32, "uint32": torch.int64}
+"""The same by the numpy types that arrays are fed and given back in."""
+
 
 def type_name(kind: int) -> str:
     return str(TensorProto.DataType.Name(kind)).lower()
