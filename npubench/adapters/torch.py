@@ -58,7 +58,9 @@ class TorchAdapter:
             torch.ones(2, device=f"{self._provider}:{index}").sum().item()
         except Exception as error:
             said = str(error).strip().splitlines() or [type(error).__name__]
-            return Availability(available=False, reason=f"torch on {self._provider}: {said[0][:300]}", versions=versions)
+            return Availability(
+                available=False, reason=f"torch on {self._provider}: {said[0][:300]}", versions=versions
+            )
         return Availability(available=True, devices=(device,), versions=versions)
 
     def open(self, artifact: Artifact, options: Mapping[str, Any]) -> TorchSession:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import onnx
+import onnx.inliner
 import torch
 
 # The rules enter themselves into the table of `torch_op`.
@@ -26,9 +27,11 @@ from npubench.adapters import (
     torch_host,
     torch_ops_attention,  # noqa: F401
     torch_ops_host,  # noqa: F401
+    torch_ops_index,  # noqa: F401
     torch_ops_math,  # noqa: F401
     torch_ops_nn,  # noqa: F401
     torch_ops_quantised,  # noqa: F401
+    torch_ops_reduce,  # noqa: F401
     torch_ops_resize,  # noqa: F401
     torch_ops_shape,  # noqa: F401
 )
@@ -52,8 +55,8 @@ from npubench.spi import TensorSpec
 
 # What takes widened types (`torch_types`) without computing in them.
 _KEEPING = VIEWS | {
-    "Concat", "DequantizeLinear", "Equal", "GatherElements", "GatherND", "QuantizeLinear", "ScatterElements",
-    "ScatterND", "Shape", "Size", "Tile", "Where",
+    "Clip", "Concat", "DequantizeLinear", "Equal", "GatherElements", "GatherND", "Greater", "GreaterOrEqual", "Less",
+    "LessOrEqual", "Max", "Min", "QuantizeLinear", "ScatterElements", "ScatterND", "Shape", "Size", "Tile", "Where",
 }  # fmt: skip
 
 ONNX_NODE = "onnx"
@@ -151,7 +154,9 @@ class _Reader:
             call = RULES[proto.op_type](op)
         if not _traced(call):
             results = call.function(*call.args, **call.kwargs)
-            for output, tensor in zip(proto.output, results if isinstance(results, tuple) else (results,), strict=False):
+            for output, tensor in zip(
+                proto.output, results if isinstance(results, tuple) else (results,), strict=False
+            ):
                 if output:
                     self._values[output] = Constant(self._kind(output, tensor), tensor)
             return
@@ -266,9 +271,10 @@ def _traced(call: Call) -> bool:
 def _since(op_type: str, opset: int) -> int:
     """In which opset the operator got its present definition; 0 where this onnx does not know it."""
     try:
-        return int(onnx.defs.get_schema(op_type, opset, "").since_version)
+        schema: Any = onnx.defs.get_schema(op_type, opset, "")
     except onnx.defs.SchemaError:
         return 0
+    return int(schema.since_version)
 
 
 def _kinds(model: onnx.ModelProto) -> dict[str, int]:

@@ -10,6 +10,7 @@ Semantics: the ONNX operator specification, opsets 11 to 25. Not aware of: devic
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import onnx
@@ -51,7 +52,7 @@ class Call(NamedTuple):
 
     function: Callable[..., Any]
     args: tuple[Any, ...]
-    kwargs: dict[str, Any] = {}
+    kwargs: Mapping[str, Any] = MappingProxyType({})
 
 
 class HostCall(NamedTuple):
@@ -136,18 +137,10 @@ class Op:
             return torch_host.to_host(found.tensor)
         return found.node if found.host else self._emit(Call(torch_host.to_host, (found.node,)))
 
-    def numbers(self, name: str, index: int) -> tuple[Any, ...] | None:
-        """What older opsets have in an attribute and newer ones in an input; None where neither is there.
-
-        Raises UnsupportedError where it is computed by the graph.
-        """
+    def numbers(self, name: str, index: int) -> Any:
+        """A host tuple that older opsets have in an attribute and newer ones in an input; None where neither is."""
         found = self.attribute(name)
-        if found is None and self.has(index):
-            tensor = self.constant(index)
-            if tensor is None:
-                raise self.refuse(f"input {name} is computed by the graph; expected a constant")
-            found = tuple(tensor.reshape(-1).tolist())
-        return found if found is None or isinstance(found, tuple) else (found,)
+        return self.host(index) if found is None and self.has(index) else found
 
     def is_host(self, index: int) -> bool:
         found = self.inputs[index] if self.has(index) else None

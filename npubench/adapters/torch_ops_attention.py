@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch.nn.functional as F
+from torch.nn import functional
 
 from npubench.adapters.torch_op import Call, Op, rule
 
@@ -34,10 +34,8 @@ def rotary(
     cos, sin = cos.unsqueeze(1), sin.unsqueeze(1)
     left, right = (turn[..., 0::2], turn[..., 1::2]) if interleaved else turn.chunk(2, -1)
     real, imaginary = cos * left - sin * right, sin * left + cos * right
-    if interleaved:
-        turned = torch.stack((real, imaginary), -1).reshape(turn.shape)
-    else:
-        turned = torch.cat((real, imaginary), -1)
+    join = torch.stack if interleaved else torch.cat
+    turned = join((real, imaginary), -1).reshape(turn.shape)
     result = torch.cat((turned, y[..., size:]), -1) if size else turned
     return result.transpose(1, 2).reshape(x.shape) if flat else result
 
@@ -84,7 +82,7 @@ def attention(
     if mask is not None and mask.shape[-1] < k.shape[2]:
         # Keys beyond the mask are not seen (opset 24).
         hidden = 0 if mask.dtype == torch.bool else float("-inf")
-        mask = F.pad(mask, (0, k.shape[2] - mask.shape[-1]), "constant", hidden)
+        mask = functional.pad(mask, (0, k.shape[2] - mask.shape[-1]), "constant", hidden)
     if causal:
         corner = torch.ones(q.shape[2], k.shape[2], dtype=torch.bool, device=q.device).tril()
         if mask is None:
@@ -97,7 +95,7 @@ def attention(
     if cap:
         y = _capped(q, k, v, mask, scale, cap)
     else:
-        y = F.scaled_dot_product_attention(q, k, v, mask, scale=scale, enable_gqa=grouped)
+        y = functional.scaled_dot_product_attention(q, k, v, mask, scale=scale, enable_gqa=grouped)
     y = y.transpose(1, 2).reshape(y.shape[0], y.shape[2], -1) if flat else y
     return (y, k, v) if whole else y
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from onnx import TensorProto
+from torch.nn import functional
 
 from npubench.adapters.torch_op import Call, Op, rule
 from npubench.adapters.torch_types import TYPES, type_name
@@ -27,10 +26,10 @@ _UNARY: dict[str, Callable[..., Any]] = {
     "Erf": torch.erf,
     "Exp": torch.exp,
     "Floor": torch.floor,
-    "HardSwish": F.hardswish,
+    "HardSwish": functional.hardswish,
     "IsNaN": torch.isnan,
     "Log": torch.log,
-    "Mish": F.mish,
+    "Mish": functional.mish,
     "Neg": torch.neg,
     "Not": torch.logical_not,
     "Reciprocal": torch.reciprocal,
@@ -40,7 +39,7 @@ _UNARY: dict[str, Callable[..., Any]] = {
     "Sign": torch.sign,
     "Sin": torch.sin,
     "Sinh": torch.sinh,
-    "Softsign": F.softsign,
+    "Softsign": functional.softsign,
     "Sqrt": torch.sqrt,
     "Tan": torch.tan,
     "Tanh": torch.tanh,
@@ -195,7 +194,7 @@ def clipped(x: torch.Tensor, low: torch.Tensor | None, high: torch.Tensor | None
 
 @rule("LeakyRelu")
 def _leaky(op: Op) -> Call:
-    return Call(F.leaky_relu, (op.tensor(0), op.attribute("alpha", 0.01)))
+    return Call(functional.leaky_relu, (op.tensor(0), op.attribute("alpha", 0.01)))
 
 
 @rule("PRelu")
@@ -209,12 +208,12 @@ def parametric(x: torch.Tensor, slope: torch.Tensor) -> torch.Tensor:
 
 @rule("Elu")
 def _elu(op: Op) -> Call:
-    return Call(F.elu, (op.tensor(0), op.attribute("alpha", 1.0)))
+    return Call(functional.elu, (op.tensor(0), op.attribute("alpha", 1.0)))
 
 
 @rule("Celu")
 def _celu(op: Op) -> Call:
-    return Call(F.celu, (op.tensor(0), op.attribute("alpha", 1.0)))
+    return Call(functional.celu, (op.tensor(0), op.attribute("alpha", 1.0)))
 
 
 @rule("Selu")
@@ -239,7 +238,7 @@ def hard_sigmoid(x: torch.Tensor, alpha: float, beta: float) -> torch.Tensor:
 
 @rule("ThresholdedRelu")
 def _thresholded(op: Op) -> Call:
-    return Call(F.threshold, (op.tensor(0), op.attribute("alpha", 1.0), 0.0))
+    return Call(functional.threshold, (op.tensor(0), op.attribute("alpha", 1.0), 0.0))
 
 
 @rule("Softplus")
@@ -254,13 +253,13 @@ def softplus(x: torch.Tensor) -> torch.Tensor:
 
 @rule("Gelu")
 def _gelu(op: Op) -> Call:
-    return Call(F.gelu, (op.tensor(0),), {"approximate": op.attribute("approximate", "none")})
+    return Call(functional.gelu, (op.tensor(0),), {"approximate": op.attribute("approximate", "none")})
 
 
 @rule("Swish")
 def _swish(op: Op) -> Call:
     alpha = op.attribute("alpha", 1.0)
-    return Call(F.silu, (op.tensor(0),)) if alpha == 1.0 else Call(swish, (op.tensor(0), alpha))
+    return Call(functional.silu, (op.tensor(0),)) if alpha == 1.0 else Call(swish, (op.tensor(0), alpha))
 
 
 def swish(x: torch.Tensor, alpha: float) -> torch.Tensor:
@@ -315,133 +314,3 @@ def cast(x: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
 
 def wrapped(x: torch.Tensor, dtype: torch.dtype, mask: int) -> torch.Tensor:
     return (x.to(torch.int64) & mask).to(dtype)
-
-
-_REDUCTIONS: dict[str, Callable[..., Any]] = {}
-
-
-def _reduction(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    def enter(function: Callable[..., Any]) -> Callable[..., Any]:
-        _REDUCTIONS[name] = function
-        return function
-
-    return enter
-
-
-@_reduction("ReduceMean")
-def mean(x: torch.Tensor, axes: tuple[int, ...], keep: bool) -> torch.Tensor:
-    return torch.mean(x, axes, keep) if x.is_floating_point() else torch.div(
-        torch.sum(x, axes, keep), math.prod(x.shape[axis] for axis in axes), rounding_mode="trunc"
-    ).to(x.dtype)
-
-
-@_reduction("ReduceSum")
-def summed(x: torch.Tensor, axes: tuple[int, ...], keep: bool) -> torch.Tensor:
-    return torch.sum(x, axes, keep, dtype=x.dtype)
-
-
-@_reduction("ReduceMax")
-def most(x: torch.Tensor, axes: tuple[int, ...], keep: bool) -> torch.Tensor:
-    return torch.amax(x, axes, keep)
-
-
-@_reduction("ReduceMin")
-def least(x: torch.Tensor, axes: tuple[int, ...], keep: bool) -> torch.Tensor:
-    return torch.amin(x, axes, keep)
-
-
-@_reduction("ReduceProd")
-def multiplied(x: torch.Tensor, axes: tuple[int, ...], keep: bool) -> torch.Tensor:
-    for axis in sorted((axis % x.dim() for axis in axes), reverse=True):
-        x = torch.prod(x, axis, keep, dtype=x.dtype)
-    return x
-
-
-@_reduction("ReduceL1")
-def l1(x: torch.Tensor, axes: tuple[int, ...], keep: bool) -> torch.Tensor:
-    return torch.sum(torch.abs(x), axes, keep, dtype=x.dtype)
-
-
-@_reduction("ReduceL2")
-def l2(x: torch.Tensor, axes: tuple[int, ...], keep: bool) -> torch.Tensor:
-    return torch.sqrt(torch.sum(x * x, axes, keep)).to(x.dtype)
-
-
-@_reduction("ReduceSumSquare")
-def squares(x: torch.Tensor, axes: tuple[int, ...], keep: bool) -> torch.Tensor:
-    return torch.sum(x * x, axes, keep, dtype=x.dtype)
-
-
-@_reduction("ReduceLogSum")
-def log_sum(x: torch.Tensor, axes: tuple[int, ...], keep: bool) -> torch.Tensor:
-    return torch.log(torch.sum(x, axes, keep))
-
-
-@_reduction("ReduceLogSumExp")
-def log_sum_exp(x: torch.Tensor, axes: tuple[int, ...], keep: bool) -> torch.Tensor:
-    return torch.logsumexp(x, axes, keep)
-
-
-@rule(*_REDUCTIONS)
-def _reduce(op: Op) -> Call:
-    axes = op.numbers("axes", 1)
-    if not axes and op.attribute("noop_with_empty_axes", 0):
-        # Each element is a group of its own: no axis to reduce, but the square, root or logarithm stays.
-        return Call(ungrouped, (op.tensor(0), op.node.op_type))
-    return Call(reduced, (op.tensor(0), op.node.op_type, axes or None, bool(op.attribute("keepdims", 1))))
-
-
-def reduced(x: torch.Tensor, name: str, axes: tuple[int, ...] | None, keep: bool) -> torch.Tensor:
-    every = tuple(range(x.dim())) if axes is None else axes
-    result: torch.Tensor = _REDUCTIONS[name](x, every, keep) if every else ungrouped(x, name)
-    return result
-
-
-def ungrouped(x: torch.Tensor, name: str) -> torch.Tensor:
-    result: torch.Tensor = _REDUCTIONS[name](x.unsqueeze(-1), (-1,), False)
-    return result
-
-
-@rule("ArgMax", "ArgMin")
-def _arg(op: Op) -> Call:
-    largest_wanted = op.node.op_type == "ArgMax"
-    last = bool(op.attribute("select_last_index", 0))
-    return Call(
-        position, (op.tensor(0), op.attribute("axis", 0), bool(op.attribute("keepdims", 1)), largest_wanted, last)
-    )
-
-
-def position(x: torch.Tensor, axis: int, keep: bool, largest_wanted: bool, last: bool) -> torch.Tensor:
-    find = torch.argmax if largest_wanted else torch.argmin
-    if last:
-        return x.shape[axis] - 1 - find(torch.flip(x, (axis,)), axis, keep)
-    return find(x, axis, keep)
-
-
-@rule("CumSum")
-def _cumsum(op: Op) -> Call:
-    axis = op.constant(1)
-    if axis is None:
-        raise op.refuse("axis is computed by the graph; expected a constant")
-    flags = bool(op.attribute("exclusive", 0)), bool(op.attribute("reverse", 0))
-    return Call(running, (op.tensor(0), int(axis.item()), *flags))
-
-
-def running(x: torch.Tensor, axis: int, exclusive: bool, reverse: bool) -> torch.Tensor:
-    ordered = torch.flip(x, (axis,)) if reverse else x
-    result = torch.cumsum(ordered, axis, dtype=x.dtype)
-    result = result - ordered if exclusive else result
-    return torch.flip(result, (axis,)) if reverse else result
-
-
-@rule("TopK")
-def _top(op: Op) -> Call:
-    flags = bool(op.attribute("largest", 1)), bool(op.attribute("sorted", 1))
-    return Call(top, (op.tensor(0), op.host(1), op.attribute("axis", -1), *flags))
-
-
-def top(x: torch.Tensor, k: Any, axis: int, biggest: bool, ordered: bool) -> tuple[torch.Tensor, torch.Tensor]:
-    """Of equal values the one with the lower index comes first, which torch.topk leaves open."""
-    values, indices = torch.sort(x, dim=axis, descending=biggest, stable=True)
-    count = k[0] if isinstance(k, tuple) else k
-    return values.narrow(axis, 0, count), indices.narrow(axis, 0, count)

@@ -6,14 +6,14 @@ import math
 from typing import Any
 
 import torch
-import torch.nn.functional as F
+from torch.nn import functional
 
 from npubench.adapters.torch_op import Call, Op, rule
 
-_CONVOLUTIONS = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
-_TRANSPOSED = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
-_MAX_POOLS = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
-_AVERAGE_POOLS = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
+_CONVOLUTIONS = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
+_TRANSPOSED = {1: functional.conv_transpose1d, 2: functional.conv_transpose2d, 3: functional.conv_transpose3d}
+_MAX_POOLS = {1: functional.max_pool1d, 2: functional.max_pool2d, 3: functional.max_pool3d}
+_AVERAGE_POOLS = {1: functional.avg_pool1d, 2: functional.avg_pool2d, 3: functional.avg_pool3d}
 
 
 def _kernel(op: Op) -> tuple[int, ...]:
@@ -37,7 +37,7 @@ def _pads(op: Op, count: int) -> tuple[tuple[int, int], ...]:
 
 
 def _flat(pads: tuple[tuple[int, int], ...]) -> list[int]:
-    """As F.pad wants them: from the last dimension on."""
+    """As functional.pad wants them: from the last dimension on."""
     return [size for pair in reversed(pads) for size in pair]
 
 
@@ -67,7 +67,7 @@ def _conv(op: Op) -> Call:
 def padded_convolution(
     x: torch.Tensor, weight: torch.Tensor, bias: Any, pads: Any, strides: Any, dilations: Any, group: int, count: int
 ) -> Any:
-    return _CONVOLUTIONS[count](F.pad(x, pads), weight, bias, strides, (0,) * count, dilations, group)
+    return _CONVOLUTIONS[count](functional.pad(x, pads), weight, bias, strides, (0,) * count, dilations, group)
 
 
 def same_convolution(
@@ -139,7 +139,7 @@ def _gemm(op: Op) -> Call:
     plain = alpha == 1.0 and (not op.has(2) or (beta == 1.0 and bias is not None and bias.ndim == 1))
     fits = bias is None or (bias.ndim == 1 and isinstance(b, torch.Tensor) and bias.numel() == b.shape[0])
     if plain and fits and right and not left:
-        return Call(F.linear, (op.tensor(0), b, op.optional(2)))
+        return Call(functional.linear, (op.tensor(0), b, op.optional(2)))
     return Call(product, (op.tensor(0), b, op.optional(2), alpha, beta, left, right))
 
 
@@ -172,7 +172,9 @@ def _max_pool(op: Op) -> Call:
 
 def padded_max_pool(x: torch.Tensor, kernel: Any, strides: Any, pads: Any, dilations: Any, ceil: bool) -> Any:
     count = len(kernel)
-    return _MAX_POOLS[count](F.pad(x, pads, "constant", -math.inf), kernel, strides, (0,) * count, dilations, ceil)
+    return _MAX_POOLS[count](
+        functional.pad(x, pads, "constant", -math.inf), kernel, strides, (0,) * count, dilations, ceil
+    )
 
 
 @rule("AveragePool")
@@ -214,7 +216,7 @@ def _batch_norm(op: Op) -> Call:
     if op.attribute("training_mode", 0):
         raise op.refuse("training_mode")
     x, scale, bias, mean, variance = (op.tensor(index) for index in range(5))
-    return Call(F.batch_norm, (x, mean, variance, scale, bias, False, 0.0, op.attribute("epsilon", 1e-5)))
+    return Call(functional.batch_norm, (x, mean, variance, scale, bias, False, 0.0, op.attribute("epsilon", 1e-5)))
 
 
 @rule("InstanceNormalization")
@@ -224,7 +226,7 @@ def _instance_norm(op: Op) -> Call:
 
 
 def instance_norm(x: torch.Tensor, scale: torch.Tensor, bias: torch.Tensor, epsilon: float) -> Any:
-    return F.group_norm(x, x.shape[1], scale, bias, epsilon)
+    return functional.group_norm(x, x.shape[1], scale, bias, epsilon)
 
 
 @rule("GroupNormalization")
@@ -232,7 +234,7 @@ def _group_norm(op: Op) -> Call:
     if op.opset < 21:
         raise op.refuse("its scale per group (before opset 21)")
     args = (op.tensor(0), op.attribute("num_groups"), op.tensor(1), op.tensor(2), op.attribute("epsilon", 1e-5))
-    return Call(F.group_norm, args)
+    return Call(functional.group_norm, args)
 
 
 @rule("LayerNormalization")
@@ -246,8 +248,8 @@ def _layer_norm(op: Op) -> Call:
 def layer_norm(x: torch.Tensor, scale: torch.Tensor, bias: Any, axis: int, epsilon: float) -> Any:
     shape = tuple(x.shape)[axis % x.dim() :]
     if tuple(scale.shape) == shape and (bias is None or tuple(bias.shape) == shape):
-        return F.layer_norm(x, shape, scale, bias, epsilon)
-    y = F.layer_norm(x, shape, None, None, epsilon) * scale
+        return functional.layer_norm(x, shape, scale, bias, epsilon)
+    y = functional.layer_norm(x, shape, None, None, epsilon) * scale
     return y if bias is None else y + bias
 
 
@@ -259,8 +261,8 @@ def _rms_norm(op: Op) -> Call:
 def rms_norm(x: torch.Tensor, scale: torch.Tensor, axis: int, epsilon: float) -> Any:
     shape = tuple(x.shape)[axis % x.dim() :]
     if tuple(scale.shape) == shape:
-        return F.rms_norm(x, shape, scale, epsilon)
-    return F.rms_norm(x, shape, None, epsilon) * scale
+        return functional.rms_norm(x, shape, scale, epsilon)
+    return functional.rms_norm(x, shape, None, epsilon) * scale
 
 
 @rule("LpNormalization")

@@ -12,7 +12,7 @@ from onnx import TensorProto
 from npubench.adapters.torch_op import Call, Op, rule
 from npubench.adapters.torch_types import TYPES, type_name
 
-_LIMITS = {
+_LIMITS: dict[int, tuple[int, int]] = {
     TensorProto.INT8: (-128, 127),
     TensorProto.UINT8: (0, 255),
     TensorProto.INT16: (-32768, 32767),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-import torch.nn.functional as F
+from torch.nn import functional
 
 from npubench.adapters.torch_op import Call, Op, rule
 
@@ -39,11 +39,8 @@ def _resize(op: Op) -> Call:
         rounding = op.attribute("nearest_mode", "round_prefer_floor")
         if place not in ("half_pixel", "pytorch_half_pixel", "asymmetric", "align_corners", "half_pixel_symmetric"):
             raise op.refuse(f"coordinate_transformation_mode {place}")
-        whole = factors is not None and all(factor >= 1 and factor == int(factor) for factor in factors)
-        if whole and factors is not None and place == "asymmetric" and rounding == "floor" and axes is None:
-            if len(factors) in _LINEAR and factors[0] == factors[1] == 1:
-                # What every upsampling by a whole number is; torch has a kernel for it.
-                return Call(F.interpolate, (op.tensor(0), None, list(factors[2:])), {"mode": "nearest"})
+        if factors is not None and axes is None and (place, rounding) == ("asymmetric", "floor") and _repeats(factors):
+            return Call(functional.interpolate, (op.tensor(0), None, list(factors[2:])), {"mode": "nearest"})
         return Call(nearest, (op.tensor(0), factors, sizes, axes, place, rounding))
     corners = place == "align_corners"
     if place not in ("half_pixel", "align_corners"):
@@ -53,6 +50,12 @@ def _resize(op: Op) -> Call:
     if mode not in ("linear", "cubic") or axes is not None:
         raise op.refuse(f"mode {mode}" if axes is None else "axes in a mode other than nearest")
     return Call(interpolated, (op.tensor(0), factors, sizes, mode, corners))
+
+
+def _repeats(factors: tuple[float, ...]) -> bool:
+    """Upsampling by whole numbers, for which torch has a kernel."""
+    whole = all(factor >= 1 and factor == int(factor) for factor in factors)
+    return whole and len(factors) in _LINEAR and factors[0] == factors[1] == 1
 
 
 def _wanted(x: torch.Tensor, factors: Any, sizes: Any, axes: Any) -> list[tuple[int, Any, Any]]:
@@ -96,8 +99,8 @@ def interpolated(x: torch.Tensor, factors: Any, sizes: Any, mode: str, corners: 
     if sizes is not None:
         if tuple(sizes[:2]) != tuple(x.shape[:2]):
             raise RuntimeError("Resize in a mode other than nearest changes batch or channels")
-        return F.interpolate(x, tuple(sizes[2:]), mode=how, align_corners=corners)
+        return functional.interpolate(x, tuple(sizes[2:]), mode=how, align_corners=corners)
     if tuple(factors[:2]) != (1, 1):
         raise RuntimeError("Resize in a mode other than nearest changes batch or channels")
     # The scale that the file states counts, not output size / input size (ONNX, Resize, "scales").
-    return F.interpolate(x, None, list(factors[2:]), mode=how, align_corners=corners)
+    return functional.interpolate(x, None, list(factors[2:]), mode=how, align_corners=corners)

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from onnx import TensorProto
+from torch.nn import functional
 
 from npubench.adapters.torch_op import Call, Op, rule
 from npubench.adapters.torch_types import TYPES, stored, type_name
@@ -67,8 +66,10 @@ def _squeeze(op: Op) -> Call:
 
 @rule("Unsqueeze", view=True)
 def _unsqueeze(op: Op) -> Call:
-    axes = op.numbers("axes", 1) or ()
-    return Call(torch.unsqueeze, (op.tensor(0), axes[0])) if len(axes) == 1 else Call(widened, (op.tensor(0), axes))
+    axes = op.numbers("axes", 1)
+    if isinstance(axes, tuple) and len(axes) == 1:
+        return Call(torch.unsqueeze, (op.tensor(0), axes[0]))
+    return Call(widened, (op.tensor(0), axes))
 
 
 def widened(x: torch.Tensor, axes: tuple[int, ...]) -> torch.Tensor:
@@ -88,11 +89,11 @@ def _split(op: Op) -> Call:
     sizes = op.numbers("split", 1)
     axis = op.attribute("axis", 0)
     if sizes is not None:
-        return Call(torch.split, (op.tensor(0), list(sizes), axis))
+        return Call(torch.split, (op.tensor(0), sizes, axis))
     return Call(parted, (op.tensor(0), op.attribute("num_outputs", len(op.node.output)), axis))
 
 
-def parted(x: torch.Tensor, count: int, axis: int) -> tuple[torch.Tensor, ...]:
+def parted(x: torch.Tensor, count: int, axis: int) -> Any:
     """Equal parts, the last one smaller where they do not come out even (opset 18)."""
     return torch.split(x, (x.shape[axis] + count - 1) // count, axis)
 
@@ -125,89 +126,6 @@ def sliced(x: torch.Tensor, starts: Any, ends: Any, axes: Any, steps: Any) -> to
 def _stepped(x: torch.Tensor, axis: int, first: Any, last: Any, step: int) -> torch.Tensor:
     index = (slice(None),) * (axis % x.dim()) + (slice(first, last, step),)
     return x[index]
-
-
-@rule("Gather", view=True)  # a constant index selects, and does not copy
-def _gather(op: Op) -> Call:
-    axis = op.attribute("axis", 0)
-    index = op.constant(1)
-    if index is not None and index.ndim == 0:
-        return Call(torch.select, (op.tensor(0), axis, int(index.item())))
-    if op.is_host(1):
-        return Call(selected, (op.tensor(0), axis, op.host(1), op.device))
-    if op.dtype(0) is not None and op.inputs[0] is not None and axis == 0 and op.constant(0) is not None:
-        table = op.constant(0)
-        if table is not None and table.ndim == 2:
-            # The index may count from the end; ids of a vocabulary do not, but the operator allows it.
-            return Call(rows, (op.tensor(0), op.tensor(1)))
-    return Call(gathered, (op.tensor(0), axis, op.tensor(1)))
-
-
-def selected(x: torch.Tensor, axis: int, index: Any, device: str) -> torch.Tensor:
-    if isinstance(index, tuple):
-        return torch.index_select(x, axis, torch.tensor(index, device=device))
-    return torch.select(x, axis, index)
-
-
-def rows(table: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
-    return F.embedding(torch.where(index < 0, index + table.shape[0], index), table)
-
-
-def gathered(x: torch.Tensor, axis: int, index: torch.Tensor) -> torch.Tensor:
-    at = axis % x.dim()
-    wrapped = torch.where(index < 0, index + x.shape[at], index)
-    found = torch.index_select(x, at, wrapped.reshape(-1))
-    return found.reshape(tuple(x.shape[:at]) + tuple(index.shape) + tuple(x.shape[at + 1 :]))
-
-
-@rule("GatherElements")
-def _gather_elements(op: Op) -> Call:
-    return Call(picked, (op.tensor(0), op.attribute("axis", 0), op.tensor(1)))
-
-
-def picked(x: torch.Tensor, axis: int, index: torch.Tensor) -> torch.Tensor:
-    whole = index.to(torch.int64)
-    return torch.gather(x, axis, torch.where(whole < 0, whole + x.shape[axis], whole))
-
-
-@rule("GatherND")
-def _gather_nd(op: Op) -> Call:
-    if op.attribute("batch_dims", 0):
-        raise op.refuse("batch_dims")
-    return Call(points, (op.tensor(0), op.tensor(1)))
-
-
-def points(x: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
-    return x[tuple(index[..., i] for i in range(index.shape[-1]))]
-
-
-@rule("ScatterND")
-def _scatter_nd(op: Op) -> Call:
-    reduction = op.attribute("reduction", "none")
-    if reduction not in ("none", "add"):
-        raise op.refuse(f"reduction {reduction}")
-    return Call(placed, (op.tensor(0), op.tensor(1), op.tensor(2), reduction == "add"))
-
-
-def placed(x: torch.Tensor, index: torch.Tensor, updates: torch.Tensor, accumulate: bool) -> torch.Tensor:
-    return x.index_put(tuple(index[..., i] for i in range(index.shape[-1])), updates, accumulate)
-
-
-@rule("ScatterElements")
-def _scatter_elements(op: Op) -> Call:
-    reductions = {"none": None, "add": "sum", "mul": "prod", "max": "amax", "min": "amin"}
-    how = reductions[op.attribute("reduction", "none")]
-    return Call(scattered, (op.tensor(0), op.attribute("axis", 0), op.tensor(1), op.tensor(2), how))
-
-
-def scattered(
-    x: torch.Tensor, axis: int, index: torch.Tensor, updates: torch.Tensor, reduction: str | None
-) -> torch.Tensor:
-    whole = index.to(torch.int64)
-    at = torch.where(whole < 0, whole + x.shape[axis], whole)
-    if reduction is None:
-        return torch.scatter(x, axis, at, updates)
-    return torch.scatter_reduce(x, axis, at, updates, reduction)
 
 
 @rule("Expand", view=True)
@@ -249,12 +167,12 @@ def padded(x: torch.Tensor, pads: Any, axes: Any, mode: str, fill: float) -> tor
         flat: list[Any] = []
         for axis in range(x.dim() - 1, -1, -1):
             flat += both.get(axis, (0, 0))
-        return F.pad(x, flat, "constant", fill)
+        return functional.pad(x, flat, "constant", fill)
     # torch mirrors at most the last three dimensions, and only with batch and channels before them.
     for axis, (before, after) in both.items():
         if before or after:
             moved = x.movedim(axis, -1)
-            lines = F.pad(moved.reshape(1, -1, moved.shape[-1]), (before, after), mode)
+            lines = functional.pad(moved.reshape(1, -1, moved.shape[-1]), (before, after), mode)
             x = lines.reshape(*moved.shape[:-1], lines.shape[-1]).movedim(-1, axis)
     return x
 
@@ -293,37 +211,13 @@ def _trilu(op: Op) -> Call:
     return Call(torch.triu if op.attribute("upper", 1) else torch.tril, (op.tensor(0), k))
 
 
-@rule("NonZero")
-def _non_zero(op: Op) -> Call:
-    return Call(non_zero, (op.tensor(0),))
-
-
-def non_zero(x: torch.Tensor) -> torch.Tensor:
-    return torch.nonzero(x).t()
-
-
-@rule("OneHot")
-def _one_hot(op: Op) -> Call:
-    return Call(one_hot, (op.tensor(0), op.host(1), op.tensor(2), op.attribute("axis", -1)))
-
-
-def one_hot(index: torch.Tensor, depth: Any, values: torch.Tensor, axis: int) -> torch.Tensor:
-    count = depth[0] if isinstance(depth, tuple) else depth
-    whole = index.to(torch.int64)
-    at = torch.where(whole < 0, whole + int(count), whole).unsqueeze(axis)
-    classes = torch.arange(int(count), device=index.device)
-    shape = [1] * at.dim()
-    shape[axis] = int(count)
-    return torch.where(at == classes.reshape(shape), values[1], values[0])
-
-
 @rule("DepthToSpace", "SpaceToDepth")
 def _blocks(op: Op) -> Call:
     size = op.attribute("blocksize")
     if op.node.op_type == "SpaceToDepth":
         return Call(to_depth, (op.tensor(0), size))
     if op.attribute("mode", "DCR") == "CRD":
-        return Call(F.pixel_shuffle, (op.tensor(0), size))
+        return Call(functional.pixel_shuffle, (op.tensor(0), size))
     return Call(to_space, (op.tensor(0), size))
 
 

@@ -45,7 +45,7 @@ def run_compiled(module: Any, device: torch.device, mode: str) -> Run:
 
 
 def run_captured(module: Any, device: torch.device) -> Run:
-    """One CUDA graph for each combination of shapes; captured when it is first seen. Outputs last until the next run."""
+    """One CUDA graph for each combination of shapes, captured when first seen. Outputs last until the next run."""
     if device.type != "cuda":
         raise UnsupportedError(f'mode "cudagraphs" needs a CUDA device, not {device.type}')
     graphs: dict[tuple[Any, ...], tuple[Any, list[torch.Tensor], Sequence[torch.Tensor]]] = {}

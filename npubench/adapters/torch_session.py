@@ -71,9 +71,7 @@ class TorchSession:
         """Runs the graph on host arrays; the outputs are fresh host arrays."""
         with torch.inference_mode(), memory_errors():
             results = self._results([self._host(spec, feeds[spec.name]) for spec in self.inputs])
-            return {
-                spec.name: _array(result.cpu(), spec) for spec, result in zip(self.outputs, results, strict=True)
-            }
+            return {spec.name: _array(result.cpu(), spec) for spec, result in zip(self.outputs, results, strict=True)}
 
     def prepare(self, feeds: Feeds) -> Callable[[], Outputs]:
         """As `infer` on these arrays, whose content is read at each call.

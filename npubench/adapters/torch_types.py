@@ -87,7 +87,9 @@ def stored(proto: TensorProto, folder: Path) -> torch.Tensor:
         return _torch(numpy_helper.to_array(proto), found)
     shape = tuple(proto.dims)
     if found.name in ("int4", "uint4"):
-        return torch.from_numpy(_unpacked(raw, found.name == "int4", int(np.prod(shape, dtype=np.int64)))).reshape(shape)
+        return torch.from_numpy(_unpacked(raw, found.name == "int4", int(np.prod(shape, dtype=np.int64)))).reshape(
+            shape
+        )
     return _torch(raw.view(found.stored).reshape(shape), found)
 
 
