@@ -5,12 +5,20 @@ MODELS   ?=
 BASE     ?= baseline
 NEW      ?= latest
 
+# What `make bundle` writes and puts in: TESTS=no leaves out what only `make test` needs, PROPRIETARY=yes takes all.
+BUNDLE   ?= npubench-bundle.tar
+TESTS    ?= yes
+PROPRIETARY ?= no
+
 SHELL   := /bin/bash
+# An unpacked bundle brings wheels for one version of Python; then no index is asked.
+WHEELS  := $(wildcard bundle/wheels)
+WANTED  := $(if $(WHEELS),$(shell cat bundle/python-version))
 # The newest Python ≥ 3.11 that really starts (a version manager's shim may not).
-PYTHON  ?= $(shell for p in python3.13 python3.12 python3.11 python3; do $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+PYTHON  ?= $(shell for p in $(if $(WANTED),python$(WANTED),python3.13 python3.12 python3.11) python3; do $$p -c 'import sys; sys.exit(sys.version_info < (3, 11) or "$(WANTED)" not in ("", "%d.%d" % sys.version_info[:2]))' 2>/dev/null && { echo $$p; break; }; done)
 BIN     := .venv/bin
-SELECT  := $(foreach b,$(BACKENDS),--backend $(b)) $(foreach m,$(MODELS),--model $(m))
-PIP     := $(BIN)/python -m pip --disable-pip-version-check --quiet install
+SELECT  := $(foreach b,$(BACKENDS),--backend $(b)) $(foreach m,$(MODELS),--model $(m)) $(if $(wildcard bundle/cards),--cards bundle/cards)
+PIP     := $(BIN)/python -m pip --disable-pip-version-check --quiet install $(if $(WHEELS),--no-index --find-links $(WHEELS))
 
 # Training: where data and checkpoints lie, and the seconds of training that the shipped weights took on two cores.
 TRAIN    ?= .training
@@ -19,7 +27,7 @@ CCTV_S   ?= 4300
 TEXT_S   ?= 1300
 LINES_S  ?= 3000
 
-.PHONY: train-data train-cctv train-ocr help setup bench test test-all lint compare report nightly benchmarks author schemas clean
+.PHONY: train-data train-cctv train-ocr help setup bench env bundle test test-all lint compare report nightly benchmarks author schemas clean
 .DEFAULT_GOAL := help
 
 help: ## show this help
@@ -29,6 +37,12 @@ setup: .venv/.bench ## make .venv with npubench and ONNX Runtime for the CPU
 
 bench: .venv/.bench ## measure this machine, write results and the report, say where
 	@$(BIN)/npubench run --profile $(PROFILE) $(SELECT) --report reports/
+
+env: .venv/.bench ## list backends' environments; with BACKENDS, install what their cards require
+	@$(BIN)/npubench env $(if $(BACKENDS),sync $(BACKENDS),list) $(if $(wildcard bundle/cards),--cards bundle/cards)
+
+bundle: .venv/.bench ## one archive with which the same two commands work without a network (BACKENDS, BUNDLE=FILE)
+	@$(BIN)/npubench bundle -o $(BUNDLE) $(SELECT) $(if $(filter no,$(TESTS)),--no-tests) $(if $(filter yes,$(PROPRIETARY)),--include-proprietary)
 
 test: lint ## lint, types, import contracts and the tests (10 minutes at most)
 	@$(BIN)/python -m pytest -q -m 'not slow and not browser'
@@ -79,7 +93,7 @@ clean: ## remove the environment and caches (results stay)
 	@rm -rf .venv dist build .mypy_cache .ruff_cache .hypothesis .benchmarks
 
 .venv/bin/python:
-	@[ -n "$(PYTHON)" ] || { echo "npubench needs Python 3.11 or newer; install it, or name one: make PYTHON=/path/to/python3.11 …" >&2; exit 2; }
+	@[ -n "$(PYTHON)" ] || { echo "npubench needs Python $(or $(WANTED),3.11 or newer); install it, or name one: make PYTHON=/path/to/python$(or $(WANTED),3.11) …" >&2; exit 2; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) cannot make environments: apt-get install python3-venv (or your system's package of that name)" >&2; exit 2; }
 	@echo "setting up .venv with $$($(PYTHON) --version) …"
 	@$(PYTHON) -m venv .venv

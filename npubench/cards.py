@@ -25,6 +25,8 @@ from npubench.lang import Text
 Identifier = Annotated[str, Meta(pattern=r"^[a-z0-9]+([.-][a-z0-9]+)*$", max_length=64)]
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
 Dotted = Annotated[str, Meta(pattern=r"^[A-Za-z_][\w.-]*$")]
+# A name with versions, or the path of a wheel; never an option of pip's.
+Requirement = Annotated[str, Meta(pattern=r"^[A-Za-z0-9/]")]
 
 Precision = Literal["fp32", "fp16", "bf16", "int8", "s8s8", "a16w8", "int4", "fp8", "fp4"]
 Scope = Literal["device", "service", "resident"]
@@ -145,11 +147,18 @@ class ModelCard(_Card, frozen=True, kw_only=True):
 
 
 class EnvironmentSpec(_Card, frozen=True, kw_only=True):
-    """The Python in which a backend's worker runs. Neither key: the environment that npubench itself runs in."""
+    """The Python in which a backend's worker runs. Neither key: the environment that npubench itself runs in.
 
-    requires: tuple[str, ...] = ()
+    `requires`: what pip installs into an environment that npubench makes (`npubench env sync`) and that all cards with
+    equal `requires` share; what every worker needs comes with it. `python`: an interpreter that exists already, used as
+    it is and never changed. Both at once is a mistake. `proprietary`: distribution (or a pattern, `nvidia-*`) → its
+    licence in a few words, for what must not be passed on: `npubench bundle` leaves it out unless asked.
+    """
+
+    requires: tuple[Requirement, ...] = ()
     python: str | None = None
     variables: dict[str, str] = {}
+    proprietary: dict[str, Text] = {}
 
 
 class PluginSpec(_Card, frozen=True, kw_only=True):
@@ -332,7 +341,15 @@ def decode(document: Mapping[str, Any], kind: type[C], source: str) -> C:
     mistakes = [f"{source}: {line}" for line in _mistakes(dict(document), inspect.type_info(kind), "")]
     if mistakes:
         raise CardError(mistakes)
-    return msgspec.convert(document, kind)
+    card = msgspec.convert(document, kind)
+    if isinstance(card, BackendCard) and card.environment.requires and card.environment.python is not None:
+        raise CardError(
+            [
+                f"{source}: environment: found both python and requires; expected python (an interpreter that is used "
+                "as it is) or requires (what npubench installs into an environment of its own)"
+            ]
+        )
+    return card
 
 
 def table(value: Any, kind: type[S], key: str) -> S:

@@ -46,6 +46,12 @@ def checkout_root() -> Path | None:
     return root if (root / "pyproject.toml").is_file() and (root / "backends").is_dir() else None
 
 
+def bundle_folder() -> Path | None:
+    """`bundle/` of a checkout that was unpacked from a bundle (`npubench bundle`): its wheels and models; else None."""
+    root = checkout_root()
+    return root / "bundle" if root is not None and (root / "bundle" / "bundle.json").is_file() else None
+
+
 def builtin_cards() -> Path:
     """The folder with our own `backends/` and `models/`: the checkout, else the copy in the wheel."""
     return checkout_root() or PACKAGE / "_cards"
@@ -98,7 +104,7 @@ def catalogue(extra: Sequence[Path] = ()) -> Catalogue:
             found[kind][card.id] = Found(card, path)
     mistakes.extend(_reference_mistakes(found))
     if mistakes:
-        raise CardError(mistakes, hint="`npubench check` lists every mistake; CONTRIBUTING.md explains each key")
+        raise CardError(mistakes, hint="`npubench check` lists every mistake; docs/cards.md explains each key")
     return Catalogue(models=found["model"], backends=found["backend"], suites=found["suite"], data=found["data"])
 
 

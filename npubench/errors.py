@@ -6,6 +6,7 @@
      │   └─ UnsupportedError              2   … a combination that this code does not take (a result when measured)
      ├─ CardError                         2   one or more mistakes in cards, all of them at once
      ├─ DataError                         2   frames, pages, prompts or an ONNX file that cannot be used
+     ├─ InstallError                      4   a backend's environment, or a bundle's wheels, could not be installed
      ├─ ArtifactError                     4   a graph or weights file that is missing or not what it should be
      ├─ MeasurementError                  4   the measurement is invalid
      │   ├─ AbsentBackendError            4   … a backend asked for by name is not there
@@ -59,6 +60,16 @@ class CardError(NpubenchError):
 
 class DataError(NpubenchError):
     """Input data (frames, pages, prompts, a user's ONNX file) cannot be used."""
+
+
+class InstallError(NpubenchError):
+    """pip could not install or fetch what a card requires. `output`: the last lines that it wrote."""
+
+    exit_code = 4
+
+    def __init__(self, message: str, *, hint: str | None = None, output: Iterable[str] = ()) -> None:
+        self.output = tuple(output)
+        super().__init__(message, hint=hint)
 
 
 class ArtifactError(NpubenchError):

@@ -25,6 +25,21 @@ class ProfileRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     comparable: bool
 
 
+class DisturbanceRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """From when on what happened around a launch degrades it. Shares are of the time that was watched.
+
+    `slowed_share`: a device or the processor ran slower than it was asked to, for one of `slowing_causes`;
+    `quota_paused_share`: of the CPU quota's periods; `stolen_share`: processor time that a hypervisor gave to others;
+    `memory_stalled_share`: time in which some task waited for memory.
+    """
+
+    slowed_share: float
+    slowing_causes: tuple[str, ...]
+    quota_paused_share: float
+    stolen_share: float
+    memory_stalled_share: float
+
+
 class Ruleset(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One ruleset file."""
 
@@ -34,8 +49,10 @@ class Ruleset(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     min_macs_assigned: float
     max_unattributed: float
     launch_spread: float
+    leak_bytes: int
     lag_absolute_ns: int
     lag_share: float
+    disturbance: DisturbanceRule
     profiles: dict[str, ProfileRule]
 
 

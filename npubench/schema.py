@@ -18,6 +18,7 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
+from npubench.conditions import Conditions
 from npubench.errors import NotComparableError, SchemaTooNewError
 from npubench.evidence import Certificate
 from npubench.lang import Text
@@ -52,8 +53,10 @@ class FailureKind(str, enum.Enum):
     OUT_OF_MEMORY = "out_of_memory"
     HUNG = "hung"
     RAISED = "raised"
+    DEVICE_LOST = "device_lost"
     NON_FINITE = "non_finite"
     WRONG_SHAPE = "wrong_shape"
+    INCONSISTENT = "inconsistent"
     PROTOCOL = "protocol"
     NOT_AVAILABLE = "not_available"
     BAD_ARTIFACT = "bad_artifact"
@@ -86,6 +89,12 @@ FAILURE_TEXT: dict[FailureKind, Text] = {
         en="The runtime reported an error. The message and the last lines are below.",
         ko="런타임이 오류를 보고했습니다. 메시지와 마지막 출력은 아래에 있습니다.",
     ),
+    FailureKind.DEVICE_LOST: Text(
+        en="The device went away while it was in use. Check its power, its link (kernel log) and its driver, and reset "
+        "it before the next run.",
+        ko="사용 중에 장치가 사라졌습니다. 전원, 연결(커널 로그), 드라이버를 확인하고 다음 실행 전에 장치를 "
+        "재설정하세요.",
+    ),
     FailureKind.NON_FINITE: Text(
         en="The output holds NaN or infinity. The result is wrong, however fast; check precision and driver.",
         ko="출력에 NaN 또는 무한대가 있습니다. 빠르더라도 잘못된 결과이므로 정밀도와 드라이버를 확인하세요.",
@@ -93,6 +102,12 @@ FAILURE_TEXT: dict[FailureKind, Text] = {
     FailureKind.WRONG_SHAPE: Text(
         en="An output does not have the shape or type that the model declares.",
         ko="출력의 모양이나 자료형이 모델의 선언과 다릅니다.",
+    ),
+    FailureKind.INCONSISTENT: Text(
+        en="An input got another input's answer: a buffer was read before the device had written it, say. The result "
+        "is wrong, however fast; report it to the runtime's vendor.",
+        ko="다른 입력의 답이 나왔습니다. 예를 들어 장치가 쓰기 전에 버퍼를 읽은 경우입니다. 빠르더라도 잘못된 "
+        "결과이므로 런타임 공급사에 알리세요.",
     ),
     FailureKind.PROTOCOL: Text(
         en="The worker ended without a result. Run with the same cell alone and read its output.",
@@ -194,6 +209,20 @@ class Window(_Document, frozen=True, kw_only=True):
     end_ns: int
 
 
+class MemoryUse(_Document, frozen=True, kw_only=True):
+    """Private memory (resident less shared) of the measuring process at the start, middle and end of its window.
+
+    The parent read it from outside. `requests` were completed between the first reading and the last; `left_bytes` is
+    what the machine could still give at the end.
+    """
+
+    start_bytes: int
+    middle_bytes: int
+    end_bytes: int
+    requests: int
+    left_bytes: int | None = None
+
+
 class ProcessFacts(_Document, frozen=True, kw_only=True):
     """The measuring process. `options` are those in effect, per graph; `versions` are varying, never identity."""
 
@@ -203,6 +232,7 @@ class ProcessFacts(_Document, frozen=True, kw_only=True):
     peak_rss_bytes: int
     cpu_ns: int
     involuntary_switches: int
+    memory: MemoryUse | None = None
     versions: dict[str, str] = {}
     options: dict[str, dict[str, Any]] = {}
     inputs: dict[str, tuple[TensorSpec, ...]] = {}
@@ -241,6 +271,7 @@ class Launch(_Document, frozen=True, kw_only=True):
     placement: Placement | None = None
     execution_kind: ExecutionKind | None = None
     load_average: tuple[float, float, float] | None = None
+    conditions: Conditions | None = None
 
 
 class Scenario(_Document, frozen=True, kw_only=True):

@@ -17,6 +17,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+# What a vendor raises where its device does not take a model or a way of running it: a result, not a failure.
+from npubench.errors import UnsupportedError as UnsupportedError
+
 API_VERSION = 1
 
 Array = npt.NDArray[Any]
@@ -152,7 +155,11 @@ class EnvironmentFacts(_Facts, frozen=True, kw_only=True):
 
 
 class Session(Protocol):
-    """A loaded model. `infer` returns when the outputs are on the host."""
+    """A loaded model. `infer` returns when the outputs are on the host.
+
+    Its outputs are the caller's: no later request changes them. Feeds are left as they are. Feeds of another name,
+    shape or type than declared raise an exception, after which the session lives on.
+    """
 
     @property
     def inputs(self) -> Sequence[TensorSpec]: ...
@@ -164,7 +171,7 @@ class Session(Protocol):
 
 @runtime_checkable
 class Prepares(Protocol):
-    """Binds host buffers once; each call of the result runs the model on them and returns the outputs.
+    """Binds host buffers once; each call of the result runs the model on what they hold then and returns the outputs.
 
     Output buffers are reused: they hold until the next call on the same session.
     """

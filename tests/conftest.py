@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.environments import openvino_python, qnn_python
+
+__all__ = ["installed", "isolated", "model_cache", "openvino_python", "qnn_python"]
+
+# A package of its own, with tests of its own: tests/test_vendor.py installs it and runs them.
+collect_ignore = ["vendor_plugin"]
 
 # A time is never asserted in a test, and a busy machine must not fail a property.
 settings.register_profile("npubench", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -16,6 +26,28 @@ settings.load_profile("npubench")
 def model_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One cache for the session: building a model once is a test, building it thirty times is a wait."""
     return tmp_path_factory.mktemp("cache")
+
+
+class Installed(msgspec.Struct, frozen=True):
+    """npubench as a customer has it: its wheel, with ONNX Runtime, in an environment of its own."""
+
+    folder: Path
+    wheel: Path
+    python: Path
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """The wheel, built and installed once for the session: it takes a minute."""
+    folder = tmp_path_factory.mktemp("installed")
+    pip = ["-m", "pip", "--disable-pip-version-check", "--quiet"]
+    root = Path(__file__).parents[1]
+    subprocess.run([sys.executable, *pip, "wheel", "--no-deps", "-w", str(folder / "dist"), str(root)], check=True)
+    (wheel,) = (folder / "dist").glob("npubench-*.whl")
+    subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True)
+    python = folder / "venv" / "bin" / "python"
+    subprocess.run([str(python), *pip, "install", f"{wheel}[cpu]"], check=True)
+    return Installed(folder, wheel, python)
 
 
 @pytest.fixture(autouse=True)

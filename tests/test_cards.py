@@ -121,3 +121,18 @@ def test_a_model_is_identified_by_hashes_not_titles() -> None:
     assert semantics(card, "fp32") == semantics(renamed, "fp32")
     assert semantics(card, "fp32") != semantics(retrained, "fp32")
     assert semantics(card, "fp32") != semantics(card, "int8")
+
+
+def test_an_environment_is_either_an_interpreter_or_requirements() -> None:
+    document = msgspec.toml.decode(backend_toml())
+    document["environment"] = {"python": "/opt/x/bin/python", "requires": ["x"]}
+    with pytest.raises(CardError, match=r"x\.toml: environment: found both python and requires"):
+        decode(document, BackendCard, "x.toml")
+
+
+@pytest.mark.parametrize("requirement", ["--index-url=https://example.org", "-e .", "", " x"])
+def test_a_requirement_is_never_an_option_of_pip(requirement: str) -> None:
+    document = msgspec.toml.decode(backend_toml())
+    document["environment"] = {"requires": ["numpy", requirement]}
+    with pytest.raises(CardError, match=r"environment\.requires\[1\]"):
+        decode(document, BackendCard, "x.toml")

@@ -4,28 +4,19 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.conftest import Installed
 
 
 @pytest.mark.slow
-def test_the_wheel_works_outside_the_checkout(tmp_path: Path) -> None:
-    dist = tmp_path / "dist"
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
-    subprocess.run([*pip, "wheel", "--no-deps", "-w", str(dist), str(ROOT)], check=True)
-    (wheel,) = dist.glob("npubench-*.whl")
-    environment = tmp_path / "venv"
-    subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True)
-    python = environment / "bin" / "python"
-    subprocess.run([str(python), "-m", "pip", "--quiet", "install", f"{wheel}[cpu]"], check=True)
+def test_the_wheel_works_outside_the_checkout(installed: Installed, tmp_path: Path) -> None:
     away = tmp_path / "away"
     away.mkdir()
-    variables = {name: value for name, value in os.environ.items() if name != "NPUBENCH_RESULTS"}
-    npubench = str(environment / "bin" / "npubench")
+    variables = {name: value for name, value in os.environ.items() if name not in ("NPUBENCH_RESULTS", "PYTHONPATH")}
+    npubench = str(installed.python.with_name("npubench"))
     check = subprocess.run([npubench, "check"], cwd=away, env=variables, capture_output=True, text=True, check=False)
     assert check.returncode == 0, check.stderr
     run = [npubench, "run", "--profile", "smoke", "--budget", "8s", "--backend", "cpu", "--model", "cctv-detect"]

@@ -18,8 +18,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from npubench.adapters import ort_install
 from npubench.adapters.ort_compile import compile_model
-from npubench.adapters.ort_devices import CPU, Reach, chosen, devices_of, offered, reach
+from npubench.adapters.ort_devices import CPU, Reach, chosen, devices_of, offered, reach, runtime_for
 from npubench.adapters.ort_session import NotSelectedError, OrtSession, usable_threads
 from npubench.spi import Artifact, Availability
 
@@ -54,23 +55,25 @@ class OrtAdapter:
     def probe_with(self, options: Mapping[str, Any]) -> Availability:
         """Is the provider here, on the device that the card's options name? Listed only means compiled in: a session
         on one node says whether the device and its driver answer."""
+        if (conflict := ort_install.conflicting()) is not None:
+            return conflict
         try:
-            import onnxruntime
-        except Exception as error:  # a broken install raises more than ImportError
+            runtime = runtime_for(self._provider)
+        except Exception as error:
             return Availability(available=False, reason=f"onnxruntime cannot be imported: {error}")
         versions = dict(self.describe())
-        if self._plugin is None and self._provider not in (available := onnxruntime.get_available_providers()):
+        if self._plugin is None and self._provider not in (available := runtime.get_available_providers()):
             return Availability(
                 available=False,
-                reason=f"{self._provider} is not in this onnxruntime ({onnxruntime.__version__}); "
+                reason=f"{self._provider} is not in this onnxruntime ({runtime.__version__}); "
                 f"it has {', '.join(available)}",
                 versions=versions,
             )
         if self._provider == CPU:
-            return Availability(available=True, devices=devices_of(onnxruntime, Reach(CPU)), versions=versions)
+            return Availability(available=True, devices=devices_of(runtime, Reach(CPU)), versions=versions)
         with overheard() as heard:
             try:
-                session = self._session(onnxruntime, _ONE_NODE, options)
+                session = self._session(runtime, _ONE_NODE, options)
             except Exception as error:
                 reason = one_line(str(error) or type(error).__name__)
                 if isinstance(error, NotSelectedError) and (said := heard()):
@@ -85,15 +88,11 @@ class OrtAdapter:
 
     def open(self, artifact: Artifact, options: Mapping[str, Any]) -> OrtSession:
         """A session on the artefact. Raises what ONNX Runtime raises."""
-        import onnxruntime
-
-        return self._session(onnxruntime, artifact.path, options)
+        return self._session(runtime_for(self._provider), artifact.path, options)
 
     def open_profiled(self, artifact: Artifact, options: Mapping[str, Any], folder: str) -> OrtSession:
         """A session that records node times into `folder`. Raises what ONNX Runtime raises."""
-        import onnxruntime
-
-        return self._session(onnxruntime, artifact.path, options, profile_into=folder)
+        return self._session(runtime_for(self._provider), artifact.path, options, profile_into=folder)
 
     def open_strict(self, artifact: Artifact, options: Mapping[str, Any]) -> OrtSession:
         """A session that no node may leave for the CPU. Raises NotImplementedError for the CPU itself.
@@ -103,16 +102,15 @@ class OrtAdapter:
         """
         if self._provider == CPU:
             raise NotImplementedError("the CPU provider shares a graph with nobody")
-        import onnxruntime
-
-        return self._session(onnxruntime, artifact.path, options, entries={"session.disable_cpu_ep_fallback": "1"})
+        return self._session(
+            runtime_for(self._provider), artifact.path, options, entries={"session.disable_cpu_ep_fallback": "1"}
+        )
 
     def compile(self, artifact: Artifact, options: Mapping[str, Any], folder: str) -> Artifact:
         """The artefact compiled ahead of time into `folder`. Raises UnsupportedError, and what the compiler raises."""
-        import onnxruntime
-
-        way = reach(onnxruntime, self._provider, self._device, self._plugin)
-        return compile_model(onnxruntime, artifact, way, options, Path(folder))
+        runtime = runtime_for(self._provider)
+        way = reach(runtime, self._provider, self._device, self._plugin)
+        return compile_model(runtime, artifact, way, options, Path(folder))
 
     def interrupt(self) -> None:
         """Ends what its sessions run and cancels what it loads; may be called from another thread."""

@@ -40,7 +40,7 @@ def compile_model(runtime: Any, artifact: Artifact, way: Reach, options: Mapping
     try:
         compiler.compile_to_file(str(path))
     except Exception as error:
-        if "not compile any nodes" in str(error) or "NOT_IMPLEMENTED" in str(error):
+        if "Unable to compile any nodes" in str(error):
             raise UnsupportedError(f"{way.provider} compiles nothing of this graph ahead of time: {error}") from error
         raise
     beside = sorted(found for found in folder.glob(f"{artifact.role}_ctx*") if found != path)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,11 @@ from npubench.spi import Device
 
 CPU = "CPUExecutionProvider"
 
+# Wheels that bring what a provider of ONNX Runtime's own links to, where the loader does not look.
+_BROUGHT: Mapping[str, tuple[str, ...]] = {"CUDAExecutionProvider": (), "TensorrtExecutionProvider": ("tensorrt_libs",)}
+
 _registered: dict[str, str] = {}
+_preloaded: set[str] = set()
 
 
 class Reach(msgspec.Struct, frozen=True):
@@ -29,6 +34,24 @@ class Reach(msgspec.Struct, frozen=True):
     provider: str
     devices: tuple[Any, ...] = ()
     library: str | None = None
+
+
+def runtime_for(provider: str) -> Any:
+    """`onnxruntime`, with the libraries loaded that this provider needs and that came as wheels.
+
+    Raises what importing it raises: a broken installation raises more than ImportError. What is missing then is said
+    when the provider itself is loaded.
+    """
+    import onnxruntime
+
+    if provider in _BROUGHT and provider not in _preloaded:
+        _preloaded.add(provider)
+        if hasattr(onnxruntime, "preload_dlls"):
+            onnxruntime.preload_dlls()
+        for package in _BROUGHT[provider]:
+            with suppress(Exception):
+                importlib.import_module(package)
+    return onnxruntime
 
 
 def reach(runtime: Any, provider: str, device: Mapping[str, Any], plugin: Mapping[str, Any] | None) -> Reach:

@@ -140,6 +140,29 @@ def export_hf(card: Mapping[str, Any], room: str, data: str | None, output: str,
     return list(export(msgspec.convert(card, ModelCard), Path(room), folder, Path(output), progress))
 
 
+def contract_graphs(folder: str, form: str, progress: Progress) -> None:
+    """The graphs that a backend's contract is checked with, as files in `folder`."""
+    from npubench.build.contract_graphs import write
+
+    write(Path(folder), form)
+
+
+def node_cases(folder: str, operators: Sequence[str], cache: str, progress: Progress) -> dict[str, Any]:
+    """The ONNX standard's node tests as files: their folder, the cases, every operator's name, and onnx's version."""
+    import onnx
+
+    from npubench.build.node_cases import cached
+
+    found, cases = cached(Path(cache), operators, Path(folder))
+    names = sorted({schema.name for schema in onnx.defs.get_all_schemas()})
+    return {
+        "folder": str(found),
+        "cases": msgspec.to_builtins(cases),
+        "operators": names,
+        "onnx": onnx.__version__,
+    }
+
+
 def name_nodes(artifacts: Sequence[Mapping[str, Any]], folder: str, progress: Progress) -> list[Any]:
     """`named.named` for each artefact: the artefact to look at, and the graph's edges. Raises DataError."""
     from npubench.build.named import named

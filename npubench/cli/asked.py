@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from npubench.cards import VARIANTS, did_you_mean
+from npubench.cli.measurer import OPTION, measured_by
 from npubench.engine import plan as planning
 from npubench.errors import UnknownNameError, UsageError
 from npubench.lang import here
@@ -38,6 +39,14 @@ _PLANNING = {
     "frames": "--frames",
     "pages": "--pages",
     "calibrate": "--calibrate",
+    "measured_by": OPTION,
+    "ep_library": "--ep-library",
+    "ep_name": "--ep-name",
+    "ep_device": "--ep-device",
+    "ep_options": "--ep-option",
+    "artifacts": "--artifact",
+    "compiled_by": "--compiled-by",
+    "compiled_from": "--compiled-from",
     "cards": "--cards",
     "dry_run": "--dry-run",
 }
@@ -68,6 +77,14 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     frames: Path | None = None
     pages: Path | None = None
     calibrate: Path | None = None
+    measured_by: str | None = None
+    ep_library: Path | None = None
+    ep_name: str | None = None
+    ep_device: str | None = None
+    ep_options: tuple[str, ...] = ()
+    artifacts: tuple[str, ...] = ()
+    compiled_by: str | None = None
+    compiled_from: Path | None = None
     out: Path | None = None
     machine: str | None = None
     report: Path | None = None
@@ -113,6 +130,17 @@ def check_options(asked: Asked, rules: Ruleset) -> None:
             ),
         )
     check_variant(asked.variant)
+    measured_by(asked.measured_by)
+    if not asked.artifacts and (asked.compiled_by is not None or asked.compiled_from is not None):
+        option = "--compiled-by" if asked.compiled_by is not None else "--compiled-from"
+        raise UsageError(here(f"{option} goes with --artifact FILE", f"{option}은 --artifact FILE과 함께 씁니다"))
+    if asked.artifacts and len({*asked.backends}) + (asked.ep_library is not None) != 1:
+        raise UsageError(
+            here(
+                "--artifact goes with one --backend: a compiled file runs on the device that it was compiled for",
+                "--artifact는 --backend 하나와 함께 씁니다. 컴파일한 파일은 그 장치에서만 실행됩니다",
+            )
+        )
     if asked.weights is not None and len(set(asked.models)) != 1:
         raise UsageError(
             here(

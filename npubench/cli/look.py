@@ -12,6 +12,7 @@ from rich.console import Console as RichConsole
 
 from npubench import store
 from npubench.cards import CARD_TYPES, PRECISIONS, VARIANTS, did_you_mean, variants_of
+from npubench.conformance import Conformance
 from npubench.discovery import catalogue, checkout_root, pick
 from npubench.errors import ArtifactError, CardError, UsageError
 from npubench.evidence import Certificate
@@ -55,21 +56,28 @@ def check(folders: Sequence[Path]) -> None:
 
 def doctor(as_json: bool, cards: Sequence[Path], machine: str | None, out: Path | None) -> None:
     """Probes every backend and looks at the machine."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from npubench.engine import devices, preflight
     from npubench.engine import doctor as diagnosis
-    from npubench.engine import preflight
+    from npubench.engine.counters import processor_state
     from npubench.engine.machine import facts
+    from npubench.engine.pci import accelerators
+    from npubench.engine.probing import survey
     from npubench.engine.resume import given_name
-    from npubench.engine.select import probe
 
     known = catalogue(cards)
     shown = {name: found.card for name, found in known.backends.items() if not found.card.hidden}
-    with tempfile.TemporaryDirectory(prefix="npubench-doctor-") as folder:
-        availability = {name: probe(card, Path(folder) / name).availability for name, card in shown.items()}
-    here_now = facts(machine)
+    # Before the probes, which may themselves open devices and hold their memory.
+    states = tuple(devices.look(accelerators()).values())
+    with tempfile.TemporaryDirectory(prefix="npubench-doctor-") as folder, ThreadPoolExecutor(1) as pool:
+        looking = pool.submit(facts, machine)
+        availability = survey(shown, Path(folder))
+        here_now = looking.result()
     named = given_name(machine) is not None
     root = store.results_root(out, checkout_root())
-    notes = preflight.check(here_now, root, preflight.NEEDED_BYTES, named=named)
-    found = diagnosis.report(here_now, notes, availability, shown)
+    notes = preflight.check(here_now, root, preflight.NEEDED_BYTES, devices=states, named=named)
+    found = diagnosis.report(here_now, notes, availability, shown, processor_state(), states)
     if as_json:
         sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
         return
@@ -170,17 +178,20 @@ def _load(names: Sequence[str], out: Path | None) -> list[store.RunFolder]:
     return [store.open_run(name, root) for name in names]
 
 
-def show(name: str, as_json: bool, out: Path | None) -> None:
-    """A run as a table or as its JSON document."""
+def show(name: str, as_json: bool, out: Path | None, *, placement: bool = False) -> None:
+    """A run as a table or as its JSON document; with `placement` its placement certificates."""
     from npubench.stats.runs import assembled
 
     (folder,) = _load([name], out)
     run = assembled(folder)
     if as_json:
-        sys.stdout.buffer.write(encode(run))
+        sys.stdout.buffer.write(_certificates(run) if placement else encode(run))
         return
     console = RichConsole(highlight=False)
-    print_run(run, folder.path, console)
+    if placement:
+        print_placement(run, folder.path, console)
+    else:
+        print_run(run, folder.path, console)
     _print(str(folder.path))
 
 
@@ -192,6 +203,23 @@ def print_run(run: Run, folder: Path, console: RichConsole) -> None:
     shown = view.build([run_files(store.RunFolder(folder), run)])
     for part in text.run_table(shown, language()):
         console.print(part)
+
+
+def print_placement(run: Run, folder: Path, console: RichConsole) -> None:
+    """Every placement certificate of the run in full."""
+    from npubench.report import text, view
+    from npubench.report.files import run_files
+
+    shown = view.build([run_files(store.RunFolder(folder), run)])
+    for part in text.certificates(shown, language()):
+        console.print(part)
+
+
+def _certificates(run: Run) -> bytes:
+    """The run's placement certificates as a JSON array, each once."""
+    found = [cell.certificate for cell in run.cells if cell.certificate is not None]
+    each = {(item.model, item.precision, item.variant, item.backend): item for item in found}
+    return msgspec.json.format(msgspec.json.encode(list(each.values())), indent=1) + b"\n"
 
 
 def report(names: Sequence[str], output: Path | None, spoken: str, out: Path | None) -> None:
@@ -230,6 +258,7 @@ def schemas() -> dict[str, bytes]:
 
     documents = {"run": Run, "launch": Launch, "plan": Plan, "quality": Quality, "placement": Certificate}
     documents["compare"] = Comparison
+    documents["conformance"] = Conformance
     kinds = {**{f"{name}-card": kind for name, kind in CARD_TYPES.items()}, **documents}
     return {
         f"{name}.schema.json": msgspec.json.format(

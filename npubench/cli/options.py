@@ -29,7 +29,7 @@ Out = Annotated[
         metavar="DIR",
         help=here(
             "Results folder (default: NPUBENCH_RESULTS, else results/).",
-            "결과 폴더(기본: NPUBENCH_RESULTS 또는 results/).",
+            "결과 폴더(기본: NPUBENCH_RESULTS, results/).",
         ),
     ),
 ]
@@ -48,9 +48,7 @@ VariantName = Annotated[
     typer.Option(
         "--variant",
         metavar="NAME",
-        help=here(
-            "portable, fused or static, whatever the card says.", "portable, fused, static 중 하나(카드보다 우선)."
-        ),
+        help=here("portable, fused or static, whatever the card says.", "portable, fused, static(카드보다 우선)."),
     ),
 ]
 Weights = Annotated[
@@ -63,4 +61,42 @@ Weights = Annotated[
             "자체 가중치(언어 모델은 Hugging Face 폴더).",
         ),
     ),
+]
+EpLibrary = Annotated[
+    Path | None,
+    typer.Option(
+        "--ep-library",
+        metavar="PATH",
+        help=here("An ONNX Runtime plug-in provider without a card.", "카드가 없는 ONNX Runtime 플러그인 제공자."),
+    ),
+]
+EpName = Annotated[
+    str | None,
+    typer.Option("--ep-name", metavar="NAME", help=here("Its provider name.", "그 제공자의 이름.")),
+]
+EpDevice = Annotated[
+    str | None,
+    typer.Option("--ep-device", metavar="TYPE", help=here("npu (default), gpu or cpu.", "npu(기본), gpu, cpu.")),
+]
+EpOption = Annotated[
+    list[str] | None,
+    typer.Option("--ep-option", metavar="K=V", help=here("Its options (repeatable).", "옵션(반복 가능).")),
+]
+Artifacts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--artifact",
+        metavar="[MODEL/BUILD/ROLE=]FILE",
+        help=here("A model file compiled elsewhere (repeatable).", "다른 곳에서 컴파일한 모델 파일(반복 가능)."),
+    ),
+]
+CompiledBy = Annotated[
+    str | None,
+    typer.Option(
+        "--compiled-by", metavar="TEXT", help=here("Who compiled it, and with what.", "누가 무엇으로 컴파일했는지.")
+    ),
+]
+CompiledFrom = Annotated[
+    Path | None,
+    typer.Option("--compiled-from", metavar="FILE", help=here("The graph it was made from.", "컴파일한 원본 그래프.")),
 ]

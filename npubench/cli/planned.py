@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -12,12 +11,15 @@ import msgspec
 from npubench import store
 from npubench.build.materialise import cache_root
 from npubench.cards import BackendCard, ModelCard, did_you_mean
+from npubench.cli import artifacts, plugged
 from npubench.cli.asked import PROFILE, SUITE, Asked, duration_s
+from npubench.cli.measurer import measured_by
 from npubench.cli.progress import Console
-from npubench.discovery import Catalogue, catalogue, pick
+from npubench.discovery import Catalogue, Found, catalogue, pick
 from npubench.engine import plan as planning
-from npubench.engine import preflight
+from npubench.engine import prebuilt, preflight
 from npubench.engine import select as selection
+from npubench.engine.devices import look
 from npubench.engine.machine import facts
 from npubench.engine.protocol import Event, Said
 from npubench.engine.resume import given_name
@@ -28,9 +30,6 @@ from npubench.schema import FLOOR_MODEL, Note, Plan
 
 ALL = "all"
 DEFAULT_SCENARIOS = ("single-stream", "offline")
-
-# Who measured, for the result: a person, a team, a CI job.
-MEASURED_BY = "NPUBENCH_MEASURED_BY"
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +48,7 @@ def choose(asked: Asked, console: Console, stop: Callable[[], bool]) -> Choice:
 
     Raises UsageError, CardError, DataError, ArtifactError, and StopRequested when `stop()` turns true.
     """
-    cards = catalogue(asked.cards)
+    cards = _with_plugin(asked, catalogue(asked.cards))
     for name in asked.backends:
         pick(cards.backends, name, "backend")
     choice = _onnx(asked, cards, console, stop) if asked.onnx else _known(asked, cards)
@@ -79,6 +78,47 @@ def choose(asked: Asked, console: Console, stop: Callable[[], bool]) -> Choice:
         models[name], note = selection.calibrated(models[name], asked.calibrate, cards, cache_root(), say, stop)
         notes.append(note)
     return msgspec.structs.replace(choice, models=models, sources=sources, notes=(*choice.notes, *notes))
+
+
+def _with_plugin(asked: Asked, cards: Catalogue) -> Catalogue:
+    """The catalogue with the plug-in that was named on the command line. Raises UsageError."""
+    plugged.check(asked)
+    card = plugged.backend(asked)
+    if card is None or asked.ep_library is None:
+        return cards
+    if card.id in cards.backends:
+        raise UsageError(
+            here(
+                f"--ep-name {card.provider}: there is a card {card.id} already",
+                f"--ep-name {card.provider}: 이미 {card.id} 카드가 있습니다",
+            ),
+            hint=f"--backend {card.id}",
+        )
+    found = {**cards.backends, card.id: Found(card, asked.ep_library.absolute())}
+    return msgspec.structs.replace(cards, backends=found)
+
+
+def _named(asked: Asked) -> tuple[str, ...]:
+    """The backends that were asked for, the plug-in of the command line among them."""
+    card = plugged.backend(asked)
+    return asked.backends if card is None else (*asked.backends, card.id)
+
+
+def _with_prebuilt(
+    asked: Asked, choice: Choice, ready: dict[str, BackendCard]
+) -> tuple[dict[str, BackendCard], dict[str, str]]:
+    """The backends with the files compiled elsewhere that cards or the command line name, checked; and their paths."""
+    measured = {name: model.card for name, model in choice.models.items()}
+    known = {name: found.card for name, found in choice.cards.models.items()} | measured
+    cards = dict(ready)
+    sources: dict[str, str] = {}
+    for name, card in ready.items():
+        sources |= prebuilt.paths(card, choice.cards.backends[name].path.parent)
+        if asked.artifacts:
+            cards[name], typed = artifacts.brought(asked, measured, card)
+            sources |= typed
+        prebuilt.check(cards[name], known, sources)
+    return cards, sources
 
 
 def _onnx(asked: Asked, cards: Catalogue, console: Console, stop: Callable[[], bool]) -> Choice:
@@ -199,10 +239,14 @@ def make_plan(
 
     Raises UsageError, AbsentBackendError …, and StopRequested when `stop()` turns true.
     """
-    backends = selection.find_backends(choice.cards, asked.backends, console.probing, stop)
+    named = _named(asked)
+    install = None if asked.dry_run else console.say
+    backends = selection.find_backends(choice.cards, named, console.probing, stop, install)
     if asked.variant is not None:
         ready = {name: _taking(card, asked.variant) for name, card in backends.ready.items()}
         backends = msgspec.structs.replace(backends, ready=ready)
+    ready, brought = _with_prebuilt(asked, choice, backends.ready)
+    backends = msgspec.structs.replace(backends, ready=ready)
     machine = facts(asked.machine)
     notes = preflight.check(
         machine,
@@ -210,10 +254,11 @@ def make_plan(
         preflight.NEEDED_BYTES,
         availability=backends.availability,
         cards=backends.ready,
+        devices=look(machine.accelerators).values(),
         named=given_name(asked.machine) is not None,
     )
     models = {**choice.models, FLOOR_MODEL: selection.model_of(choice.cards, FLOOR_MODEL)}
-    sources = dict(choice.sources)
+    sources = {**choice.sources, **brought}
     for name, model in models.items():
         sources[f"room:{name}"] = str(model.room)
         if model.data is not None:
@@ -239,11 +284,11 @@ def make_plan(
         command=("npubench", *sys.argv[1:]),
         sources=sources,
         absent=backends.absent,
-        named_absent=bool(asked.backends and backends.absent),
+        named_absent=bool(named and backends.absent),
         notes=(*notes, *choice.notes),
         availability=backends.availability,
         environments=backends.environments,
-        measured_by=os.environ.get(MEASURED_BY) or "unknown",
+        measured_by=measured_by(asked.measured_by),
     )
     measured = {cell.precision for cell in plan.cells if cell.purpose == "measure"}
     nothing = asked.variant is not None and not measured

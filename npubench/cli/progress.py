@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -60,16 +60,31 @@ class Console:
         """A line for people."""
         self._rich.print(RichText(text), soft_wrap=True)
 
+    def lines(self, texts: Iterable[str]) -> None:
+        """Several lines for people."""
+        for text in texts:
+            self.say(text)
+
     def document(self, data: bytes) -> None:
         """The one JSON document on stdout."""
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
 
-    def table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """A plain table."""
-        drawn = Table(box=None, pad_edge=False)
+    @property
+    def live_terminal(self) -> bool:
+        """Whether somebody watches."""
+        return self._rich.is_terminal
+
+    def table(self, head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1, tight: bool = False) -> None:
+        """A plain table; the first `left` columns hold words, the others numbers.
+
+        `tight`: as narrow as can be, with the first column whole.
+        """
+        drawn = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0) if tight else (0, 1))
         for index, name in enumerate(head):
-            drawn.add_column(name, justify="left" if index == 0 else "right", overflow="fold")
+            drawn.add_column(
+                name, justify="left" if index < left else "right", overflow="fold", no_wrap=tight and index == 0
+            )
         for row in rows:
             drawn.add_row(*(escape(cell) for cell in row))
         self._rich.print(drawn)

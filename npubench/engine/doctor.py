@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 import msgspec
 
 from npubench.cards import BackendCard
+from npubench.conditions import DeviceState, ProcessorState
+from npubench.engine.condition_words import device_words, processor_words
 from npubench.engine.preflight import device_label, unserved
 from npubench.lang import Language, Text
 from npubench.schema import AbsentBackend, Machine, Note
@@ -31,9 +33,15 @@ class ReadyBackend(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Doctor(msgspec.Struct, frozen=True, kw_only=True):
-    """The findings. `idle` are accelerators that are here but that no ready backend uses."""
+    """The findings. `idle` are accelerators that are here but that no ready backend uses.
+
+    `processor` and `devices` are how the host processor and each accelerator are now; an accelerator that is listed in
+    `machine` and not in `devices` does not answer.
+    """
 
     machine: Machine
+    processor: ProcessorState = ProcessorState()
+    devices: tuple[DeviceState, ...] = ()
     ready: tuple[ReadyBackend, ...]
     absent: tuple[AbsentBackend, ...]
     idle: tuple[Device, ...]
@@ -49,6 +57,8 @@ def report(
     notes: Iterable[Note],
     availability: Mapping[str, Availability],
     cards: Mapping[str, BackendCard],
+    processor: ProcessorState = ProcessorState(),  # noqa: B008 - frozen
+    devices: Iterable[DeviceState] = (),
 ) -> Doctor:
     """Findings from the machine's facts, the preflight notes, and each probed backend's answer, all by backend id.
 
@@ -84,6 +94,8 @@ def report(
     shown = {name: card for name, card in cards.items() if not card.hidden}
     return Doctor(
         machine=machine,
+        processor=processor,
+        devices=tuple(devices),
         ready=tuple(ready),
         absent=tuple(absent),
         idle=unserved(machine.accelerators, availability, shown),
@@ -116,7 +128,7 @@ def wrap(text: str, first: str = "", rest: str = "") -> Iterator[str]:
     yield line.rstrip()
 
 
-def _facts(machine: Machine, ko: bool) -> Iterator[tuple[str, str]]:
+def _facts(machine: Machine, processor: ProcessorState, ko: bool) -> Iterator[tuple[str, str]]:
     count = f"{machine.cores or UNKNOWN} / {machine.threads or UNKNOWN}"
     yield "장비" if ko else "machine", machine.name
     yield "CPU", machine.cpu or UNKNOWN
@@ -129,15 +141,25 @@ def _facts(machine: Machine, ko: bool) -> Iterator[tuple[str, str]]:
     ):
         if value:
             yield title, value
+    yield "CPU 상태" if ko else "CPU condition", processor_words(processor, ko)
     labels = [device_label(device) for device in machine.accelerators]
     yield "가속기" if ko else "accelerators", ", ".join(labels) or ("없음" if ko else "none seen")
 
 
 def _lines(found: Doctor, language: Language) -> Iterator[str]:
     ko = language == "ko"
-    for title, value in _facts(found.machine, ko):
+    for title, value in _facts(found.machine, found.processor, ko):
         pad = " " * max(1, 18 - _width(title))
         yield from wrap(value, title + pad, " " * 18)
+    answering = {state.id: state for state in found.devices}
+    for device in found.machine.accelerators:
+        yield ""
+        yield from wrap(device_label(device), "", "  ")
+        if device.id not in answering:
+            yield from wrap("장치가 응답하지 않음" if ko else "the device does not answer", "  ! ", "    ")
+            continue
+        for line in device_words(answering[device.id], ko):
+            yield from wrap(line, "  ", "    ")
     yield ""
     yield f"준비된 백엔드 {len(found.ready)}개" if ko else f"{len(found.ready)} backends ready"
     for ready in found.ready:

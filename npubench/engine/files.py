@@ -13,10 +13,13 @@ from typing import Any, Protocol
 import msgspec
 
 from npubench.cards import BackendCard, ModelCard, build_name
+from npubench.engine import prebuilt
 from npubench.engine.launcher import Limits, run_job
 from npubench.engine.protocol import BuildJob, Compiled, CompileJob, Event, Said
 from npubench.engine.select import adapter_ref, environment_of, own_job, try_build
-from npubench.schema import Failure, Plan, PlannedCell
+from npubench.errors import ArtifactError
+from npubench.evidence import Origin
+from npubench.schema import Failure, FailureKind, Plan, PlannedCell
 from npubench.spi import Artifact
 
 
@@ -77,6 +80,7 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     artifacts: tuple[Artifact, ...] = ()
     sources: tuple[Artifact, ...] = ()
     compiled: Compiled | None = None
+    origin: Origin | None = None
     failure: Failure | None = None
 
 
@@ -124,6 +128,8 @@ class Files:
         if built.failure is not None:
             return Ready(failure=built.failure)
         card = msgspec.convert(self._plan.backends[backend], BackendCard)
+        if specs := prebuilt.of(card, model, precision, variant):
+            return self._brought(specs, built.artifacts, model, precision, variant, batch)
         if not card.compile_ahead:
             return Ready(artifacts=built.artifacts, sources=built.artifacts)
         self._watcher.building(model, f"{backend}: compile")
@@ -135,3 +141,25 @@ class Files:
             return Ready(failure=answer)
         assert isinstance(answer, Compiled)
         return Ready(artifacts=answer.artifacts, sources=built.artifacts, compiled=answer)
+
+    def _brought(
+        self,
+        specs: prebuilt.Specs,
+        built: tuple[Artifact, ...],
+        model: str,
+        precision: str,
+        variant: str,
+        batch: int,
+    ) -> Ready:
+        """The files of a build with those that were compiled elsewhere in their places."""
+        if batch != 1:
+            message = f"the files that were compiled elsewhere are for one input at a time, not for {batch}"
+            return Ready(failure=Failure(kind=FailureKind.UNSUPPORTED, message=message, phase="build"))
+        card = msgspec.convert(self._plan.models[model], ModelCard)
+        try:
+            known = prebuilt.graphs(card, precision, variant) or {}
+            artifacts = prebuilt.stand_in(built, specs, known, self._plan.sources)
+        except ArtifactError as error:
+            failure = Failure(kind=FailureKind.BAD_ARTIFACT, message=str(error), hint=error.hint, phase="build")
+            return Ready(failure=failure)
+        return Ready(artifacts=artifacts, sources=built, origin=prebuilt.origin(specs))

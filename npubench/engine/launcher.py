@@ -1,8 +1,8 @@
 """The parent's side of the process boundary: starts a worker, watches it, says what became of it.
 
-A worker that crashes, hangs, is killed, runs out of memory or ends without a word becomes a `Failure` with its class
-and its last lines; nothing of that reaches the parent as an exception. No child outlives this module's calls, nor a
-child of a child that stayed in the worker's process group.
+A worker that crashes, hangs, is killed, eats the machine's memory or ends without a word becomes a `Failure` with its
+class and its last lines; nothing of that reaches the parent as an exception. No child outlives this module's calls, nor
+a child of a child that stayed in the worker's session, but for one that the kernel itself cannot end (`ending`).
 
 Liveness: an event or a finished sample is a sign of life; without one for `stall_s` the worker has hung. There is no
 heartbeat thread in the worker that could disturb what it measures.
@@ -21,14 +21,18 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 import msgspec
 
 from npubench.engine import table
+from npubench.engine.ending import Ended, end_process, state_of
+from npubench.engine.memory import Guard
 from npubench.engine.protocol import (
     Answered,
     Built,
     Compiled,
+    Conformed,
     Event,
     Failed,
     Job,
@@ -37,16 +41,18 @@ from npubench.engine.protocol import (
     Phase,
     Placed,
     Probed,
+    Surveyed,
 )
 from npubench.engine.warmup import PATIENCE
 from npubench.schema import Failure, FailureKind
 
 PACKAGE_PARENT = Path(__file__).resolve().parents[2]
 
-TAIL_LINES = 20
+# A crash's Python stack of two threads fits, with what the library printed before.
+TAIL_LINES = 40
 _POLL_S = 0.1
-# Grace between SIGTERM and SIGKILL; a hung driver call ignores the first.
-_TERM_S = 2.0
+# No event is longer than this; a library that writes into our pipe must not fill our memory.
+_MOST_LINE_BYTES = 16 << 20
 
 # Until its first inference a runtime may compile for minutes, at whichever call it likes (METRICS.md: compile, cold
 # load); everything else makes progress much sooner.
@@ -56,9 +62,14 @@ DEFAULT_STALL_S = 120.0
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """How long a worker may show no sign of life, per phase; `stall_s` overrides all phases."""
+    """What a worker may take: seconds without a sign of life, per phase, and memory.
+
+    `stall_s` overrides all phases. `memory_bytes` is the most private memory that it may hold; None: all but a reserve
+    for the machine (`memory.Guard`).
+    """
 
     stall_s: float | None = None
+    memory_bytes: int | None = None
 
     def of(self, phase: str, job: Job) -> float:
         """Seconds for a phase of `job`. Warming up is silent for as long as it was planned, and that comes on top."""
@@ -78,7 +89,7 @@ class StopRequested(Exception):  # noqa: N818 - not an error
     """Ctrl-C while a worker ran; the worker has been stopped."""
 
 
-Answer = Probed | Built | Measured | Answered | Placed | Compiled | Failure
+Answer = Probed | Surveyed | Built | Measured | Answered | Placed | Compiled | Conformed | Failure
 
 
 def child_environment(environment: Environment, folder: Path) -> dict[str, str]:
@@ -116,11 +127,15 @@ def run_job(
     folder.mkdir(parents=True, exist_ok=True)
     reader, writer = os.pipe()
     try:
-        with (folder / "stdout.txt").open("wb") as out, (folder / "stderr.txt").open("wb") as err:
+        with (
+            (folder / "stdout.txt").open("wb") as out,
+            (folder / "stderr.txt").open("wb") as err,
+            _as_file(msgspec.json.encode(job)) as stdin,
+        ):
             try:
                 process = subprocess.Popen(
                     [environment.python, "-m", "npubench.engine.worker", str(writer), str(os.getpid())],
-                    stdin=subprocess.PIPE,
+                    stdin=stdin,
                     stdout=out,
                     stderr=err,
                     pass_fds=(writer,),
@@ -136,39 +151,23 @@ def run_job(
                 )
         os.close(writer)
         writer = -1
+        watch = _Watch(process, reader, job, folder, limits, say, stop)
         try:
-            _send(process, job)
-            return _Watch(process, reader, job, folder, limits, say, stop).until_done()
+            return watch.until_done()
         finally:
-            end_process(process)
+            watch.end()
     finally:
         os.close(reader)
         if writer >= 0:
             os.close(writer)
 
 
-def _send(process: subprocess.Popen[bytes], job: Job) -> None:
-    assert process.stdin is not None
-    with suppress(BrokenPipeError):  # it died at once; the watch says how
-        process.stdin.write(msgspec.json.encode(job))
-        process.stdin.close()
-
-
-def end_process(process: subprocess.Popen[bytes]) -> None:
-    """Ends a worker and what it started in its process group, gently and then not, and reaps it."""
-    if process.poll() is None:
-        _signal_group(process, signal.SIGTERM)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(_TERM_S)
-    # Helpers of a vendor's runtime may outlive the worker, or not heed the first signal.
-    _signal_group(process, signal.SIGKILL)
-    process.wait()
-
-
-def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    # It leads a session, so its process group has its number; without members left there is no such group.
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, number)
+def _as_file(content: bytes) -> IO[bytes]:
+    """A file in memory: a pipe would block us where a worker hangs before it has read a job of more than 64 KiB."""
+    stream = os.fdopen(os.memfd_create("npubench-job"), "w+b")
+    stream.write(content)
+    stream.seek(0)
+    return stream
 
 
 class _Watch:
@@ -193,17 +192,25 @@ class _Watch:
         self._stop = stop
         self._phase = "start"
         self._answer: Answer | None = None
+        self._ended: Ended | None = None
+        self._guard = Guard(process.pid, limits.memory_bytes)
         self._kills_before = _out_of_memory_kills()
 
+    def end(self) -> Ended:
+        """Ends the worker and what it started, once; how it ended."""
+        if self._ended is None:
+            self._ended = end_process(self._process)
+        return self._ended
+
     def until_done(self) -> Answer:
-        """The worker's answer; it has ended when this returns."""
+        """The worker's answer; it has ended when this returns, unless the answer says that it cannot be ended."""
         buffer = b""
         alive_at, seen = time.monotonic(), 0
         with selectors.DefaultSelector() as selector:
             selector.register(self._reader, selectors.EVENT_READ)
             while True:
                 if self._stop():
-                    end_process(self._process)
+                    self.end()
                     raise StopRequested
                 ended = self._process.poll() is not None
                 if selector.select(_POLL_S):
@@ -214,16 +221,19 @@ class _Watch:
                     *lines, buffer = (buffer + chunk).split(b"\n")
                     for line in lines:
                         self._take(line)
+                    if len(buffer) > _MOST_LINE_BYTES:
+                        return self._stopped(FailureKind.PROTOCOL, "what came down the event pipe is no event")
                 elif ended:
                     # A child of the worker's holds the pipe open; all that the worker wrote has been read.
                     return self._after_end()
                 done = table.completed(self._folder)
                 if done != seen:
                     alive_at, seen = time.monotonic(), done
+                if (too_much := self._guard.look(done)) is not None:
+                    return self._stopped(FailureKind.OUT_OF_MEMORY, too_much)
                 limit = self._limits.of(self._phase, self._job)
                 if time.monotonic() - alive_at > limit:
-                    end_process(self._process)
-                    return self._failure(FailureKind.HUNG, f"no sign of life for {limit:g} s")
+                    return self._stopped(FailureKind.HUNG, f"no sign of life for {limit:g} s")
 
     def _take(self, line: bytes) -> None:
         try:
@@ -234,7 +244,8 @@ class _Watch:
             return
         if isinstance(event, Phase):
             self._phase = event.name
-        elif isinstance(event, (Probed, Built, Measured, Answered, Placed, Compiled)):
+            self._guard.enter()
+        elif isinstance(event, (Probed, Surveyed, Built, Measured, Answered, Placed, Compiled, Conformed)):
             self._answer = event
         elif isinstance(event, Failed):
             self._answer = msgspec.structs.replace(event.failure, stderr=self._tail())
@@ -245,8 +256,7 @@ class _Watch:
         try:
             self._process.wait(DEFAULT_STALL_S if self._limits.stall_s is None else self._limits.stall_s)
         except subprocess.TimeoutExpired:
-            end_process(self._process)
-            return self._failure(FailureKind.HUNG, "the worker closed its pipe but did not end")
+            return self._stopped(FailureKind.HUNG, "the worker closed its pipe but did not end")
         code = self._process.returncode
         if isinstance(self._answer, Failure):
             return self._answer
@@ -263,7 +273,25 @@ class _Watch:
         if code != 0:
             # A driver's exit handler, say. The samples may be good, but a device left in that state is not.
             return self._failure(FailureKind.CRASHED, f"the worker ended with code {code} after its answer")
+        if isinstance(self._answer, Measured):
+            return msgspec.structs.replace(self._answer, memory=self._guard.use(self._answer.window))
         return self._answer
+
+    def _stopped(self, kind: FailureKind, why: str) -> Failure:
+        """Ends the worker, which never answered or no longer counts, and says how that went."""
+        how = self.end()
+        if how == "stuck":
+            pid = self._process.pid
+            why += (
+                f"; no signal ends it (process {pid}, state {state_of(pid) or '?'}: it waits inside the kernel for the "
+                "device): reset the device or restart the machine before measuring on it again"
+            )
+        elif how == "killed":
+            why += "; it did not heed SIGTERM and was killed"
+        if isinstance(self._answer, Failure):
+            # What it said itself is why it failed; that it did not end either comes on top.
+            return msgspec.structs.replace(self._answer, message=f"{self._answer.message}; then {why}")
+        return self._failure(kind, why)
 
     def _killed(self, number: int) -> Failure:
         name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"

@@ -140,6 +140,8 @@ def _pci(root: Path) -> list[Device]:
         detail = {"pci": ids, "class": f"0x{class_code:06x}"}
         if driver := _link(base / address / "driver"):
             detail["driver"] = driver
+        if version := driver_version(address, root):
+            detail["driver_version"] = version
         if model := _nvidia_model(root, address) or models.get((vendor, device), ""):
             detail["model"] = model
         if (base / address / "physfn").exists():
@@ -149,6 +151,12 @@ def _pci(root: Path) -> list[Device]:
             Device(id=address, type=kind, vendor=known.name if known else f"0x{vendor:04x}", name=name, detail=detail)
         )
     return devices
+
+
+def driver_version(address: str, root: Path) -> str | None:
+    """The version of the module behind a PCI device's driver; None for drivers that are the kernel's own."""
+    module = _link(root / "sys/bus/pci/devices" / address / "driver/module")
+    return _read(root / "sys/module" / module / "version") or None if module else None
 
 
 def _nvidia_model(root: Path, address: str) -> str:

@@ -96,7 +96,14 @@ class Certifier:
             seen, looked_at = self._seen(card, sources, folder)
             # Where names had to be added, the backend gets the named copy too, else nothing could be matched.
             opened = looked_at if tuple(artifacts) == tuple(sources) and looked_at else tuple(artifacts)
-            answer = self._place(card, opened, adapter_ref(backend_card), environment_of(backend_card), folder)
+            ref, environment = adapter_ref(backend_card), environment_of(backend_card)
+            if compiled is None:
+                answer = self._place(card, opened, ref, environment, folder)
+            else:
+                # What is compiled was cut already: whether the provider takes all is a question about the graph.
+                answer = self._place(card, opened, ref, environment, folder, ("timed", "profiled"))
+                strict = self._place(card, tuple(sources), ref, environment, folder / "strict", ("strict",))
+                answer = _with_strict(answer, strict)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         if isinstance(answer, Failure):
@@ -190,6 +197,20 @@ def _total(parts: Iterable[int | None]) -> int | None:
     found = list(parts)
     known = [part for part in found if part is not None]
     return sum(known) if len(known) == len(found) else None
+
+
+def _with_strict(answer: Placed | Failure, strict: Placed | Failure) -> Placed | Failure:
+    """`answer` with what the strict session of another process said; a failure there is an unknown answer."""
+    if isinstance(answer, Failure):
+        return answer
+    changed = {}
+    for role, found in answer.evidence.items():
+        if isinstance(strict, Failure):
+            changed[role] = msgspec.structs.replace(found, strict_reason=strict.message)
+        else:
+            said = strict.evidence[role]
+            changed[role] = msgspec.structs.replace(found, strict=said.strict, strict_reason=said.strict_reason)
+    return msgspec.structs.replace(answer, evidence=changed)
 
 
 def _keep(path: Path, data: bytes) -> None:

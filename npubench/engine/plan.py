@@ -23,6 +23,7 @@ from npubench.cards import (
     semantics,
     to_builtins,
 )
+from npubench.engine import prebuilt
 from npubench.engine.schedule import ARRIVALS
 from npubench.errors import UsageError
 from npubench.lang import Text
@@ -135,6 +136,7 @@ def planned_cell(
     identity = {
         **semantics(card, precision, variant),
         **semantics(backend),
+        **_brought(backend, card.id, precision, variant),
         "data": inputs.sha256 if inputs else None,
         "scenario": {"name": scenario.name, **scenario.params},
         "scope": scope,
@@ -155,6 +157,12 @@ def planned_cell(
         warmup_s=FLOOR_WINDOW_S,
         purpose=purpose,
     )
+
+
+def _brought(backend: BackendCard, model: str, precision: str, variant: str) -> dict[str, Any]:
+    """Files compiled elsewhere are part of what is measured."""
+    specs = prebuilt.of(backend, model, precision, variant)
+    return {"prebuilt": {role: spec.sha256 for role, spec in sorted(specs.items())}} if specs else {}
 
 
 def _with_windows(cells: Mapping[str, PlannedCell], budget: Budget) -> dict[str, PlannedCell]:

@@ -9,7 +9,6 @@ Not aware of: how facts are read (`machine`), whether a backend works (its adapt
 
 from __future__ import annotations
 
-import enum
 import os
 import shutil
 from collections.abc import Iterable, Mapping
@@ -18,8 +17,10 @@ from pathlib import Path
 import msgspec
 
 from npubench.cards import BackendCard
-from npubench.engine.machine import cgroup_folders, cpu_quota, cpu_set
-from npubench.lang import Text
+from npubench.conditions import DeviceState
+from npubench.engine.machine import cpu_quota, cpu_set
+from npubench.engine.memory import available_bytes
+from npubench.engine.notes import Code, device_notes, note
 from npubench.schema import Machine, Note
 from npubench.spi import Availability, Device
 from npubench.units import show_bytes
@@ -37,25 +38,7 @@ _SWAP_NOISE_BYTES = 64 << 20
 _SLOW_CLOCKS = frozenset({"hpet", "acpi_pm", "jiffies", "refined-jiffies", "xen", "pit"})
 
 
-class Code(str, enum.Enum):
-    """Every preflight note there is."""
-
-    LOAD_HIGH = "load-high"
-    BUSY_PROCESS = "busy-process"
-    GOVERNOR = "governor-not-performance"
-    CONTAINER_QUOTA = "container-quota"
-    VIRTUAL_MACHINE = "virtual-machine"
-    SMT = "smt"
-    CLOCK_SLOW = "clock-source-slow"
-    MEMORY_LOW = "memory-low"
-    SWAP_IN_USE = "swap-in-use"
-    DISK_LOW = "disk-low"
-    THERMAL_THROTTLE = "thermal-throttle"
-    NAME_NOT_GIVEN = "machine-name-not-given"
-    ACCELERATOR_UNUSED = "accelerator-without-backend"
-
-
-class Conditions(msgspec.Struct, frozen=True, kw_only=True):
+class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     """What `observe` saw. Sizes in bytes, `quota` in CPUs; unknown is None."""
 
     quota: float | None = None
@@ -73,23 +56,6 @@ def _read(path: Path) -> str:
         return ""
 
 
-def _available(root: Path, meminfo: Mapping[str, int]) -> int | None:
-    """Memory that this process could still get: the system's estimate, or what its cgroup has left."""
-    found = [meminfo["MemAvailable"]] if "MemAvailable" in meminfo else []
-    for folder in cgroup_folders(root, "memory"):
-        for limit, used in (("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes")):
-            most, now = _read(folder / limit), _read(folder / used)
-            if most.isdigit() and now.isdigit():
-                # Page cache counts as used but is given back under pressure.
-                cache = 0
-                for line in _read(folder / "memory.stat").splitlines():
-                    key, _, value = line.partition(" ")
-                    if key in ("inactive_file", "total_inactive_file") and value.isdigit():
-                        cache = max(cache, int(value))
-                found.append(max(0, int(most) - int(now) + cache))
-    return min(found, default=None)
-
-
 def _throttle_events(root: Path) -> int | None:
     counts = [
         int(text)
@@ -99,8 +65,8 @@ def _throttle_events(root: Path) -> int | None:
     return max(counts, default=None)
 
 
-def observe(results_root: Path, *, root: Path = Path("/")) -> Conditions:
-    """The conditions now. `root` is where proc/ and sys/ lie; a missing results folder counts as its parent."""
+def observe(results_root: Path, *, root: Path = Path("/")) -> Surroundings:
+    """What there is now. `root` is where proc/ and sys/ lie; a missing results folder counts as its parent."""
     meminfo: dict[str, int] = {}
     for line in _read(root / "proc/meminfo").splitlines():
         key, _, value = line.partition(":")
@@ -121,10 +87,10 @@ def observe(results_root: Path, *, root: Path = Path("/")) -> Conditions:
         processors = None
     if root == Path("/") and hasattr(os, "sched_getaffinity"):
         processors = len(os.sched_getaffinity(0))
-    return Conditions(
+    return Surroundings(
         quota=cpu_quota(root),
         processors=processors,
-        memory_available_bytes=_available(root, meminfo),
+        memory_available_bytes=available_bytes(root),
         swap_used_bytes=swap,
         disk_free_bytes=free,
         throttle_events=_throttle_events(root),
@@ -146,10 +112,6 @@ def unserved(
     return tuple(device for device in devices if not any(serves(card, device) for card in ready))
 
 
-def _note(code: Code, en: str, ko: str, *, info: bool = False) -> Note:
-    return Note(code=code.value, text=Text(en=en, ko=ko), severity="info" if info else "warning")
-
-
 def device_label(device: Device) -> str:
     """A device as people know it: its model where the system knows one, and its id."""
     model = device.detail.get("model", "")
@@ -160,7 +122,7 @@ def _load_notes(machine: Machine) -> Iterable[Note]:
     threads = machine.threads or 1
     if machine.load_average and machine.load_average[0] > max(_LOAD_LEAST, _LOAD_SHARE * threads):
         load = machine.load_average[0]
-        yield _note(
+        yield note(
             Code.LOAD_HIGH,
             f"The load average is {load:.2f} on {threads} threads: latencies will be too high. Wait until other work "
             "has ended, then run again.",
@@ -169,32 +131,32 @@ def _load_notes(machine: Machine) -> Iterable[Note]:
         )
     if machine.busy_processes:
         names = ", ".join(machine.busy_processes)
-        yield _note(
+        yield note(
             Code.BUSY_PROCESS,
             f"Other processes are busy: {names}. Stop them, or keep them off the measured cores (taskset, cpuset).",
             f"다른 프로세스가 CPU를 사용 중입니다: {names}. 종료하거나 측정 코어에서 분리하세요(taskset, cpuset).",
         )
 
 
-def _processor_notes(machine: Machine, conditions: Conditions) -> Iterable[Note]:
+def _processor_notes(machine: Machine, around: Surroundings) -> Iterable[Note]:
     if machine.governor is not None and machine.governor != "performance":
-        yield _note(
+        yield note(
             Code.GOVERNOR,
             f"The CPU frequency governor is {machine.governor}: clocks change with load. Set it with `sudo cpupower "
             "frequency-set -g performance`.",
             f"CPU 주파수 거버너가 {machine.governor}라서 부하에 따라 클럭이 변합니다. `sudo cpupower frequency-set -g "
             "performance`로 설정하세요.",
         )
-    if conditions.quota is not None and conditions.quota < (conditions.processors or conditions.quota + 1):
-        yield _note(
+    if around.quota is not None and around.quota < (around.processors or around.quota + 1):
+        yield note(
             Code.CONTAINER_QUOTA,
-            f"A CPU quota of {conditions.quota:g} CPUs is in force: the kernel pauses the process when it is used up, "
+            f"A CPU quota of {around.quota:g} CPUs is in force: the kernel pauses the process when it is used up, "
             "which shows in the tail. Give whole CPUs instead (docker: --cpuset-cpus, Kubernetes: static CPU policy).",
-            f"CPU 할당량 {conditions.quota:g}개가 적용되어 있습니다. 소진되면 커널이 프로세스를 멈춰 꼬리 지연이 "
+            f"CPU 할당량 {around.quota:g}개가 적용되어 있습니다. 소진되면 커널이 프로세스를 멈춰 꼬리 지연이 "
             "늘어납니다. CPU를 통째로 배정하세요(docker: --cpuset-cpus, Kubernetes: static CPU policy).",
         )
     if machine.virtual_machine is not None:
-        yield _note(
+        yield note(
             Code.VIRTUAL_MACHINE,
             f"This is a virtual machine ({machine.virtual_machine}): neighbours on the same host can disturb results. "
             "Use more launches, and compare only with results of this machine.",
@@ -203,7 +165,7 @@ def _processor_notes(machine: Machine, conditions: Conditions) -> Iterable[Note]
             info=True,
         )
     if machine.cores and machine.threads and machine.threads > machine.cores:
-        yield _note(
+        yield note(
             Code.SMT,
             f"{machine.threads} threads share {machine.cores} cores (SMT): more threads than cores can be slower. Try "
             f"{machine.cores} threads in the backend card, or turn SMT off for steadier results.",
@@ -212,37 +174,37 @@ def _processor_notes(machine: Machine, conditions: Conditions) -> Iterable[Note]
             info=True,
         )
     if machine.clock_source in _SLOW_CLOCKS:
-        yield _note(
+        yield note(
             Code.CLOCK_SLOW,
             f"The clock source is {machine.clock_source}: each time stamp is a slow system call. Boot with "
             "clocksource=tsc where the processor has a steady TSC.",
             f"클럭 소스가 {machine.clock_source}라서 시각을 읽을 때마다 느린 시스템 호출이 필요합니다. 안정적인 TSC가 "
             "있는 프로세서라면 clocksource=tsc로 부팅하세요.",
         )
-    if conditions.throttle_events:
-        yield _note(
+    if around.throttle_events:
+        yield note(
             Code.THERMAL_THROTTLE,
-            f"The processor has slowed down for heat {conditions.throttle_events} times since the machine started. "
+            f"The processor has slowed down for heat {around.throttle_events} times since the machine started. "
             "Check cooling and airflow if results vary.",
-            f"부팅 이후 프로세서가 과열로 {conditions.throttle_events}번 느려졌습니다. 결과가 들쭉날쭉하면 냉각과 "
+            f"부팅 이후 프로세서가 과열로 {around.throttle_events}번 느려졌습니다. 결과가 들쭉날쭉하면 냉각과 "
             "통풍을 점검하세요.",
             info=True,
         )
 
 
-def _room_notes(conditions: Conditions, needed_bytes: int, needed_memory_bytes: int) -> Iterable[Note]:
-    memory, disk = conditions.memory_available_bytes, conditions.disk_free_bytes
+def _room_notes(around: Surroundings, needed_bytes: int, needed_memory_bytes: int) -> Iterable[Note]:
+    memory, disk = around.memory_available_bytes, around.disk_free_bytes
     if memory is not None and memory < needed_memory_bytes:
-        yield _note(
+        yield note(
             Code.MEMORY_LOW,
             f"Only {show_bytes(memory)} of memory are free ({show_bytes(needed_memory_bytes)} wanted). Close other "
             "programs, raise the container's limit, or choose smaller models with --model.",
             f"남은 메모리가 {show_bytes(memory)}뿐입니다({show_bytes(needed_memory_bytes)} 필요). 다른 프로그램을 "
             "종료하거나, 컨테이너 한도를 늘리거나, --model로 더 작은 모델을 고르세요.",
         )
-    if (conditions.swap_used_bytes or 0) > _SWAP_NOISE_BYTES:
-        swap = show_bytes(conditions.swap_used_bytes)
-        yield _note(
+    if (around.swap_used_bytes or 0) > _SWAP_NOISE_BYTES:
+        swap = show_bytes(around.swap_used_bytes)
+        yield note(
             Code.SWAP_IN_USE,
             f"{swap} of swap are in use: a page read back from disk shows as a latency peak. Free memory, then `sudo "
             "swapoff -a && sudo swapon -a`.",
@@ -250,7 +212,7 @@ def _room_notes(conditions: Conditions, needed_bytes: int, needed_memory_bytes: 
             "-a && sudo swapon -a`를 실행하세요.",
         )
     if disk is not None and disk < needed_bytes:
-        yield _note(
+        yield note(
             Code.DISK_LOW,
             f"Only {show_bytes(disk)} of disk are free where results go ({show_bytes(needed_bytes)} wanted). Free "
             "space, or name another folder with --out or NPUBENCH_RESULTS.",
@@ -261,25 +223,28 @@ def _room_notes(conditions: Conditions, needed_bytes: int, needed_memory_bytes: 
 
 def judge(
     machine: Machine,
-    conditions: Conditions,
+    around: Surroundings,
     needed_bytes: int = 0,
     *,
     needed_memory_bytes: int = LEAST_MEMORY_BYTES,
     idle: Iterable[Device] = (),
+    devices: Iterable[DeviceState] = (),
     named: bool = True,
 ) -> tuple[Note, ...]:
-    """The notes that these facts call for, warnings first. `idle` are accelerators without a ready backend.
+    """The notes that these facts call for, warnings first. `idle` are accelerators without a ready backend, `devices`
+    how accelerators are now.
 
     `named` is whether somebody gave this machine its name; a container's host name is a new one each time.
     """
     notes = [
         *_load_notes(machine),
-        *_processor_notes(machine, conditions),
-        *_room_notes(conditions, needed_bytes, needed_memory_bytes),
+        *_processor_notes(machine, around),
+        *_room_notes(around, needed_bytes, needed_memory_bytes),
+        *(said for state in devices for said in device_notes(state, machine.container is not None)),
     ]
     if machine.container is not None and not named:
         notes.append(
-            _note(
+            note(
                 Code.NAME_NOT_GIVEN,
                 f"This is a container ({machine.container}) and its host name ({machine.name}) may change: results "
                 "would then never be comparable with each other. Name the machine with --machine or NPUBENCH_MACHINE.",
@@ -289,13 +254,13 @@ def judge(
         )
     if labels := ", ".join(device_label(device) for device in idle):
         notes.append(
-            _note(
+            note(
                 Code.ACCELERATOR_UNUSED,
                 f"Accelerators are here that no ready backend uses: {labels}. `npubench doctor` says what is missing.",
                 f"준비된 백엔드가 없는 가속기가 있습니다: {labels}. `npubench doctor`로 무엇이 빠졌는지 확인하세요.",
             )
         )
-    return tuple(sorted(notes, key=lambda note: note.severity != "warning"))
+    return tuple(sorted(notes, key=lambda item: item.severity != "warning"))
 
 
 def check(
@@ -305,6 +270,7 @@ def check(
     *,
     availability: Mapping[str, Availability] | None = None,
     cards: Mapping[str, BackendCard] | None = None,
+    devices: Iterable[DeviceState] = (),
     needed_memory_bytes: int = LEAST_MEMORY_BYTES,
     named: bool = True,
     root: Path = Path("/"),
@@ -313,5 +279,13 @@ def check(
     accelerators too; for `named` see `judge`. Raises nothing: what cannot be read gives no note.
     """
     idle = unserved(machine.accelerators, availability, cards or {}) if availability is not None else ()
-    conditions = observe(results_root, root=root)
-    return judge(machine, conditions, needed_bytes, needed_memory_bytes=needed_memory_bytes, idle=idle, named=named)
+    around = observe(results_root, root=root)
+    return judge(
+        machine,
+        around,
+        needed_bytes,
+        needed_memory_bytes=needed_memory_bytes,
+        idle=idle,
+        devices=devices,
+        named=named,
+    )

@@ -11,8 +11,9 @@ from typing import Any, Literal
 
 import msgspec
 
+from npubench.conformance import Case, Check, Tried
 from npubench.evidence import RoleEvidence
-from npubench.schema import ExecutionKind, Failure, Warmup, Window
+from npubench.schema import ExecutionKind, Failure, MemoryUse, Warmup, Window
 from npubench.spi import Artifact, Availability, EnvironmentFacts, Placement, Request, TensorSpec
 
 
@@ -31,6 +32,12 @@ class ProbeJob(msgspec.Struct, frozen=True, kw_only=True, tag="probe", tag_field
 
     adapter: AdapterRef
     thorough: bool = False
+
+
+class SurveyJob(msgspec.Struct, frozen=True, kw_only=True, tag="survey", tag_field="verb"):
+    """Which of these backends are here? By backend id, asked one after the other; answers `Surveyed`."""
+
+    adapters: dict[str, AdapterRef]
 
 
 class BuildJob(msgspec.Struct, frozen=True, kw_only=True, tag="build", tag_field="verb"):
@@ -94,7 +101,21 @@ class CompileJob(msgspec.Struct, frozen=True, kw_only=True, tag="compile", tag_f
     folder: str
 
 
-Job = ProbeJob | BuildJob | MeasureJob | QualityJob | PlaceJob | CompileJob
+class ConformJob(msgspec.Struct, frozen=True, kw_only=True, tag="conform", tag_field="verb"):
+    """Ask a backend these `checks` of the contract and these `cases`, whose files are in `folder`; see `conforming`.
+
+    `form` is that of the contract graphs: fp32 or int8. Each question is announced (`Begun`) and answered (`Row`);
+    `Conformed` ends them.
+    """
+
+    adapter: AdapterRef
+    folder: str
+    form: str = "fp32"
+    checks: tuple[str, ...] = ()
+    cases: tuple[Case, ...] = ()
+
+
+Job = ProbeJob | SurveyJob | BuildJob | MeasureJob | QualityJob | PlaceJob | CompileJob | ConformJob
 
 
 class Probed(msgspec.Struct, frozen=True, kw_only=True, tag="probed", tag_field="event"):
@@ -102,6 +123,12 @@ class Probed(msgspec.Struct, frozen=True, kw_only=True, tag="probed", tag_field=
 
     availability: Availability
     environment: EnvironmentFacts | None = None
+
+
+class Surveyed(msgspec.Struct, frozen=True, kw_only=True, tag="surveyed", tag_field="event"):
+    """The adapters' answers by backend id; none of an adapter that raised."""
+
+    found: dict[str, Availability]
 
 
 class Built(msgspec.Struct, frozen=True, kw_only=True, tag="built", tag_field="event"):
@@ -117,13 +144,13 @@ class Said(msgspec.Struct, frozen=True, kw_only=True, tag="said", tag_field="eve
 
 
 class Phase(msgspec.Struct, frozen=True, kw_only=True, tag="phase", tag_field="event"):
-    """The worker enters a phase: open, bind, first, check, warm-up, measure, finish."""
+    """The worker enters a phase: open, bind, first, check, warm-up, measure, close, exit and so on."""
 
     name: str
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True, tag="measured", tag_field="event"):
-    """The launch is done; its samples are in the mapped files."""
+    """The launch is done; its samples are in the mapped files. `memory` is added by the parent, who watched it."""
 
     unit: str
     load_ns: int
@@ -143,6 +170,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True, tag="measured", tag_fi
     options: dict[str, dict[str, Any]]
     inputs: dict[str, tuple[TensorSpec, ...]]
     outputs: dict[str, tuple[TensorSpec, ...]]
+    memory: MemoryUse | None = None
 
 
 class Answered(msgspec.Struct, frozen=True, kw_only=True, tag="answered", tag_field="event"):
@@ -173,13 +201,47 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True, tag="compiled", tag_fi
     versions: dict[str, str]
 
 
+class Begun(msgspec.Struct, frozen=True, kw_only=True, tag="begun", tag_field="event"):
+    """The worker asks the next question, of this name."""
+
+    name: str
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True, tag="row", tag_field="event"):
+    """The answer to the question begun: a check of the contract, or one of the standard's tests."""
+
+    check: Check | None = None
+    tried: Tried | None = None
+
+
+class Conformed(msgspec.Struct, frozen=True, kw_only=True, tag="conformed", tag_field="event"):
+    """Every question has been asked."""
+
+    versions: dict[str, str]
+    python: str
+
+
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed", tag_field="event"):
     """The worker could not do the job and knows why."""
 
     failure: Failure
 
 
-Event = Probed | Built | Said | Phase | Measured | Answered | Placed | Compiled | Failed
+Event = (
+    Probed
+    | Surveyed
+    | Built
+    | Said
+    | Phase
+    | Measured
+    | Answered
+    | Placed
+    | Compiled
+    | Begun
+    | Row
+    | Conformed
+    | Failed
+)
 
 
 def resolve(name: str) -> Any:

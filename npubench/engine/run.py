@@ -20,12 +20,14 @@ from npubench.discovery import code
 from npubench.engine import table
 from npubench.engine.files import Files, Ready
 from npubench.engine.launcher import Limits, StopRequested, run_job
+from npubench.engine.lost import Presence
 from npubench.engine.metering import Metering, metering
 from npubench.engine.placement import Certifier
 from npubench.engine.protocol import Event, Measured, MeasureJob
 from npubench.engine.quality import Asker
 from npubench.engine.schedule import ARRIVALS
 from npubench.engine.select import adapter_ref, environment_of
+from npubench.engine.watching import watching
 from npubench.errors import RunInterruptedError, StoreError
 from npubench.evidence import Certificate
 from npubench.rules import Ruleset, load
@@ -45,7 +47,9 @@ from npubench.schema import (
     parse,
 )
 from npubench.spi import Request
+from npubench.stats.conditions import gone, judge_conditions, worse
 from npubench.stats.judge import judge
+from npubench.stats.memory import leak
 from npubench.stats.runs import assembled
 from npubench.stats.samples import Samples
 from npubench.stats.summary import summarise
@@ -96,6 +100,7 @@ class Execution:
         self._rules: Ruleset = load(plan.ruleset)
         self._cells = {cell.id: cell for cell in plan.cells}
         work = folder.path / WORK
+        self._presence = Presence(plan.availability, work, stop)
         self._files = Files(plan, cache, work, watcher, limits, stop)
         self._asker = Asker(plan, cache, work, self._files.graphs, limits, stop=stop)
         self._certifier = Certifier(plan, cache, work, self._rules, limits, stop)
@@ -128,7 +133,7 @@ class Execution:
         self._folder.write_run(run)
         return run
 
-    def _ask(self, cell: PlannedCell) -> None:
+    def _ask(self, cell: PlannedCell, backend: BackendCard) -> None:
         """Asks for the quality of this cell's answers, once for all cells of its build and backend."""
         if cell.purpose != "measure" or self._plan.models[cell.model].get("quality") is None:
             return
@@ -139,6 +144,11 @@ class Execution:
             return
         self._watcher.asking(cell)
         record = self._asker.ask(cell.model, cell.precision, cell.variant, cell.backend, ready.artifacts)
+        if record.failure is not None:
+            self._presence.after(backend, record.failure)
+            if self._presence.lost(backend):
+                # Nothing is known about the answers: the record would convict them for the rest of the run.
+                return
         self._folder.write_quality(record)
         self._watcher.answered(record)
 
@@ -158,7 +168,14 @@ class Execution:
             return None
         self._watcher.placing(cell)
         found = self._certifier.certify(
-            cell.model, cell.precision, cell.variant, cell.backend, ready.artifacts, ready.sources, ready.compiled
+            cell.model,
+            cell.precision,
+            cell.variant,
+            cell.backend,
+            ready.artifacts,
+            ready.sources,
+            ready.compiled,
+            ready.origin,
         )
         self._folder.write_certificate(found)
         self._watcher.placed(found)
@@ -176,28 +193,37 @@ class Execution:
             verdict="invalid",
             load_average=load_average,
         )
+        backend = msgspec.convert(self._plan.backends[cell.backend], BackendCard)
+        if (missing := self._presence.before(backend)) is not None:
+            return msgspec.structs.replace(blank, failure=missing)
         built = self._files.of(cell)
         if built.failure is not None:
             if built.failure.kind is FailureKind.DISK_FULL:
                 raise StoreError(built.failure.message, hint=built.failure.hint or _RESUME)
-            return msgspec.structs.replace(blank, failure=built.failure)
+            failure = self._presence.after(backend, built.failure)
+            return msgspec.structs.replace(blank, failure=failure, verdict=_verdict(failure))
         if (found := self._certified(cell)) is not None and found.extent == "none":
             # Not a number of this backend: nothing is timed.
             said = "; ".join(reason.en for reason in found.reasons)
             fallback = Failure(kind=FailureKind.CPU_FALLBACK, message=said, phase="place")
             return msgspec.structs.replace(blank, failure=fallback, execution_kind="cpu_fallback")
-        self._ask(cell)
+        self._ask(cell, backend)
         work = self._folder.work(cell.id, number)
-        backend = msgspec.convert(self._plan.backends[cell.backend], BackendCard)
-        with metering(backend, work) as power:
+
+        def tell(event: Event) -> None:
+            watch.event(event)
+            self._watcher.event(event, table.completed(work))
+
+        with watching(backend, self._plan.machine) as watch, metering(backend, work) as power:
             answer = run_job(
                 self._job(cell, backend, built, work),
                 work,
                 environment_of(backend),
                 self._limits,
-                lambda event: self._watcher.event(event, table.completed(work)),
+                tell,
                 self._stop,
             )
+        blank = msgspec.structs.replace(blank, conditions=watch.found)
         try:
             if isinstance(answer, Failure):
                 if answer.kind is FailureKind.DISK_FULL:
@@ -205,8 +231,10 @@ class Execution:
                     raise StoreError(f"{work}: the disk is full; everything written before is kept", hint=_RESUME)
                 self._keep_output(cell, number, work)
                 kept = self._keep_partial(cell, number, work)
-                verdict: Validity = "unsupported" if answer.kind is FailureKind.UNSUPPORTED else "invalid"
-                return msgspec.structs.replace(blank, failure=answer, verdict=verdict, samples=kept)
+                answer = self._presence.after(backend, answer)
+                return msgspec.structs.replace(
+                    blank, failure=answer, verdict=_verdict(answer), reasons=gone(watch.found), samples=kept
+                )
             assert isinstance(answer, Measured)
             return self._finish(blank, cell, number, answer, work, power)
         finally:
@@ -280,11 +308,16 @@ class Execution:
         summary["first_inference_ns"] = Value(value=float(done.first_inference_ns))
         summary["peak_rss_bytes"] = Value(value=float(done.peak_rss_bytes))
         verdict, reasons = judge(samples, done.warmup, arrival, self._rules)
+        if (leaked := leak(done.memory, done.window, self._rules)) is not None:
+            verdict = "degraded" if verdict == "valid" else verdict
+            reasons = (*reasons, leaked)
+        assert blank.conditions is not None
+        allowed, disturbances = judge_conditions(blank.conditions, self._rules.disturbance)
         return msgspec.structs.replace(
             blank,
             status="ok",
-            verdict=verdict,
-            reasons=reasons,
+            verdict=worse(verdict, allowed),
+            reasons=(*reasons, *disturbances),
             load_ns=done.load_ns,
             first_inference_ns=done.first_inference_ns,
             warmup=done.warmup,
@@ -299,6 +332,7 @@ class Execution:
                 peak_rss_bytes=done.peak_rss_bytes,
                 cpu_ns=done.cpu_ns,
                 involuntary_switches=done.involuntary_switches,
+                memory=done.memory,
                 versions=done.versions,
                 options=done.options,
                 inputs=done.inputs,
@@ -309,6 +343,10 @@ class Execution:
             placement=done.placement,
             execution_kind=done.execution_kind,
         )
+
+
+def _verdict(failure: Failure) -> Validity:
+    return "unsupported" if failure.kind is FailureKind.UNSUPPORTED else "invalid"
 
 
 def _last_bytes(path: Path, most: int) -> bytes:

@@ -6,8 +6,8 @@ machine full of accelerators never passes silently.
 
 from __future__ import annotations
 
+import os
 import re
-import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,8 +15,10 @@ from typing import Any
 
 import msgspec
 
-from npubench.cards import BackendCard, FidelitySpec, GraphSpec, ModelCard, QualitySpec, to_builtins
+from npubench.cards import BackendCard, FidelitySpec, GraphSpec, ModelCard, QualitySpec, resolved, to_builtins
 from npubench.discovery import Catalogue, code, pick
+from npubench.engine import environments as places
+from npubench.engine import installing, interpreters
 from npubench.engine.launcher import Environment, Limits, run_job
 from npubench.engine.protocol import AdapterRef, BuildJob, Built, Event, Probed, ProbeJob
 from npubench.errors import AbsentBackendError, ArtifactError, DataError, UsageError
@@ -57,12 +59,14 @@ class Backends(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def environment_of(card: BackendCard) -> Environment:
-    """The Python that this backend's worker runs in."""
-    return Environment(python=card.environment.python or sys.executable, variables=dict(card.environment.variables))
+    """The Python that this backend's worker runs in, whether it is there or not (`probe` says)."""
+    spec = card.environment
+    return Environment(python=places.interpreter(spec), variables=dict(spec.variables))
 
 
 def adapter_ref(card: BackendCard) -> AdapterRef:
-    """What the worker needs to know of a backend card."""
+    """What the worker needs to know of a backend card. A plan has decided how many threads; a probe takes them all."""
+    card = resolved(card, len(os.sched_getaffinity(0)))
     return AdapterRef(
         code=code("adapters", card.adapter),
         provider=card.provider,
@@ -79,14 +83,15 @@ def probe(
 
     `thorough`: with the facts of its environment. Raises StopRequested when `stop()` turns true.
     """
-    if card.environment.requires and card.environment.python is None:
-        listed = ", ".join(card.environment.requires)
-        reason = f"it needs a Python environment of its own ({listed})"
-        return Probed(availability=Availability(available=False, reason=reason))
+    if (lacking := interpreters.lacking(card)) is not None:
+        return Probed(availability=lacking)
     job = ProbeJob(adapter=adapter_ref(card), thorough=thorough)
     answer = run_job(job, folder, environment_of(card), Limits(stall_s=PROBE_STALL_S), stop=stop)
     if isinstance(answer, Failure):
-        return Probed(availability=Availability(available=False, reason=answer.message, fix=answer.hint or ""))
+        reason = answer.message
+        if answer.kind is FailureKind.CRASHED:
+            reason = f"its library crashed when it was asked whether it is here ({answer.message})"
+        return Probed(availability=Availability(available=False, reason=reason, fix=answer.hint or ""))
     assert isinstance(answer, Probed)
     return answer
 
@@ -96,10 +101,13 @@ def find_backends(
     named: Sequence[str],
     say: Callable[[str], None] = lambda text: None,
     stop: Callable[[], bool] = lambda: False,
+    install: Callable[[str], None] | None = None,
 ) -> Backends:
     """Probes the named backends, or every one that is not hidden. Raises UnknownNameError for a name that is none.
 
-    Raises AbsentBackendError when none of the named ones is here, StopRequested when `stop()` turns true.
+    `install`: where what is being installed is said; without it nothing is. Only what a *named* backend requires is
+    ever installed; one whose environment cannot be made is absent. Raises AbsentBackendError when none of the named
+    ones is here, StopRequested when `stop()` turns true.
     """
     chosen = [pick(catalogue.backends, name, "backend").card for name in dict.fromkeys(named)] or [
         found.card for found in catalogue.backends.values() if not found.card.hidden
@@ -111,7 +119,11 @@ def find_backends(
     with tempfile.TemporaryDirectory(prefix="npubench-probe-") as folder:
         for card in chosen:
             say(card.id)
-            probed = probe(card, Path(folder) / card.id, stop, thorough=True)
+            failed = installing.failure(card, install, stop) if named and install is not None else None
+            if failed is not None:
+                probed = Probed(availability=failed)
+            else:
+                probed = probe(card, Path(folder) / card.id, stop, thorough=True)
             answer = availability[card.id] = probed.availability
             if probed.environment is not None:
                 environments[card.id] = probed.environment

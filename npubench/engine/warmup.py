@@ -8,10 +8,11 @@ three consecutive blocks lie within 5 % of each other. A first run may take a th
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from statistics import median
 
 from npubench.schema import Warmup
-from npubench.spi import Step
+from npubench.spi import RequestError, Step
 
 BLOCKS = 3
 TOLERANCE = 0.05
@@ -46,3 +47,14 @@ def warm_up(step: Step, limit_ns: int) -> tuple[Warmup, int]:
         if after - start >= limit_ns * (1 if steps >= BLOCKS else PATIENCE):
             typical = medians[-1] if medians else median(block)
             return Warmup(steps=steps, duration_ns=after - start, steady=False), int(typical)
+
+
+def tolerant(step: Step) -> Step:
+    """`step` for warming up: a request that failed alone (RequestError) is one without units there too."""
+
+    def tolerated(index: int) -> int:
+        with suppress(RequestError):
+            return step(index)
+        return 0
+
+    return tolerated

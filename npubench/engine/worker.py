@@ -4,13 +4,14 @@
 
 It runs in the backend's own environment: Python 3.10, numpy, msgspec, its adapter and workload, nothing else. Events
 go to the pipe EVENTS_FD as JSON lines. It dies with its parent. What it cannot do it reports as a `Failed` event and
-ends 0; what kills it, the parent classifies (`launcher`).
+ends 0; what kills it, the parent classifies (`launcher`), and the Python stack at that moment is on stderr.
 """
 
 from __future__ import annotations
 
 import ctypes
 import errno
+import faulthandler
 import itertools
 import os
 import platform
@@ -20,6 +21,7 @@ import sys
 import time
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +30,12 @@ import numpy as np
 
 from npubench import __version__
 from npubench.engine import answering, installed, placing, protocol, stopping
+from npubench.engine.checking import WrongOutputError, check_all, check_outputs
 from npubench.engine.measure import drive, quiet_collector
 from npubench.engine.protocol import (
     BuildJob,
     CompileJob,
+    ConformJob,
     Event,
     Failed,
     MeasureJob,
@@ -39,46 +43,42 @@ from npubench.engine.protocol import (
     PlaceJob,
     ProbeJob,
     QualityJob,
+    SurveyJob,
     resolve,
 )
 from npubench.engine.schedule import issuer
 from npubench.engine.table import SampleTable
-from npubench.engine.warmup import warm_up
-from npubench.errors import ArtifactError, CardError, DataError, NpubenchError, StoreError, UnsupportedError
+from npubench.engine.warmup import tolerant, warm_up
+from npubench.errors import (
+    AbsentBackendError,
+    ArtifactError,
+    CardError,
+    DataError,
+    NpubenchError,
+    StoreError,
+    UnsupportedError,
+)
 from npubench.schema import Failure, FailureKind, Window
 from npubench.spi import (
     Adapter,
-    Array,
     Artifact,
+    Availability,
     Bound,
     Compiles,
-    Outputs,
     Places,
     ProbesWith,
     Session,
-    TensorSpec,
     Workload,
 )
 from npubench.stats.placement import execution_kind, together
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
-# How long the outputs of further inputs are checked after the window.
-CHECK_NS = 2_000_000_000
-
 # The file of raw outputs in a quality job's folder.
 ANSWERS = "answers.npz"
 
 # A window that has too few samples when it ends is extended up to this many times its length.
 EXTEND = 2
-
-
-class WrongOutputError(Exception):
-    """An output that is not what the model declares, or not finite."""
-
-    def __init__(self, kind: FailureKind, message: str) -> None:
-        super().__init__(message)
-        self.kind = kind
 
 
 class Events:
@@ -104,21 +104,56 @@ def die_with_parent(parent: int) -> None:
         os._exit(1)
 
 
+def tell_where() -> None:
+    """Writes the Python stack to stderr when a library crashes, and when SIGTERM comes because nothing moved."""
+    faulthandler.enable()
+    # In C, so also where a library holds Python's lock; with chain, the signal then does what it would have done.
+    faulthandler.register(signal.SIGTERM, chain=True)
+
+
 def make_adapter(ref: protocol.AdapterRef) -> Adapter:
-    """The adapter that the job names, made from the backend card's provider and device."""
+    """The adapter that the job names, made from the backend card's provider and device.
+
+    Raises AbsentBackendError where its package is not installed in this Python: the parent found it in its own.
+    """
     plugin = {} if ref.plugin is None else {"plugin": ref.plugin}
-    adapter: Adapter = resolve(ref.code)(provider=ref.provider, device=ref.device, **plugin)
+    try:
+        factory = resolve(ref.code)
+    except ModuleNotFoundError as error:
+        package = ref.code.partition(":")[0].partition(".")[0]
+        if error.name != package:
+            raise
+        raise AbsentBackendError(
+            f"the adapter's package {package} is not installed in this backend's Python, {sys.executable}",
+            hint=f"install its wheel there too: {sys.executable} -m pip install --no-deps …",
+        ) from error
+    adapter: Adapter = factory(provider=ref.provider, device=ref.device, **plugin)
     stopping.includes(adapter)
     return adapter
+
+
+def answer_of(adapter: Adapter, ref: protocol.AdapterRef) -> Availability:
+    """Whether the backend is here, with the options of its card where the adapter can try them."""
+    return adapter.probe_with(ref.options) if isinstance(adapter, ProbesWith) else adapter.probe()
 
 
 def probe(job: ProbeJob, events: Events) -> None:
     """Asks the adapter whether it is here."""
     events.enter("probe")
     adapter = make_adapter(job.adapter)
-    found = adapter.probe_with(job.adapter.options) if isinstance(adapter, ProbesWith) else adapter.probe()
+    found = answer_of(adapter, job.adapter)
     environment = installed.facts(adapter) if job.thorough and found.available else None
     events.send(protocol.Probed(availability=found, environment=environment))
+
+
+def survey(job: SurveyJob, events: Events) -> None:
+    """Asks each adapter whether it is here. One that raises has no answer: the parent asks it alone, and hears why."""
+    found: dict[str, Availability] = {}
+    for name, ref in job.adapters.items():
+        events.enter("probe")
+        with suppress(Exception):
+            found[name] = answer_of(make_adapter(ref), ref)
+    events.send(protocol.Surveyed(found=found))
 
 
 def build(job: BuildJob, events: Events) -> None:
@@ -146,7 +181,7 @@ def measure(job: MeasureJob, events: Events) -> None:
     units = bound.step(0)
     first_ns = now() - start
     events.enter("warm-up")
-    warmup, step_ns = warm_up(bound.step, job.warmup_ns)
+    warmup, step_ns = warm_up(tolerant(bound.step), job.warmup_ns)
     # Before the check, which copies outputs that the workload itself never holds all at once.
     peak_rss_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     events.enter("check")
@@ -202,9 +237,7 @@ def measure(job: MeasureJob, events: Events) -> None:
             outputs={role: tuple(session.outputs) for role, session in sessions.items()},
         )
     )
-    bound.close()
-    for session in sessions.values():
-        session.close()
+    close(bound, sessions, events)
 
 
 def quality(job: QualityJob, events: Events) -> None:
@@ -230,6 +263,12 @@ def quality(job: QualityJob, events: Events) -> None:
             versions={"numpy": np.__version__, "npubench-worker": __version__, **adapter.describe()},
         )
     )
+    close(bound, sessions, events)
+
+
+def close(bound: Bound, sessions: Mapping[str, Session], events: Events) -> None:
+    """Frees everything, after the answer: what goes wrong here does not take it back, but fails the launch."""
+    events.enter("close")
     bound.close()
     for session in sessions.values():
         session.close()
@@ -276,6 +315,17 @@ def compile_ahead(job: CompileJob, events: Events) -> None:
     events.send(protocol.Compiled(artifacts=tuple(made), compile_ns=times, versions=versions))
 
 
+def conform(job: ConformJob, events: Events) -> None:
+    """Asks the adapter every question of the job; see the module `conforming`."""
+    # Not above: no other job should start the later for it.
+    from npubench.engine import conforming
+
+    events.enter("conform")
+    conforming.ask(job, lambda **device: make_adapter(msgspec.structs.replace(job.adapter, **device)), events.send)
+    versions = {"numpy": np.__version__, "npubench-worker": __version__, **make_adapter(job.adapter).describe()}
+    events.send(protocol.Conformed(versions=versions, python=platform.python_version()))
+
+
 class _Clock:
     """The clock that a workload is bound to; it ticks into the sample table once that exists."""
 
@@ -284,51 +334,6 @@ class _Clock:
     def tick(self) -> None:
         if self.target is not None:
             self.target.tick()
-
-
-def check_outputs(bound: Bound, sessions: Mapping[str, Session], index: int) -> None:
-    """Runs input `index` outside any timed region; raises WrongOutputError for what cannot be right."""
-    declared: dict[str, TensorSpec] = {}
-    for role, session in sessions.items():
-        for spec in session.outputs:
-            # Under a role's name a workload gathers the rows of several calls (the lines of a page).
-            gathered = msgspec.structs.replace(spec, shape=("rows", *spec.shape[1:]))
-            declared[f"{role}/{spec.name}"] = gathered
-            declared.setdefault(spec.name, spec)
-    for name, value in outputs_of(bound, index).items():
-        if name in declared:
-            check_output(name, value, declared[name])
-
-
-def check_all(bound: Bound, sessions: Mapping[str, Session]) -> None:
-    """Checks every distinct input after the window: at least two, and as many as fit into CHECK_NS."""
-    started = time.perf_counter_ns()
-    for index in range(bound.count):
-        if index >= 2 and time.perf_counter_ns() - started > CHECK_NS:
-            return
-        check_outputs(bound, sessions, index)
-
-
-def outputs_of(bound: Bound, index: int) -> Outputs:
-    """The raw outputs for input `index` (modulo the number of distinct inputs)."""
-    return bound.inspect(index % max(bound.count, 1))
-
-
-def check_output(name: str, value: Array, spec: TensorSpec) -> None:
-    """Raises WrongOutputError when `value` does not have the declared shape and type, or holds NaN or infinity."""
-    shape = tuple(value.shape)
-    fits = len(shape) == len(spec.shape) and all(
-        not isinstance(want, int) or have == want for have, want in zip(shape, spec.shape, strict=True)
-    )
-    if not fits:
-        raise WrongOutputError(FailureKind.WRONG_SHAPE, f"output {name}: shape {shape}, declared {spec.shape}")
-    if value.dtype != np.dtype(spec.dtype):
-        raise WrongOutputError(FailureKind.WRONG_SHAPE, f"output {name}: type {value.dtype}, declared {spec.dtype}")
-    if value.dtype.kind == "f" and not np.isfinite(value).all():
-        bad = int(value.size - np.isfinite(value).sum())
-        raise WrongOutputError(
-            FailureKind.NON_FINITE, f"output {name}: {bad} of {value.size} values are NaN or infinite"
-        )
 
 
 def classify(error: BaseException) -> FailureKind:
@@ -341,6 +346,8 @@ def classify(error: BaseException) -> FailureKind:
         return FailureKind.BAD_CARD
     if isinstance(error, UnsupportedError):
         return FailureKind.UNSUPPORTED
+    if isinstance(error, AbsentBackendError):
+        return FailureKind.NOT_AVAILABLE
     if isinstance(error, StoreError):
         return FailureKind.DISK_FULL
     if isinstance(error, ArtifactError):
@@ -351,8 +358,15 @@ def classify(error: BaseException) -> FailureKind:
         phrase in text for phrase in ("bad_alloc", "bad alloc", "failed to allocate memory", "out of memory")
     ):
         return FailureKind.OUT_OF_MEMORY
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    number = error.errno if isinstance(error, OSError) else None
+    if number in (errno.ENOSPC, errno.EDQUOT):
         return FailureKind.DISK_FULL
+    # Vulkan and Level Zero say DEVICE_LOST, DirectML DEVICE_REMOVED, NVML "GPU is lost", the kernel ENODEV or ENXIO.
+    if number in (errno.ENODEV, errno.ENXIO) or any(
+        phrase in text.replace("_", " ")
+        for phrase in ("device lost", "device removed", "gpu is lost", "fallen off the bus", "no such device")
+    ):
+        return FailureKind.DEVICE_LOST
     return FailureKind.RAISED
 
 
@@ -361,10 +375,13 @@ def main() -> int:
     events = Events(int(sys.argv[1]))
     die_with_parent(int(sys.argv[2]))
     stopping.install()
+    tell_where()
     job: protocol.Job = msgspec.json.decode(sys.stdin.buffer.read(), type=protocol.Job)
     try:
         if isinstance(job, ProbeJob):
             probe(job, events)
+        elif isinstance(job, SurveyJob):
+            survey(job, events)
         elif isinstance(job, BuildJob):
             build(job, events)
         elif isinstance(job, QualityJob):
@@ -373,6 +390,8 @@ def main() -> int:
             place(job, events)
         elif isinstance(job, CompileJob):
             compile_ahead(job, events)
+        elif isinstance(job, ConformJob):
+            conform(job, events)
         else:
             measure(job, events)
     except Exception as error:
@@ -386,6 +405,8 @@ def main() -> int:
         hint = error.hint if isinstance(error, NpubenchError) else None
         failure = Failure(kind=kind, message=message[:4000], hint=hint, phase=events.phase)
         events.send(Failed(failure=failure))
+    # Exit handlers of the vendor's library are still to come.
+    events.enter("exit")
     return 0
 
 

@@ -8,6 +8,7 @@ from npubench.lang import Text
 from npubench.report import quality
 from npubench.report.foreign import MESSAGE_LIMIT, clean, clean_lines
 from npubench.report.numbers import Footnotes, backend_name, model_name, of_cell, rate_key
+from npubench.report.placement import assisted
 from npubench.report.shown import Fault, Group, Number, Row
 from npubench.report.words import KINDS, VERDICTS, scenario, scope
 from npubench.schema import FAILURE_TEXT, Cell, ExecutionKind, Failure, Run, UnsupportedCell
@@ -75,6 +76,7 @@ def _row(run: Run, cell: Cell, key: str, notes: Footnotes) -> Row:
         p99=number("latency_p99_ns"),
         samples=number("sample_count"),
         quality=notes.add(*quality.number(cell)),
+        assisted=assisted(cell.certificate),
         reasons=why_of(cell),
         faults=faults(cell.failures),
     )

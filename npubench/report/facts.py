@@ -12,7 +12,7 @@ from npubench.report.cells import own_words
 from npubench.report.foreign import LINE_LIMIT, MESSAGE_LIMIT, clean
 from npubench.report.numbers import backend_name, card_title, count, of_cell
 from npubench.report.shown import Absent, CardRow, Fact, Floor, Remark
-from npubench.report.words import same
+from npubench.report.words import MEASURERS, same
 from npubench.schema import Machine, Run
 from npubench.stats.assemble import scrubbed
 from npubench.units import UNKNOWN, show, show_bytes
@@ -213,6 +213,15 @@ def remarks(run: Run) -> tuple[Remark, ...]:
     )
 
 
+def measurer(run: Run) -> Text | str:
+    """Who measured; older runs hold free text."""
+    kind, _, name = run.measured_by.partition(":")
+    if kind not in MEASURERS:
+        return clean(run.measured_by)
+    word, whose = MEASURERS[kind], f": {clean(name)}" if name else ""
+    return Text(en=word.en + whose, ko=word.ko + whose)
+
+
 def run_facts(run: Run) -> tuple[Fact, ...]:
     """How the run was made."""
     return (
@@ -224,7 +233,7 @@ def run_facts(run: Run) -> tuple[Fact, ...]:
         Fact(name=Text(en="Suite", ko="스위트"), value=clean(run.suite) if run.suite else UNKNOWN),
         Fact(name=Text(en="Ruleset", ko="규칙"), value=clean(run.ruleset), code=True),
         Fact(name=Text(en="Seed of the order", ko="순서의 시드"), value=str(run.seed), code=True),
-        Fact(name=Text(en="Measured by", ko="측정자"), value=clean(run.measured_by)),
+        Fact(name=Text(en="Measured by", ko="측정자"), value=measurer(run)),
         Fact(
             name=Text(en="Command", ko="명령"),
             # Once more here: files of others, and older ones, may still name the folders of who typed it.

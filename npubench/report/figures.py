@@ -14,6 +14,7 @@ from npubench.lang import Text
 from npubench.report.foreign import MESSAGE_LIMIT, clean
 from npubench.report.latency import Line, Mark, chart, level, thin
 from npubench.report.numbers import Footnotes, backend_name, count, model_name, of_cell
+from npubench.report.placement import assisted
 from npubench.report.shown import Figure, Number, SeriesRow
 from npubench.report.words import KINDS, scenario, scope
 from npubench.schema import Cell, Run
@@ -98,6 +99,7 @@ def _figure(run: Run, key: str, cells: list[Cell], read: ReadSamples, looks: dic
                 scenario=scenario(cell.scenario.name),
                 samples=of_cell(cell, "sample_count")[0].text,
                 counted=_counted(len(cell.launches), preempted if drawn else None),
+                assisted=assisted(cell.certificate),
                 missing=missing,
                 **numbers,
             )

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from npubench.lang import Language, Text
 from npubench.report import charts
+from npubench.report.certificate import COLUMNS
 from npubench.report.shown import View
 
 FOLDER = Path(__file__).resolve().parent / "templates"
@@ -78,6 +79,7 @@ def render(view: View, language: Language) -> str:
         picture=picture,
         colour=charts.colour,
         dash=charts.dash,
+        columns=COLUMNS,
         is_text=lambda value: isinstance(value, Text),
     )
     return environment.get_template("report.html.j2").render(

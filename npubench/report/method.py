@@ -51,6 +51,19 @@ METHOD: tuple[Term, ...] = (
         "섞지 않습니다.",
     ),
     _term(
+        "placement",
+        "Where it ran",
+        "실행 위치",
+        "Before anything is timed, each graph runs once on the CPU with nothing optimised: its arithmetic "
+        "(multiply-accumulates) is counted by the shapes that occur. The backend then opens the model in three "
+        "sessions: as timed (which provider took which node), profiled (which one spent the time), and with sharing "
+        "forbidden (whether it takes the whole graph). No published speed comes from the last two.",
+        "측정에 앞서 각 그래프를 최적화 없이 CPU에서 한 번 실행해, 실제로 나타난 모양으로 연산량(곱셈 누산, MAC)을 "
+        "셉니다. 그다음 백엔드가 모델을 세 가지 세션으로 엽니다. 측정용(어느 프로바이더가 어느 노드를 맡았는가), "
+        "프로파일용(누가 시간을 썼는가), 분담 금지(그래프 전체를 받는가). 발표하는 속도는 뒤의 두 세션에서 나오지 "
+        "않습니다.",
+    ),
+    _term(
         "preempted",
         "Pre-empted samples",
         "선점된 표본",
@@ -119,6 +132,22 @@ WORDS: tuple[Term, ...] = (
         "백엔드",
         "A device together with the software that runs models on it.",
         "장치와, 그 장치에서 모델을 실행하는 소프트웨어를 함께 이르는 말입니다.",
+    ),
+    _term(
+        "provider",
+        "provider",
+        "프로바이더",
+        "The part of a runtime that runs a graph's nodes on one kind of device. A graph may be shared among several.",
+        "그래프의 노드를 한 종류의 장치에서 실행하는 런타임의 부분. 한 그래프를 여럿이 나눠 맡을 수 있습니다.",
+    ),
+    _term(
+        "assisted",
+        "CPU-assisted",
+        "CPU 보조",
+        "The provider asked for did less of the arithmetic than the ruleset asks (95 % in npubench-1). The figure is "
+        "of two devices, and no success.",
+        "요청한 프로바이더가 맡은 연산량이 규칙의 하한(npubench-1은 95 %)에 못 미침. 두 장치를 합친 수치이며 성공이 "
+        "아닙니다.",
     ),
     _term(
         "scope",

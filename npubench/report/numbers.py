@@ -36,6 +36,20 @@ def count(value: float) -> str:
     return show(value, "count")
 
 
+def share(value: float | None) -> str:
+    """A share in percent, never rounded up to the whole."""
+    return show(value if value is None or value >= 1 else min(value, 0.999), "ratio")
+
+
+_MACS = ((1e9, "GMAC"), (1e6, "MMAC"), (1e3, "kMAC"))
+
+
+def macs(value: float) -> str:
+    """Multiply-accumulates with the prefix that reads best."""
+    factor, unit = next((step for step in _MACS if value >= step[0]), (1.0, "MAC"))
+    return show(value / factor, unit)
+
+
 def metric(key: str, value: float | None) -> Number:
     """A metric's value; rates carry their unit apart, because it has a name in each language."""
     unit = METRICS[key].unit if key in METRICS else ""

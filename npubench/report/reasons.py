@@ -44,7 +44,23 @@ _KNOWN = {
     "there is no reading after the window's end": "측정 구간이 끝난 뒤의 값이 없습니다",
     "readings are missing at the window's edge": "측정 구간 가장자리의 값이 빠져 있습니다",
     "the sensor reported 0 W throughout, which no device draws": "센서가 내내 0 W를 보고했습니다(있을 수 없는 값)",
+    "no placement certificate was made in this run": "이번 실행에서 배치 증명서를 만들지 않았습니다",
+    "this adapter records no profile": "이 어댑터는 프로파일을 기록하지 않습니다",
+    "this session records no profile": "이 세션은 프로파일을 기록하지 않습니다",
+    "no profile was recorded": "프로파일이 기록되지 않았습니다",
+    "this adapter cannot forbid sharing": "이 어댑터는 분담을 금지할 수 없습니다",
+    "the CPU provider shares a graph with nobody": "CPU 프로바이더는 그래프를 나눌 상대가 없습니다",
+    "nothing says which provider took which node": "어느 노드를 누가 맡았는지 증거가 없습니다",
+    "the graph could not be run on the CPU to see its shapes": "그래프를 CPU에서 실행해 모양을 볼 수 없었습니다",
+    "nothing is compiled ahead on this backend": "이 백엔드에서는 미리 컴파일하지 않습니다",
     "no power meter is set up for this backend": "이 백엔드에는 전력 측정기가 설정되어 있지 않습니다",
+}
+
+# What begins like this goes on with somebody else's words.
+_BEGINNINGS = {
+    "the graph could not be run on the CPU: ": "그래프를 CPU에서 실행하지 못했습니다: ",
+    "profiling failed: ": "프로파일링 실패: ",
+    "no count is known for ": "연산량 공식을 모르는 연산: ",
 }
 
 NO_REASON = Text(en="the result file gives no reason", ko="결과 파일에 이유가 적혀 있지 않습니다")
@@ -63,6 +79,9 @@ def full(reason: str | None) -> Text:
             ko=f"표본 {have}개. p{percent}에는 최소 {need}개가 필요합니다({lack}개 부족)",
         )
     shown = clean(reason, MESSAGE_LIMIT)
+    for english, korean in _BEGINNINGS.items():
+        if shown.startswith(english):
+            return Text(en=shown, ko=korean + shown.removeprefix(english))
     return Text(en=shown, ko=_KNOWN.get(reason, shown))
 
 

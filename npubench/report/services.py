@@ -13,6 +13,7 @@ from npubench.lang import Text
 from npubench.report.cells import anchor
 from npubench.report.foreign import clean
 from npubench.report.numbers import Footnotes, backend_name, model_name, of_cell
+from npubench.report.placement import assisted
 from npubench.report.shown import Number, Panel, Service, ServiceRow, Term
 from npubench.report.words import KINDS, SERVICES, VERDICTS, scope
 from npubench.schema import Cell, ExecutionKind, Run, Validity
@@ -102,6 +103,7 @@ def _panel(run: Run, key: str, unit: str, name: str, cells: list[Cell]) -> Panel
                 tone=tone,
                 verdict_text=text,
                 anchor=anchor(key, next(cell for cell in found.values() if cell.verdict == worst)),
+                assisted=next(filter(None, (assisted(cell.certificate) for cell in found.values())), None),
             )
         )
     return Panel(

@@ -13,7 +13,7 @@ import msgspec
 
 from npubench.lang import Text
 from npubench.metrics import METRICS
-from npubench.report import inputs, quality, reasons
+from npubench.report import conditions, inputs, placement, places, quality, reasons
 from npubench.report.cells import anchor, faults, why_of
 from npubench.report.foreign import MESSAGE_LIMIT, clean
 from npubench.report.numbers import backend_name, count, metric, model_name, of_cell
@@ -24,23 +24,24 @@ from npubench.spi import Placement
 from npubench.units import UNKNOWN, show, show_ns
 
 
-def _placement(placement: Placement) -> list[Fact]:
-    nodes = ", ".join(f"{clean(name)}: {count(n)}" for name, n in (placement.providers or {}).items())
-    fallen = ", ".join(f"{clean(op)}: {count(n)}" for op, n in (placement.fallback_ops or {}).items())
+def _assigned(seen: Placement) -> list[Fact]:
+    """What the launches saw, where no certificate was made."""
+    nodes = ", ".join(f"{clean(name)}: {count(n)}" for name, n in (seen.providers or {}).items())
+    fallen = ", ".join(f"{clean(op)}: {count(n)}" for op, n in (seen.fallback_ops or {}).items())
     unknown = Text(en="– (no evidence)", ko="– (증거 없음)")
     return [
-        Fact(name=Text(en="Requested provider", ko="요청한 프로바이더"), value=clean(placement.requested), code=True),
+        Fact(name=Text(en="Requested provider", ko="요청한 프로바이더"), value=clean(seen.requested), code=True),
         Fact(
             name=Text(en="Graph nodes per provider", ko="프로바이더별 그래프 노드 수"),
-            value=nodes or (unknown if placement.providers is None else "0"),
+            value=nodes or (unknown if seen.providers is None else "0"),
         ),
         Fact(
             name=Text(en="Operators that fell back", ko="다른 곳으로 밀려난 연산"),
-            value=fallen or (unknown if placement.fallback_ops is None else Text(en="none", ko="없음")),
+            value=fallen or (unknown if seen.fallback_ops is None else Text(en="none", ko="없음")),
         ),
         Fact(
             name=Text(en="Evidence", ko="증거"),
-            value=clean(", ".join(placement.sources)) or Text(en="none", ko="없음"),
+            value=clean(", ".join(seen.sources)) or Text(en="none", ko="없음"),
         ),
     ]
 
@@ -118,8 +119,11 @@ def _facts(run: Run, cell: Cell, launches: Mapping[str, Launch]) -> tuple[Fact, 
         Fact(name=Text(en="Input data", ko="입력 자료"), value=inputs.of_model(run, cell.model)),
         *_options(cell),
     ]
-    if cell.placement is not None:
-        facts += _placement(cell.placement)
+    if cell.certificate is not None:
+        told = placement.sentence(cell.certificate, backend_name(run, cell.backend).title)
+        facts.append(Fact(name=Text(en="Where it ran", ko="실행 위치"), value=told))
+    elif cell.placement is not None:
+        facts += _assigned(cell.placement)
     else:
         facts.append(
             Fact(
@@ -158,6 +162,10 @@ def _launch(name: str, launch: Launch | None) -> Fact:
         load = show(launch.load_average[0], "")
         english.append(f"machine load {load}")
         korean.append(f"장비 부하 {load}")
+    if launch.conditions is not None:
+        seen = conditions.phrases(launch.conditions)
+        english += [text.en for text in seen]
+        korean += [text.ko for text in seen]
     if launch.failure is not None:
         english.append(f"failed: {launch.failure.kind.value}")
         korean.append(f"실패: {launch.failure.kind.value}")
@@ -179,6 +187,7 @@ def _values(cell: Cell) -> tuple[Value, ...]:
 def sheets(run: Run, key: str, launches: Mapping[str, Launch]) -> tuple[Sheet, ...]:
     """Everything about each measured cell."""
     shown = []
+    certificates = places.anchors(run, key)
     for cell in run.cells:
         if cell.purpose != "measure":
             continue
@@ -189,6 +198,7 @@ def sheets(run: Run, key: str, launches: Mapping[str, Launch]) -> tuple[Sheet, .
         shown.append(
             Sheet(
                 anchor=anchor(key, cell),
+                certificate=certificates.get(places.build_of(cell), ""),
                 title=Text(
                     en=f"{model.id} {precision} · {backend.id} · {how.en} · {where.en}",
                     ko=f"{model.id} {precision} · {backend.id} · {how.ko} · {where.ko}",

@@ -67,6 +67,7 @@ class Row(_Shown, frozen=True, kw_only=True):
     p99: Number
     samples: Number
     quality: Number
+    assisted: Text | None = None
     reasons: tuple[Text, ...] = ()
     faults: tuple[Fault, ...] = ()
 
@@ -91,6 +92,7 @@ class ServiceRow(_Shown, frozen=True, kw_only=True):
     tone: Tone
     verdict_text: Text
     anchor: str
+    assisted: Text | None = None
 
 
 class Panel(_Shown, frozen=True, kw_only=True):
@@ -99,6 +101,58 @@ class Panel(_Shown, frozen=True, kw_only=True):
     scope: Text
     columns: tuple[Text, ...]
     rows: tuple[ServiceRow, ...]
+    notes: tuple[Text, ...] = ()
+
+
+class Bar(_Shown, frozen=True, kw_only=True):
+    """The requested provider's share as a number, and all providers' shares drawn: (start, width, colour) of 100."""
+
+    number: Number
+    parts: tuple[tuple[float, float, int], ...] = ()
+
+
+class ProviderRow(_Shown, frozen=True, kw_only=True):
+    """What one provider took: `numbers` follow `certificate.COLUMNS`. `colour` is that of its part in the bars."""
+
+    name: str
+    role: Text | None
+    colour: int | None
+    numbers: tuple[Number, ...]
+
+
+class Certified(_Shown, frozen=True, kw_only=True):
+    """Where one build of a model ran on one backend. `brief` is None where there is nothing to say in a line."""
+
+    anchor: str
+    model: Name
+    build: str
+    tone: Tone
+    label: Text
+    sentence: Text
+    brief: Text | None
+    remarks: tuple[Text, ...]
+    arithmetic: Bar
+    time: Bar
+    compute: Number
+    subgraphs: Number
+    crossings: Number
+    strict: Text
+    providers: tuple[ProviderRow, ...]
+    facts: tuple[Fact, ...]
+
+
+class Place(_Shown, frozen=True, kw_only=True):
+    """One backend in one execution kind: how its card was verified, what its worker ran in, its certificates."""
+
+    key: str
+    backend: Name
+    kind: Text | None
+    meaning: Text
+    verified: Text
+    verified_tone: Tone
+    environment: Text
+    environment_facts: tuple[Fact, ...]
+    rows: tuple[Certified, ...]
     notes: tuple[Text, ...] = ()
 
 
@@ -125,6 +179,7 @@ class SeriesRow(_Shown, frozen=True, kw_only=True):
     p50: Number
     p90: Number
     p99: Number
+    assisted: Text | None = None
     missing: Text | None = None
 
 
@@ -158,9 +213,10 @@ class Fact(_Shown, frozen=True, kw_only=True):
 
 
 class Sheet(_Shown, frozen=True, kw_only=True):
-    """Everything about one cell."""
+    """Everything about one cell. `certificate` is the id of where it ran, empty where there is none."""
 
     anchor: str
+    certificate: str
     title: Text
     tone: Tone
     verdict_text: Text
@@ -228,6 +284,7 @@ class RunView(_Shown, frozen=True, kw_only=True):
     services: tuple[Service, ...]
     scopes: tuple[Term, ...]
     groups: tuple[Group, ...]
+    places: tuple[Place, ...]
     figures: tuple[Figure, ...]
     sheets: tuple[Sheet, ...]
     absent: tuple[Absent, ...]

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 from npubench.lang import Language
 from npubench.lang import Text as Words
-from npubench.report.shown import Fault, Group, Number, Row, RunView, View
+from npubench.report.certificate import COLUMNS
+from npubench.report.placement import provider
+from npubench.report.shown import Certified, Fault, Group, Number, Place, Row, RunView, View
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -27,6 +29,8 @@ _COLUMNS = (
     (Words(en="verdict", ko="판정"), 15, "left"),
 )
 _LEAST_STDERR = 3
+# What is left beside these is as wide as what it has to hold.
+_NAME_WIDTH, _FACT_WIDTH = 42, 30
 
 
 def _number(number: Number, language: Language) -> str:
@@ -94,6 +98,78 @@ def _group(group: Group, language: Language) -> list[RenderableType]:
     return parts
 
 
+def _briefly(said: Sequence[tuple[Place, Certified]], language: Language) -> RenderableType:
+    """A line per build and backend of which there is something to say."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(max_width=_NAME_WIDTH, overflow="fold")
+    table.add_column(overflow="fold")
+    for place, row in said:
+        brief = row.brief[language] if row.brief is not None else ""
+        table.add_row(Text(f"  {place.backend.id} · {row.model.id} {row.build}"), Text(brief, style=_STYLES[row.tone]))
+    return table
+
+
+def certificates(view: View, language: Language = "en") -> list[RenderableType]:
+    """Every placement certificate in full, by backend."""
+    parts: list[RenderableType] = []
+    for run in view.runs:
+        for place in run.places:
+            parts += _place(place, language)
+    return parts
+
+
+def _place(place: Place, language: Language) -> list[RenderableType]:
+    from rich.text import Text
+
+    title = Text.assemble((place.backend.title[language], "bold underline"), (f" {place.backend.id}", "dim"))
+    if place.kind is not None:
+        title.append(f" · {place.kind[language]}", style="yellow")
+    parts: list[RenderableType] = [
+        title,
+        Text(place.verified[language], style=_STYLES[place.verified_tone]),
+        Text(place.environment[language], style="dim"),
+        Text(""),
+    ]
+    for row in place.rows:
+        parts += _certificate(row, language)
+    if place.notes:
+        parts += [Text(f"({n}) {note[language]}", style="dim") for n, note in enumerate(place.notes, 1)]
+        parts.append(Text(""))
+    return parts
+
+
+def _certificate(row: Certified, language: Language) -> list[RenderableType]:
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    head = Text.assemble((f"{row.model.id} {row.build}", "bold cyan"), "  ", (row.label[language], _STYLES[row.tone]))
+    parts: list[RenderableType] = [head, Text(row.sentence[language])]
+    parts += [Text(f"· {remark[language]}", style="yellow") for remark in row.remarks]
+    if row.providers:
+        took = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+        took.add_column(Words(en="provider", ko="프로바이더")[language], overflow="fold")
+        for column in COLUMNS:
+            took.add_column(column[language], justify="right", overflow="fold")
+        for item in row.providers:
+            name = Text(
+                provider(item.name) or (item.role[language] if item.role else ""), style="bold" if item.role else ""
+            )
+            took.add_row(name, *(Text(_number(number, language)) for number in item.numbers))
+        parts.append(Padding(took, (0, 0, 0, 2)))
+    facts = Table.grid(padding=(0, 2, 0, 0))
+    facts.add_column(style="dim", max_width=_FACT_WIDTH, overflow="fold")
+    facts.add_column(overflow="fold")
+    for fact in row.facts:
+        value = fact.value if isinstance(fact.value, str) else fact.value[language]
+        facts.add_row(Text(fact.name[language]), Text(value))
+    parts += [Padding(facts, (0, 0, 0, 2)), Text("")]
+    return parts
+
+
 def _run(run: RunView, language: Language) -> list[RenderableType]:
     from rich.text import Text
 
@@ -105,6 +181,13 @@ def _run(run: RunView, language: Language) -> list[RenderableType]:
     ]
     for group in run.groups:
         parts += _group(group, language)
+    if said := [(place, row) for place in run.places for row in place.rows if row.brief is not None]:
+        head = Words(
+            en="Where it ran (all of it: npubench show --placement)", ko="실행 위치(전체: npubench show --placement)"
+        )
+        parts.append(Text(head[language], style="bold"))
+        parts.append(_briefly(said, language))
+        parts.append(Text(""))
     if run.absent:
         head = Words(en="Backends that are not here", ko="이 장비에 없는 백엔드")
         parts.append(Text(head[language], style="bold"))

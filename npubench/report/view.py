@@ -13,12 +13,12 @@ import msgspec
 
 from npubench.lang import Text
 from npubench.metrics import METRICS
-from npubench.report import cells, facts, figures, inputs, method, services, sheets
+from npubench.report import cells, facts, figures, inputs, method, placement, places, services, sheets
 from npubench.report.foreign import clean
 from npubench.report.numbers import backend_name, count
 from npubench.report.shown import RunView, Term, Tone, View
-from npubench.report.words import joined
-from npubench.schema import Launch, Run
+from npubench.report.words import joined, same
+from npubench.schema import Cell, Launch, Run
 from npubench.stats.samples import Samples
 
 
@@ -79,6 +79,7 @@ def _run(files: RunFiles, key: str) -> RunView:
         services=services.services(run, key),
         scopes=services.scopes(run),
         groups=cells.groups(run, key),
+        places=places.places(run, key),
         figures=figures.figures(run, key, files.samples),
         sheets=sheets.sheets(run, key, files.launches),
         absent=facts.absent(run),
@@ -150,6 +151,11 @@ def _verdict(run: Run) -> tuple[Text, Tone]:
     return text, tone
 
 
+def _builds(found: Sequence[Cell]) -> list[Cell]:
+    """One cell of each model × precision × backend."""
+    return list({(cell.model, cell.precision, cell.backend): cell for cell in found}.values())
+
+
 def _caveats(run: Run) -> tuple[Text, ...]:
     """What a reader who stops after the first paragraph must still know."""
     found = []
@@ -183,6 +189,32 @@ def _caveats(run: Run) -> tuple[Text, ...]:
             Text(
                 en=f"Not measured, because absent on this machine: {names.en}.",
                 ko=f"이 장비에 없어 측정하지 못한 백엔드: {names.ko}.",
+            )
+        )
+    if untried := places.untried(run):
+        names = joined([backend_name(run, name).title for name in untried])
+        found.append(
+            Text(
+                en=f"Nobody has tried these backend cards on their device before: {names.en}.",
+                ko=f"해당 장치에서 검증한 적이 없는 백엔드 카드: {names.ko}.",
+            )
+        )
+    shared = [cell for cell in measured if placement.assisted(cell.certificate)]
+    if shared:
+        n, names = count(len(shared)), joined([same(f"{c.model} {c.precision} · {c.backend}") for c in _builds(shared)])
+        found.append(
+            Text(
+                en=f"CPU-assisted cells, whose arithmetic ran on the CPU in part: {n} ({names.en}).",
+                ko=f"연산의 일부를 CPU에서 실행한 셀(CPU 보조)이 {n}개 있습니다({names.ko}).",
+            )
+        )
+    simulated = sum(1 for cell in measured if cell.execution_kind == "simulated")
+    if simulated:
+        n = count(simulated)
+        found.append(
+            Text(
+                en=f"Cells that ran in a simulator: {n}; their speed is not the device's, and they are never ranked.",
+                ko=f"시뮬레이터에서 실행한 셀이 {n}개 있습니다. 장치의 속도가 아니며 순위에서 제외합니다.",
             )
         )
     unproven = sum(1 for cell in measured if cell.execution_kind == "unknown")

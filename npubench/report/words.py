@@ -5,6 +5,8 @@ Not aware of: metrics (`metrics.METRICS` owns their titles and meanings), prose 
 
 from __future__ import annotations
 
+from npubench.cards import Verified
+from npubench.evidence import Extent, StrictAnswer
 from npubench.lang import Text
 from npubench.report.foreign import clean
 from npubench.report.shown import Tone
@@ -104,6 +106,29 @@ SCENARIOS: dict[str, Text] = {
     "users": Text(en="users", ko="사용자"),
 }
 
+# How much of a model its provider took → what a tag says.
+EXTENTS: dict[Extent, tuple[Tone, Text]] = {
+    "full": ("good", Text(en="ran there", ko="해당 장치에서 실행")),
+    "assisted": ("warn", Text(en="CPU-assisted", ko="CPU 보조")),
+    "none": ("bad", Text(en="fell back", ko="대체 실행")),
+    "unknown": ("plain", Text(en="not proven", ko="확인되지 않음")),
+}
+
+# The answer of a session in which the provider may not share the graph.
+STRICT: dict[StrictAnswer, Text] = {
+    "passed": Text(en="passed", ko="통과"),
+    "refused": Text(en="refused", ko="거부"),
+    "unknown": Text(en="unknown", ko="알 수 없음"),
+}
+
+# How far a backend's card has been tried.
+VERIFIED: dict[Verified, tuple[Tone, Text]] = {
+    "hardware": ("good", Text(en="verified on hardware", ko="실제 하드웨어에서 검증함")),
+    "simulated": ("plain", Text(en="verified in a simulator only", ko="시뮬레이터에서만 검증함")),
+    "stand-in": ("plain", Text(en="verified on a stand-in only", ko="대체물로만 검증함")),
+    "not verified": ("warn", Text(en="never tried on its device", ko="해당 장치에서 검증하지 않음")),
+}
+
 # A rate's unit as it is written behind the number or in a column's head.
 RATES: dict[str, Text] = {
     "frames_per_s": Text(en="frames/s", ko="프레임/s"),
@@ -123,6 +148,14 @@ METER_SCOPES: dict[str, Text] = {
     "wall": Text(en="at the wall socket", ko="콘센트"),
 }
 
+# Who measured: a run's word before the colon.
+MEASURERS: dict[str, Text] = {
+    "vendor": Text(en="the vendor", ko="공급사"),
+    "centre": Text(en="the computing centre", ko="센터"),
+    "ci": Text(en="an automatic job (CI)", ko="자동 작업(CI)"),
+    "unknown": Text(en="not stated", ko="밝히지 않음"),
+}
+
 # Service unit → (key, title).
 SERVICES: dict[str, tuple[str, Text]] = {
     "frame": ("cctv", Text(en="CCTV monitoring", ko="CCTV 관제")),
@@ -136,6 +169,11 @@ def same(text: object) -> Text:
     """A name that reads the same in both languages."""
     shown = clean(text)
     return Text(en=shown, ko=shown)
+
+
+def kind(name: str | None) -> tuple[Text, Text]:
+    """(title, meaning) of an execution kind; one that is not known here proves nothing."""
+    return next((found for known, found in KINDS.items() if known == name), KINDS["unknown"])
 
 
 def scope(name: str) -> tuple[Text, Text]:

@@ -386,6 +386,9 @@ def _nothing(asked: str, nodes: int) -> Text:
 
 
 def _rest(found: Certificate, others: Mapping[str, int]) -> Text:
+    if found.startup.compile_ns is not None:
+        # One node stands for all that was compiled: a count of nodes would say the opposite of what is so.
+        return _outside(found, sum(others.values()))
     count, total = sum(others.values()), sum((found.nodes or {}).values())
     listed = _listed(found.fallback_ops or {})
     assert found.macs_share is not None
@@ -393,6 +396,14 @@ def _rest(found: Certificate, others: Mapping[str, int]) -> Text:
     return Text(
         en=f"{share} of the arithmetic ran on {found.requested}; {count} of {total} nodes did not: {listed}",
         ko=f"연산량의 {share}이 {found.requested}에서 실행됨. 노드 {total}개 중 {count}개는 다른 곳에서: {listed}",
+    )
+
+
+def _outside(found: Certificate, count: int) -> Text:
+    listed, share = _listed(found.fallback_ops or {}), percent(found.macs_share or 0.0)
+    return Text(
+        en=f"{share} of the arithmetic ran on {found.requested}, compiled ahead; left outside: {listed or count}",
+        ko=f"연산량의 {share}이 사전 컴파일되어 {found.requested}에서 실행됨. 제외된 노드: {listed or count}",
     )
 
 

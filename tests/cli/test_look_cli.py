@@ -48,7 +48,9 @@ def test_doctor_as_text_and_as_json() -> None:
     assert all(cell_len(line) <= 80 for line in text.stdout.splitlines())
     found = json.loads(npubench("doctor", "--json").stdout)
     assert [item["backend"] for item in found["ready"]] == ["cpu"]
-    assert "CUDAExecutionProvider" in found["absent"][0]["reason"]
+    absent = {item["backend"]: item for item in found["absent"]}
+    assert absent["cuda"]["reason"].startswith("its environment is not installed (onnxruntime-gpu")
+    assert "npubench env sync cuda" in absent["cuda"]["fix"]["en"]
 
 
 @pytest.mark.parametrize(
@@ -67,6 +69,8 @@ def test_show_and_report_of_a_run(tmp_path: Path) -> None:
     shown = npubench("show", "latest", "--json")
     assert json.loads(shown.stdout) == json.loads((folder / "run.json").read_bytes())
     assert npubench("show", folder.name).stdout.splitlines()[-1] == str(folder)
+    assert json.loads(npubench("show", "latest", "--placement", "--json").stdout) == []
+    assert "Virtual: no model was computed" in npubench("show", "latest", "--placement").stdout
     korean = npubench("report", folder, "-o", tmp_path / "ko.html", "--lang", "ko")
     assert korean.returncode == 0
     assert '<html lang="ko"' in (tmp_path / "ko.html").read_text(encoding="utf-8")

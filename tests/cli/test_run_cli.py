@@ -391,9 +391,12 @@ def test_a_named_backend_that_is_absent_is_exit_4_when_resumed_too() -> None:
 
 def test_a_run_says_who_measured_it(monkeypatch: pytest.MonkeyPatch) -> None:
     arguments = ["run", "--backend", "null", *TINY, "--dry-run", "--json"]
-    assert json.loads(npubench(*arguments).stdout)["measured_by"] == "unknown"
+    monkeypatch.setenv("NPUBENCH_MEASURED_BY", "centre: the night shift")
+    assert json.loads(npubench(*arguments).stdout)["measured_by"] == "centre:the night shift"
     monkeypatch.setenv("NPUBENCH_MEASURED_BY", "the night shift")
-    assert json.loads(npubench(*arguments).stdout)["measured_by"] == "the night shift"
+    wrong = npubench(*arguments)
+    assert wrong.returncode == 2
+    assert "vendor, centre, ci, unknown" in wrong.stderr
 
 
 def test_a_plan_says_that_it_reads_the_users_own_frames_and_how_many(tmp_path: Path) -> None:

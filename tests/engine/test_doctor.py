@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from npubench.cards import BackendCard, DeviceSpec, VerifiedSpec
+from npubench.conditions import DeviceProcess, DeviceState, ProcessorState
 from npubench.engine.doctor import Doctor, report, wrap
 from npubench.lang import Text
 from npubench.schema import Machine, Note
@@ -100,6 +101,66 @@ def test_lines_fit_eighty_columns_and_say_everything(found: Doctor, language: st
         assert part in text
     assert "null" not in text
     assert ("해결:" in text) == (language == "ko")
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_how_each_device_is_fits_eighty_columns(language: str) -> None:
+    user = DeviceProcess(pid=4242, name="train-a-very-large-model", memory_bytes=40 << 30)
+    state = DeviceState(
+        id=GPU.id,
+        name="NVIDIA H100 SXM5 80GB",
+        driver="nvidia",
+        driver_version="575.51.02",
+        firmware_version="VBIOS 96.00.89.00.01, GSP 575.51.02",
+        temperature_c=83.0,
+        clock_mhz=1200.0,
+        clock_most_mhz=1980.0,
+        power_cap_w=300.0,
+        power_cap_default_w=700.0,
+        power_mode="persistence enabled, MIG disabled",
+        memory_bytes=80 << 30,
+        memory_free_bytes=40 << 30,
+        processes=(user, DeviceProcess(pid=9, name="Xorg", computes=False)),
+        slowed=("thermal",),
+    )
+    host = ProcessorState(
+        governor="powersave",
+        frequency_driver="intel_pstate",
+        preference="balance_power",
+        platform_profile="balanced",
+        boost=False,
+        clock_mhz=2500.0,
+        clock_most_mhz=3800.0,
+        temperature_c=61.0,
+        throttle_events=3,
+    )
+    machine = Machine(name="node-1", cpu="c", accelerators=(GPU, NPU))
+    lines = report(machine, (), ANSWERS, CARDS, host, (state,)).lines(language)  # type: ignore[arg-type]
+    assert max(cell_len(line) for line in lines) <= 80
+    text = " ".join(" ".join(lines).split())
+    for part in (
+        "nvidia 575.51.02",
+        "VBIOS 96.00.89.00.01",
+        "83 °C",
+        "300 W",
+        "700 W",
+        "40.0 GiB",
+        "train-a-very-large",
+    ):
+        assert part in text, part
+    assert ("slowed by heat" in text) == (language == "en")
+    assert ("감속 중: 발열" in text) == (language == "ko")
+    for part in ("powersave (intel_pstate)", "balance_power", "61 °C"):
+        assert part in text, part
+    # The NPU is on the bus and gave no state.
+    assert ("the device does not answer" if language == "en" else "장치가 응답하지 않음") in text
+
+
+def test_a_device_of_which_nothing_is_known_says_so() -> None:
+    state = DeviceState(id=NPU.id, processes=None, processes_reason="root can look")
+    lines = report(Machine(name="m", cpu=None, accelerators=(NPU,)), (), {}, {}, devices=(state,)).lines("en")
+    assert "  no driver bound" in lines
+    assert "  other processes: not known (root can look)" in lines
 
 
 def test_a_bare_machine_has_lines_too() -> None:

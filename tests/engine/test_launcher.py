@@ -13,6 +13,8 @@ import psutil
 import pytest
 
 from npubench.discovery import code
+from npubench.engine import launcher
+from npubench.engine.ending import Ended, end_process
 from npubench.engine.launcher import DEFAULT_STALL_S, Environment, Limits, StopRequested, run_job
 from npubench.engine.protocol import AdapterRef, Event, Measured, MeasureJob, Phase, Probed, ProbeJob
 from npubench.engine.warmup import PATIENCE
@@ -74,7 +76,7 @@ def test_each_fault_has_its_class(tmp_path: Path, fault: str, kind: FailureKind)
 
 @pytest.mark.parametrize("fault", ["crash", "kill", "raise"])
 def test_a_fault_in_the_middle_of_the_window_says_where(tmp_path: Path, fault: str) -> None:
-    failure = failure_of(tmp_path, fault=fault, fault_at=3000, work_ns=20_000)
+    failure = failure_of(tmp_path, fault=fault, fault_at=500, work_ns=20_000)
     assert failure.phase in ("warm-up", "measure")
 
 
@@ -229,3 +231,62 @@ def test_a_child_of_the_worker_neither_holds_up_the_answer_nor_outlives_it(tmp_p
     else:
         assert isinstance(answer, Probed)
     assert gone(int((tmp_path / "pid").read_text()))
+
+
+def test_a_worker_that_never_reads_its_job_does_not_hold_us_up(tmp_path: Path) -> None:
+    """A job may be longer than a pipe holds."""
+    script = tmp_path / "python"
+    script.write_text("#!/bin/sh\nexec sleep 600\n")
+    script.chmod(0o755)
+    job = measure_job(tmp_path, note="x" * (1 << 20))
+    answer = run_job(job, tmp_path, Environment(python=str(script)), Limits(stall_s=0.5))
+    assert isinstance(answer, Failure)
+    assert (answer.kind, answer.phase) == (FailureKind.HUNG, "start")
+    assert not psutil.Process().children(recursive=True)
+
+
+def test_a_library_that_floods_the_event_pipe_does_not_fill_our_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launcher, "_MOST_LINE_BYTES", 1 << 18)
+    script = tmp_path / "python"
+    script.write_text('#!/bin/sh\neval "exec tr \\\\\\\\0 x < /dev/zero >&$3"\n')
+    script.chmod(0o755)
+    answer = run_job(measure_job(tmp_path), tmp_path, Environment(python=str(script)))
+    assert isinstance(answer, Failure)
+    assert answer.kind is FailureKind.PROTOCOL
+    assert not psutil.Process().children(recursive=True)
+
+
+def test_a_process_that_no_signal_ends_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It waits inside the kernel for its device; nobody knows how long."""
+    workers: list[Any] = []
+
+    def stuck(process: Any) -> Ended:
+        workers.append(process)
+        return "stuck"
+
+    monkeypatch.setattr(launcher, "end_process", stuck)
+    answer = run_job(measure_job(tmp_path, fault="hang"), tmp_path, limits=Limits(stall_s=2.0))
+    (process,) = workers
+    assert isinstance(answer, Failure)
+    assert answer.kind is FailureKind.HUNG
+    assert f"no signal ends it (process {process.pid}, state S" in answer.message
+    assert "reset the device" in answer.message
+    assert end_process(process) == "asked"
+
+
+def test_what_a_worker_said_itself_counts_also_where_it_hangs_afterwards(tmp_path: Path) -> None:
+    (tmp_path / "hangs_at_exit.py").write_text(
+        "import atexit, time\n"
+        "class Adapter:\n"
+        "    def __init__(self, provider=None, device=None):\n"
+        "        atexit.register(time.sleep, 600)\n"
+        "        raise RuntimeError('the licence has expired')\n"
+    )
+    environment = Environment(variables={"PYTHONPATH": str(tmp_path)})
+    job = ProbeJob(adapter=AdapterRef(code="hangs_at_exit:Adapter"))
+    answer = run_job(job, tmp_path, environment, Limits(stall_s=3.0))
+    assert isinstance(answer, Failure)
+    assert answer.kind is FailureKind.RAISED
+    assert answer.message == "RuntimeError: the licence has expired; then no sign of life for 3 s"

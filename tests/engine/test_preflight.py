@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from npubench.cards import BackendCard, DeviceSpec, VerifiedSpec
-from npubench.engine.preflight import Code, Conditions, check, judge, observe, serves, unserved
+from npubench.conditions import DeviceProcess, DeviceState
+from npubench.engine.preflight import Code, Surroundings, check, judge, observe, serves, unserved
 from npubench.lang import Text
 from npubench.schema import Machine
 from npubench.spi import Availability, Device
@@ -36,7 +37,7 @@ def card(name: str, kind: str, vendor: str | None = None) -> BackendCard:
     )
 
 
-QUIET = Conditions(
+QUIET = Surroundings(
     quota=None,
     processors=8,
     memory_available_bytes=64 << 30,
@@ -46,7 +47,7 @@ QUIET = Conditions(
 )
 
 
-def codes(found: Machine, conditions: Conditions = QUIET, needed_bytes: int = 1 << 30, **more: Any) -> list[str]:
+def codes(found: Machine, conditions: Surroundings = QUIET, needed_bytes: int = 1 << 30, **more: Any) -> list[str]:
     return [note.code for note in judge(found, conditions, needed_bytes, **more)]
 
 
@@ -55,7 +56,7 @@ def test_a_quiet_machine_gives_no_note() -> None:
 
 
 def test_unknown_facts_give_no_note() -> None:
-    assert codes(Machine(name="m", cpu=None), Conditions()) == []
+    assert codes(Machine(name="m", cpu=None), Surroundings()) == []
 
 
 @pytest.mark.parametrize(
@@ -76,7 +77,7 @@ def test_unknown_facts_give_no_note() -> None:
 )
 def test_each_code_alone(code: Code, facts: dict[str, Any], conditions: dict[str, Any]) -> None:
     before = {name: getattr(QUIET, name) for name in QUIET.__struct_fields__}
-    notes = judge(machine(**facts), Conditions(**{**before, **conditions}), 1 << 30)
+    notes = judge(machine(**facts), Surroundings(**{**before, **conditions}), 1 << 30)
     assert [note.code for note in notes] == [code.value]
     for language in ("en", "ko"):
         assert len(notes[0].text[language]) > 40  # type: ignore[index]
@@ -93,7 +94,7 @@ def test_an_idle_accelerator_is_named() -> None:
 def test_thresholds_are_not_reached() -> None:
     assert codes(machine(load_average=(1.9, 9, 9))) == []
     assert codes(machine(threads=1, cores=1, load_average=(0.6, 0, 0))) == []
-    full = Conditions(quota=8.0, processors=8, swap_used_bytes=1 << 20)
+    full = Surroundings(quota=8.0, processors=8, swap_used_bytes=1 << 20)
     assert codes(machine(), full) == []
 
 
@@ -104,7 +105,36 @@ def test_warnings_come_first() -> None:
 
 def test_every_code_has_a_test() -> None:
     rows = test_each_code_alone.pytestmark[0].args[1]  # type: ignore[attr-defined]
-    assert {row[0] for row in rows} | {Code.ACCELERATOR_UNUSED, Code.NAME_NOT_GIVEN} == set(Code)
+    devices = {row[0] for row in test_each_note_about_a_device.pytestmark[0].args[1]}  # type: ignore[attr-defined]
+    assert {row[0] for row in rows} | devices | {Code.ACCELERATOR_UNUSED, Code.NAME_NOT_GIVEN} == set(Code)
+
+
+@pytest.mark.parametrize(
+    ("code", "facts"),
+    [
+        (Code.DEVICE_SHARED, {"processes": (DeviceProcess(pid=7, name="train"),)}),
+        (Code.DEVICE_USERS_UNKNOWN, {"processes": None, "processes_reason": "the tool is not installed"}),
+        (Code.DEVICE_SLOWED, {"processes": (), "slowed": ("power-cap", "thermal")}),
+        (Code.POWER_LIMIT, {"processes": (), "power_cap_w": 200.0, "power_cap_default_w": 350.0}),
+    ],
+)
+def test_each_note_about_a_device(code: Code, facts: dict[str, Any]) -> None:
+    state = DeviceState(id="0000:01:00.0", name="H100", **facts)
+    (note,) = judge(machine(), QUIET, devices=(state,))
+    assert note.code == code.value
+    for language in ("en", "ko"):
+        assert "H100 (0000:01:00.0)" in note.text[language]  # type: ignore[index]
+    assert any("가" <= char <= "힣" for char in note.text.ko)
+
+
+def test_a_device_in_order_gives_no_note_and_a_display_is_no_user() -> None:
+    screen = DeviceProcess(pid=7, name="Xorg", computes=False)
+    state = DeviceState(
+        id="a", processes=(screen,), slowed=("power-cap",), power_cap_w=350.0, power_cap_default_w=350.0
+    )
+    assert judge(machine(), QUIET, devices=(state,)) == ()
+    (note,) = judge(machine(container="docker"), QUIET, devices=(state,))
+    assert "other containers" in note.text.en
 
 
 def test_a_backend_serves_devices_of_its_type_and_vendor() -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from npubench.engine.worker import WrongOutputError, check_output, classify
-from npubench.errors import ArtifactError, DataError
+from npubench.engine.checking import WrongOutputError, check_output, outputs_of
+from npubench.engine.protocol import AdapterRef
+from npubench.engine.warmup import tolerant
+from npubench.engine.worker import classify, make_adapter
+from npubench.errors import AbsentBackendError, ArtifactError, DataError
 from npubench.schema import FailureKind
-from npubench.spi import Placement, TensorSpec
+from npubench.spi import Outputs, Placement, RequestError, TensorSpec
 from npubench.stats.placement import execution_kind, together
 
 SPEC = TensorSpec(name="y", dtype="float32", shape=("n", 2))
@@ -74,8 +77,51 @@ def test_a_pipeline_adds_its_graphs_up_and_one_unknown_makes_all_unknown() -> No
         (RuntimeError("std::bad_alloc"), FailureKind.OUT_OF_MEMORY),
         (RuntimeError("CUDA failure 2: out of memory"), FailureKind.OUT_OF_MEMORY),
         (OSError(28, "No space left on device"), FailureKind.DISK_FULL),
+        (OSError(19, "No such device"), FailureKind.DEVICE_LOST),
+        (RuntimeError("vkQueueSubmit: VK_ERROR_DEVICE_LOST"), FailureKind.DEVICE_LOST),
+        (RuntimeError("NVML: GPU is lost"), FailureKind.DEVICE_LOST),
         (RuntimeError("else"), FailureKind.RAISED),
     ],
 )
 def test_exceptions_have_their_class(error: Exception, kind: FailureKind) -> None:
     assert classify(error) is kind
+
+
+class Refusing:
+    """A bound model of which every other request is refused."""
+
+    unit, count = "sample", 1
+
+    def __init__(self, refused: int) -> None:
+        self.asked = 0
+        self._refused = refused
+
+    def step(self, index: int) -> int:
+        self.inspect(index)
+        return 1
+
+    def inspect(self, index: int) -> Outputs:
+        self.asked += 1
+        if self.asked <= self._refused:
+            raise RequestError("busy", status=11)
+        return {}
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def test_a_refused_request_outside_the_window_does_not_end_the_launch() -> None:
+    """A vendor's full queue while nothing is timed: warming up goes on, and a check asks again, but not for ever."""
+    warming = tolerant(Refusing(1).step)
+    assert [warming(index) for index in range(3)] == [0, 1, 1]
+    outputs_of(Refusing(2), 0)
+    with pytest.raises(RequestError):
+        outputs_of(Refusing(3), 0)
+
+
+def test_an_adapter_that_is_not_installed_in_the_backends_python() -> None:
+    with pytest.raises(AbsentBackendError, match="package no_such_vendor is not installed in this backend's") as caught:
+        make_adapter(AdapterRef(code="no_such_vendor.adapter:Adapter"))
+    assert classify(caught.value) is FailureKind.NOT_AVAILABLE
+    assert caught.value.hint is not None
+    assert "pip install --no-deps" in caught.value.hint

@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from npubench.cards import digest
+from npubench.evidence import Certificate
 from npubench.lang import Text
 from npubench.metrics import METRICS
 from npubench.report.view import RunFiles
@@ -217,6 +218,7 @@ def files(
     *,
     profile: str = "standard",
     samples_of: Callable[[str], Samples | None] | None = None,
+    certificates: Sequence[Certificate] = (),
     **changes: Any,
 ) -> RunFiles:
     """The run that these launches make, as `assemble` would."""
@@ -245,7 +247,7 @@ def files(
         machine=machine(),
     )
     plan = msgspec.structs.replace(plan, **changes)
-    run = assemble(plan, launches, rules)
+    run = assemble(plan, launches, rules, certificates=certificates)
     return RunFiles(
         run=run,
         launches={f"{launch.cell}-{launch.number}": launch for launch in launches},

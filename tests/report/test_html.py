@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from npubench.evidence import Origin
 from npubench.lang import Text
 from npubench.report import charts, html, svg, view
 from npubench.schema import (
@@ -24,7 +25,8 @@ from npubench.schema import (
     UnsupportedCell,
     parse,
 )
-from tests.report import sample
+from npubench.spi import Device, EnvironmentFacts
+from tests.report import certificates, sample
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 VOID = {"meta", "link", "input", "br"}
@@ -116,9 +118,10 @@ def test_a_realistic_run(language: Any) -> None:
         sample.one(),
         sample.many(300),
         sample.files([], [], {}),
+        certificates.placed(),
         msgspec.structs.replace(sample.one(), samples=lambda _: None),
     ],
-    ids=["no-valid-cell", "only-nulls", "one-sample", "one-cell", "300-cells", "no-cell", "missing-samples"],
+    ids=["no-valid-cell", "only-nulls", "one-sample", "one-cell", "300-cells", "no-cell", "placed", "missing-samples"],
 )
 def test_fault_cases_render(files: view.RunFiles) -> None:
     checked(rendered(files, "ko"))
@@ -128,6 +131,17 @@ def test_fault_cases_render(files: view.RunFiles) -> None:
 def test_golden_documents_still_make_a_page(path: Path) -> None:
     run = parse(path.read_bytes(), Run, path.name)
     checked(rendered(view.RunFiles(run=run, launches={}, samples=lambda _: None), "ko"))
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_certificates_on_the_page(language: Any) -> None:
+    page = rendered(certificates.placed(), language)
+    found = checked(page)
+    assert page.count('<details class="sheet certificate"') == len(certificates.EACH)
+    assert page.count('<svg class="bar"') > len(certificates.EACH)
+    assert "SampleNpuExecutionProvider" in page
+    assert "Simulated: an emulator" in page
+    assert found.counts["rect"] > 20
 
 
 def test_no_runs_at_all() -> None:
@@ -157,7 +171,7 @@ def hostile() -> view.RunFiles:
             name=EVIL, cpu=EVIL, governor=EVIL, os=EVIL, versions={EVIL: EVIL}, busy_processes=(EVIL,), container=EVIL
         ),
         models={"cctv-detect": {"title": {"en": EVIL, "ko": EVIL}}, EVIL: {"graphs": {EVIL: {"sha256": EVIL}}}},
-        backends={"cpu": {"title": {"en": EVIL}}},
+        backends={"cpu": {"title": {"en": EVIL}, "verified": {"how": "hardware", "on": EVIL}}},
         notes=(Note(code=EVIL, text=evil),),
         absent=(AbsentBackend(backend=EVIL, title=evil, reason=EVIL, fix=evil, device_type=EVIL),),
         unsupported=(UnsupportedCell(model=EVIL, backend=EVIL, precision=EVIL, reason=evil),),
@@ -168,6 +182,25 @@ def hostile() -> view.RunFiles:
     source = sample.with_cell(
         source,
         placement_reason=EVIL,
+        certificate=certificates.assisted(
+            EVIL,
+            EVIL,
+            variant=EVIL,
+            execution_kind=EVIL,
+            requested=EVIL,
+            registered=(EVIL,),
+            device_type=EVIL,
+            devices=(Device(id=EVIL, type=EVIL, vendor=EVIL, name=EVIL),),
+            versions={EVIL: EVIL},
+            nodes={EVIL: 1, "x": 2},
+            fallback_ops={EVIL: 3},
+            macs={EVIL: 1, "x": 1},
+            strict_reason=EVIL,
+            sources=(EVIL,),
+            flags=(evil,),
+            reasons=(evil,),
+            origin=Origin(compiled_by=EVIL, compiler=EVIL, quantiser=EVIL, sha256={EVIL: EVIL}),
+        ),
         quality=Quality(
             model=EVIL,
             precision=EVIL,
@@ -180,7 +213,10 @@ def hostile() -> view.RunFiles:
         energy={EVIL: Spread(median=None, launches=(None,), reason=EVIL), "x": Spread(median=1, launches=(1,))},
         options={EVIL: {EVIL: EVIL}, "x": {"y": [EVIL]}},
     )
-    run = msgspec.structs.replace(source.run, varying={EVIL: EVIL, f"cpu.{EVIL}": EVIL})
+    environment = EnvironmentFacts(python=EVIL, packages={EVIL: EVIL}, libraries={EVIL: EVIL})
+    run = msgspec.structs.replace(
+        source.run, varying={EVIL: EVIL, f"cpu.{EVIL}": EVIL}, environments={"cpu": environment}
+    )
     return msgspec.structs.replace(source, run=run)
 
 

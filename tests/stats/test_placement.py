@@ -121,6 +121,15 @@ def test_what_was_compiled_ahead_is_one_node_for_all_that_is_not_outside():
     assert found.extent == "assisted"
 
 
+def test_what_is_left_outside_of_a_compiled_part_is_named_and_not_counted_against_one_node():
+    evidence = placed([node("EPContext_1", "EPContext", NPU), node("q", "QuantizeLinear", CPU)])
+    found = certify(BLANK, {"model": evidence}, SEEN, "npu", load(), startup=Startup(compile_ns=5))
+    assert found.extent == "full"
+    assert found.reasons[0].en == (
+        f"100 % of the arithmetic ran on {NPU}, compiled ahead; left outside: QuantizeLinear × 1"
+    )
+
+
 def test_rewritten_products_keep_their_names():
     seen = {"model": Observed(macs={"a": 10, "b": 10}, edges=())}
     evidence = placed([node("a/MatMulAddFusion", "Gemm", NPU), node("b", "MatMul", CPU)])
