@@ -10,6 +10,10 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.environments import openvino_python, qnn_python
+
+__all__ = ["installed", "isolated", "model_cache", "openvino_python", "qnn_python"]
+
 # A package of its own, with tests of its own: tests/test_vendor.py installs it and runs them.
 collect_ignore = ["vendor_plugin"]
 

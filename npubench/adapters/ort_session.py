@@ -125,6 +125,15 @@ def run_options(runtime: Any) -> Any:
     return options
 
 
+def _memory(session: Any) -> str:
+    """Where the provider wants its inputs (`Cpu`, `Cuda`): what lies elsewhere is copied in every run."""
+    try:
+        found = session.get_input_memory_infos()
+    except Exception:  # before 1.23 there is no such call
+        return ""
+    return ", ".join(dict.fromkeys(str(info.name) for info in found))
+
+
 class OrtSession:
     """One `InferenceSession` on one provider.
 
@@ -163,6 +172,8 @@ class OrtSession:
         self.options: dict[str, Any] = dict(made.in_effect)
         if self._devices:
             self.options["device"] = "; ".join(describe(device) for device in self._devices)
+        if memory := _memory(self._session):
+            self.options["input_memory"] = memory
         self.inputs: Sequence[TensorSpec] = tuple(tensor_spec(node) for node in self._session.get_inputs())
         self.outputs: Sequence[TensorSpec] = tuple(tensor_spec(node) for node in self._session.get_outputs())
         self._buffers: dict[tuple[str, tuple[int, ...]], Array] = {}

@@ -10,6 +10,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from npubench.cards import BackendCard
 from npubench.cli.options import Cards, Json
 from npubench.lang import here
 
@@ -149,11 +150,8 @@ def sync(
     cards: Cards = None,
 ) -> None:
     """Makes what is missing; one that fails does not stop the next. Raises the last InstallError at the end."""
-    from npubench.cli.progress import Console
-    from npubench.cli.session import devices, stoppable
     from npubench.discovery import catalogue, pick
-    from npubench.engine import environments as places
-    from npubench.engine import installing, interpreters
+    from npubench.engine.environments import place_of
     from npubench.errors import InstallError, UsageError
 
     if not names and not everything:
@@ -164,32 +162,48 @@ def sync(
     chosen = [pick(known.backends, name, "backend").card for name in dict.fromkeys(names or ())] or [
         item.card for item in known.backends.values() if item.card.environment.requires and not item.card.hidden
     ]
+    failed: list[InstallError] = []
+    for card in chosen:
+        place = place_of(card.environment.requires)
+        try:
+            if card.environment.requires and place.marker() is not None:
+                text = here(f"is installed: {place.folder}", f"설치되어 있음: {place.folder}")
+                typer.echo(f"{card.id}: {text}")
+            else:
+                _sync(card)
+        except InstallError as error:
+            for line in error.output:
+                typer.echo(f"{card.id}:   {line}")
+            failed.append(error)
+    for earlier in failed[:-1]:
+        typer.echo(f"npubench: {earlier}", err=True)
+    if failed:
+        raise failed[-1]
+
+
+def _sync(card: BackendCard) -> None:
+    """Makes the environment of one backend; of one whose Python is not of our making, looks at it. Raises InstallError.
+
+    Imports of weight happen here: that nothing has to be installed shall be known at once.
+    """
+    from npubench.cli.progress import Console
+    from npubench.cli.session import devices, stoppable
+    from npubench.engine import installing, interpreters
+    from npubench.engine.environments import place_of
+    from npubench.errors import InstallError
+
     console = Console(as_json=False)
-    failed: InstallError | None = None
-    with stoppable() as stop:
-        for card in chosen:
 
-            def say(text: str, backend: str = card.id) -> None:
-                console.say(f"{backend}: {text}")
+    def say(text: str) -> None:
+        console.say(f"{card.id}: {text}")
 
-            try:
-                if not card.environment.requires:
-                    if (lacking := interpreters.lacking(card)) is not None:
-                        raise InstallError(lacking.reason, hint=lacking.fix or None)
-                    say(here("nothing to install", "설치할 것이 없습니다"))
-                elif (place := places.place_of(card.environment.requires)).marker() is not None:
-                    say(here(f"is installed: {place.folder}", f"설치되어 있음: {place.folder}"))
-                else:
-                    with devices(place.folder, _WAIT_S, console, stop):
-                        installing.sync_card(card, say, stop)
-            except InstallError as error:
-                if failed is not None:
-                    console.say(f"npubench: {failed}")
-                for line in error.output:
-                    say(f"  {line}")
-                failed = error
-    if failed is not None:
-        raise failed
+    if not card.environment.requires:
+        if (lacking := interpreters.lacking(card)) is not None:
+            raise InstallError(lacking.reason, hint=lacking.fix or None)
+        say(here("nothing to install", "설치할 것이 없습니다"))
+        return
+    with stoppable() as stop, devices(place_of(card.environment.requires).folder, _WAIT_S, console, stop):
+        installing.sync_card(card, say, stop)
 
 
 @app.command(

@@ -29,7 +29,7 @@ Out = Annotated[
         metavar="DIR",
         help=here(
             "Results folder (default: NPUBENCH_RESULTS, else results/).",
-            "결과 폴더(기본: NPUBENCH_RESULTS 또는 results/).",
+            "결과 폴더(기본: NPUBENCH_RESULTS, results/).",
         ),
     ),
 ]
@@ -48,9 +48,7 @@ VariantName = Annotated[
     typer.Option(
         "--variant",
         metavar="NAME",
-        help=here(
-            "portable, fused or static, whatever the card says.", "portable, fused, static 중 하나(카드보다 우선)."
-        ),
+        help=here("portable, fused or static, whatever the card says.", "portable, fused, static(카드보다 우선)."),
     ),
 ]
 Weights = Annotated[

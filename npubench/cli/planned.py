@@ -241,13 +241,13 @@ def make_plan(
     """
     named = _named(asked)
     install = None if asked.dry_run else console.say
-    backends = selection.find_backends(choice.cards, named, console.probing, stop, install)
+    machine = facts(asked.machine)
+    backends = selection.find_backends(choice.cards, named, console.probing, stop, install, machine.accelerators)
     if asked.variant is not None:
         ready = {name: _taking(card, asked.variant) for name, card in backends.ready.items()}
         backends = msgspec.structs.replace(backends, ready=ready)
     ready, brought = _with_prebuilt(asked, choice, backends.ready)
     backends = msgspec.structs.replace(backends, ready=ready)
-    machine = facts(asked.machine)
     notes = preflight.check(
         machine,
         root,

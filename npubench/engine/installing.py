@@ -30,9 +30,11 @@ from npubench.discovery import bundle_folder
 from npubench.engine.ending import end_process
 from npubench.engine.environments import FLOOR, MARKER, Marker, Place, folders, place_of, root, sync_command
 from npubench.engine.launcher import StopRequested
+from npubench.engine.pci import VENDORS
+from npubench.engine.preflight import serves
 from npubench.errors import InstallError
 from npubench.lang import here, language
-from npubench.spi import Availability
+from npubench.spi import Availability, Device
 from npubench.store import write_once
 from npubench.units import utc_now
 
@@ -89,6 +91,29 @@ def failure(card: BackendCard, say: Say, stop: Stop) -> Availability | None:
         fix = f"{sync_command(card.id)} ({error.hint})" if error.hint else sync_command(card.id)
         return Availability(available=False, reason=str(error), fix=fix)
     return None
+
+
+def no_device(card: BackendCard, devices: Sequence[Device]) -> Availability | None:
+    """Why nothing is installed for this card: gigabytes for a GPU that is not here would help nobody.
+
+    Only makers whose devices are known from the PCI bus are judged; what sits elsewhere (a system on a chip) is for
+    `npubench env sync`, which installs whatever is asked for.
+    """
+    spec, vendor = card.environment, card.device.vendor
+    known = {maker.name for maker in VENDORS.values()}
+    if not spec.requires or place_of(spec.requires).marker() is not None or vendor not in known:
+        return None
+    if card.device.match.get("type") == "cpu" or any(serves(card, device) for device in devices):
+        return None
+    kind = {"gpu": "GPU", "npu": "NPU"}.get(card.device.type, card.device.type)
+    return Availability(
+        available=False,
+        reason=here(
+            f"this machine shows no {vendor} {kind}, so its environment was not installed",
+            f"이 장비에서 {vendor} {kind}을(를) 찾지 못해 환경을 설치하지 않았습니다",
+        ),
+        fix=sync_command(card.id),
+    )
 
 
 def remove(folder: Path, say: Say = lambda text: None, stop: Stop = lambda: False) -> bool:

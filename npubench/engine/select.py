@@ -24,7 +24,7 @@ from npubench.engine.protocol import AdapterRef, BuildJob, Built, Event, Probed,
 from npubench.errors import AbsentBackendError, ArtifactError, DataError, UsageError
 from npubench.lang import Text, here, language
 from npubench.schema import AbsentBackend, Failure, FailureKind, InputFacts, Note
-from npubench.spi import Availability, EnvironmentFacts
+from npubench.spi import Availability, Device, EnvironmentFacts
 
 OWN = "own"
 """`InputFacts.source` of the user's own files; anything else is a data set's id."""
@@ -102,12 +102,14 @@ def find_backends(
     say: Callable[[str], None] = lambda text: None,
     stop: Callable[[], bool] = lambda: False,
     install: Callable[[str], None] | None = None,
+    devices: Sequence[Device] = (),
 ) -> Backends:
     """Probes the named backends, or every one that is not hidden. Raises UnknownNameError for a name that is none.
 
     `install`: where what is being installed is said; without it nothing is. Only what a *named* backend requires is
-    ever installed; one whose environment cannot be made is absent. Raises AbsentBackendError when none of the named
-    ones is here, StopRequested when `stop()` turns true.
+    ever installed, and nothing for a device of which this machine shows none (`devices` are its accelerators); one
+    whose environment cannot be made is absent. Raises AbsentBackendError when none of the named ones is here,
+    StopRequested when `stop()` turns true.
     """
     chosen = [pick(catalogue.backends, name, "backend").card for name in dict.fromkeys(named)] or [
         found.card for found in catalogue.backends.values() if not found.card.hidden
@@ -119,7 +121,9 @@ def find_backends(
     with tempfile.TemporaryDirectory(prefix="npubench-probe-") as folder:
         for card in chosen:
             say(card.id)
-            failed = installing.failure(card, install, stop) if named and install is not None else None
+            failed = None
+            if named and install is not None:
+                failed = installing.no_device(card, devices) or installing.failure(card, install, stop)
             if failed is not None:
                 probed = Probed(availability=failed)
             else:

@@ -29,30 +29,30 @@ def save(
     return Artifact(role="model", path=str(path), sha256="")
 
 
-def perceptron(path: Path, *, foreign: bool = False, double: bool = False) -> Artifact:
+def perceptron(path: Path, *, foreign: bool = False, second: int = TensorProto.FLOAT) -> Artifact:
     """x [1, 64] → MatMul → Relu → MatMul → y, 8192 MACs.
 
-    `foreign`: with `com.microsoft.SampleOp` (the identity, on the CPU only) between. `double`: the second product in
-    double precision between Casts, so that 4096 MACs go where doubles are computed.
+    `foreign`: with `com.microsoft.SampleOp` (the identity, on the CPU only) between. `second`: the type of the second
+    product, between Casts: 4096 MACs go where this type is computed.
     """
     random = np.random.default_rng(1)
     w = random.standard_normal((64, 64)).astype("float32") / 8
+    kind = helper.tensor_dtype_to_np_dtype(second)
     nodes = [node("MatMul", ["x", "w0"], ["a"], "first"), node("Relu", ["a"], ["b"], "relu")]
-    weights = {"w0": w, "w1": w.T.astype("float64") if double else w.T.copy()}
     last = "b"
     if foreign:
         nodes.append(node("SampleOp", [last], ["s"], "sample", domain="com.microsoft"))
         last = "s"
-    if double:
-        nodes += [
-            node("Cast", [last], ["wide"], "widen", to=TensorProto.DOUBLE),
-            node("MatMul", ["wide", "w1"], ["product"], "second"),
-            node("Cast", ["product"], ["y"], "narrow", to=TensorProto.FLOAT),
-        ]
-    else:
+    if second == TensorProto.FLOAT:
         nodes.append(node("MatMul", [last, "w1"], ["y"], "second"))
+    else:
+        nodes += [
+            node("Cast", [last], ["cast"], "there", to=second),
+            node("MatMul", ["cast", "w1"], ["product"], "second"),
+            node("Cast", ["product"], ["y"], "back", to=TensorProto.FLOAT),
+        ]
     ends = [value("x", TensorProto.FLOAT, [1, 64])], [value("y", TensorProto.FLOAT, [1, 64])]
-    return save(path, nodes, *ends, weights)
+    return save(path, nodes, *ends, {"w0": w, "w1": (w.T * 8).astype(kind)})
 
 
 def branches(path: Path) -> Artifact:

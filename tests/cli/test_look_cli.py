@@ -48,7 +48,9 @@ def test_doctor_as_text_and_as_json() -> None:
     assert all(cell_len(line) <= 80 for line in text.stdout.splitlines())
     found = json.loads(npubench("doctor", "--json").stdout)
     assert [item["backend"] for item in found["ready"]] == ["cpu"]
-    assert "CUDAExecutionProvider" in found["absent"][0]["reason"]
+    absent = {item["backend"]: item for item in found["absent"]}
+    assert absent["cuda"]["reason"].startswith("its environment is not installed (onnxruntime-gpu")
+    assert "npubench env sync cuda" in absent["cuda"]["fix"]["en"]
 
 
 @pytest.mark.parametrize(

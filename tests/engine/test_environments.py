@@ -10,11 +10,13 @@ import msgspec
 import pytest
 
 from npubench.cards import BackendCard, EnvironmentSpec
-from npubench.discovery import Catalogue, Found
+from npubench.discovery import Catalogue, Found, catalogue
 from npubench.engine import environments, interpreters
 from npubench.engine.environments import MARKER, Marker, place_of
+from npubench.engine.installing import no_device
 from npubench.engine.select import environment_of, find_backends, probe
 from npubench.errors import AbsentBackendError
+from npubench.spi import Device
 from tests.support import null_card
 
 
@@ -159,3 +161,16 @@ def test_what_is_no_python_is_said(tmp_path: Path) -> None:
     broken = interpreters.check(interpreter(tmp_path, "echo libpython3.10.so: not found >&2; exit 127"), {})
     assert broken is not None
     assert "libpython3.10.so: not found" in broken.reason
+
+
+def test_nothing_is_installed_for_a_device_that_is_not_here() -> None:
+    cards = {name: found.card for name, found in catalogue().backends.items()}
+    gpu = Device(id="0000:01:00.0", type="gpu", vendor="NVIDIA", name="10de:2330")
+    for name in ("cuda", "tensorrt", "openvino-npu", "migraphx"):
+        found = no_device(cards[name], [])
+        assert found is not None
+        assert found.fix == f"npubench env sync {name}"
+    assert no_device(cards["cuda"], [gpu]) is None
+    # An emulated device needs none, a processor is always here, and a vendor's own interpreter installs nothing.
+    for name in ("qnn-htp-sim", "openvino-cpu", "vitisai", "cpu"):
+        assert no_device(cards[name], []) is None

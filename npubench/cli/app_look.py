@@ -1,0 +1,142 @@
+"""Commands that look and do not measure: check, doctor, list, show, compare, report, schema."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from npubench.cli.options import Cards, Json, MachineName, Out
+from npubench.cli.root import app
+from npubench.lang import here
+
+
+class Kind(str, Enum):
+    """What `list` can list."""
+
+    backends = "backends"
+    models = "models"
+    scenarios = "scenarios"
+    suites = "suites"
+
+
+@app.command(
+    help=here(
+        "Check every card and data set; name every mistake.", "모든 카드와 데이터 세트를 검사하고 잘못을 알려 줍니다."
+    )
+)
+def check(cards: Cards = None) -> None:
+    """See `look.check`."""
+    from npubench.cli import look
+
+    look.check(cards or [])
+
+
+@app.command(
+    help=here(
+        "What could run here, what is missing and how to get it.",
+        "여기서 실행 가능한 것과 빠진 것, 준비하는 방법을 보여 줍니다.",
+    )
+)
+def doctor(json: Json = False, cards: Cards = None, machine: MachineName = None, out: Out = None) -> None:
+    """See `look.doctor`."""
+    from npubench.cli import look
+
+    look.doctor(as_json=json, cards=cards or [], machine=machine, out=out)
+
+
+@app.command(
+    "list",
+    help=here("List backends, models, scenarios or suites.", "백엔드, 모델, 시나리오, 스위트 목록을 보여 줍니다."),
+)
+def list_(kind: Annotated[Kind, typer.Argument()], cards: Cards = None) -> None:
+    """See `look.listing`."""
+    from npubench.cli import look
+
+    look.listing(kind.value, cards or [])
+
+
+@app.command(
+    help=here("Show a run (a folder, a run id, or latest).", "실행 결과를 보여 줍니다(폴더, 실행 id 또는 latest).")
+)
+def show(
+    run: Annotated[str, typer.Argument(metavar="RUN")] = "latest",
+    placement: Annotated[
+        bool,
+        typer.Option(
+            "--placement",
+            help=here(
+                "Where each model ran: the placement certificates.", "모델별 실행 위치: 배치 증명서를 보여 줍니다."
+            ),
+        ),
+    ] = False,
+    json: Json = False,
+    out: Out = None,
+) -> None:
+    """See `look.show`."""
+    from npubench.cli import look
+
+    look.show(run, as_json=json, out=out, placement=placement)
+
+
+@app.command(
+    help=here(
+        "Compare two runs: what got slower, and by how much.", "두 실행을 비교해 무엇이 얼마나 느려졌는지 보여 줍니다."
+    )
+)
+def compare(
+    base: Annotated[str, typer.Argument(metavar="BASE", help=here("A run, or baseline.", "실행 또는 baseline."))],
+    new: Annotated[str, typer.Argument(metavar="NEW")] = "latest",
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow",
+            metavar="FIELD",
+            help=here("Compare although FIELD differs (recorded).", "FIELD가 달라도 비교합니다(기록에 남음)."),
+        ),
+    ] = None,
+    json: Json = False,
+    out: Out = None,
+) -> None:
+    """See `compare.compare`."""
+    from npubench.cli import compare as comparing
+
+    comparing.compare(base, new, allow=allow or [], as_json=json, out=out)
+
+
+@app.command(help=here("Write the HTML report of one or more runs.", "하나 이상의 실행에 대한 HTML 보고서를 씁니다."))
+def report(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...")],
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="FILE", help=here("File or folder.", "파일 또는 폴더.")),
+    ] = None,
+    language: Annotated[
+        str,
+        typer.Option(
+            "--lang",
+            metavar="LANG",
+            help=here("First language of the page: en or ko.", "페이지의 첫 언어: en 또는 ko."),
+        ),
+    ] = "",
+    out: Out = None,
+) -> None:
+    """See `look.report`."""
+    from npubench.cli import look
+
+    look.report(runs, output, language, out)
+
+
+@app.command(help=here("Export JSON Schemas of cards and results.", "카드와 결과의 JSON Schema를 내보냅니다."))
+def schema(
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="DIR", help=here("Folder (default: stdout).", "폴더(기본: stdout).")),
+    ] = None,
+) -> None:
+    """See `look.schema`."""
+    from npubench.cli import look
+
+    look.schema(output)
