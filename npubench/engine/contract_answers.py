@@ -5,23 +5,25 @@ Guarantees and limits as in `contract`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from npubench.engine.contract import Kit, NotOffered, Request, Seen, Violated, brief
 from npubench.lang import Text
-from npubench.spi import Adapter, Array, Availability, Feeds, Outputs, Session, TensorSpec
+from npubench.spi import Adapter, Array, Availability, Feeds, Outputs, ProbesWith, Session, TensorSpec
 
 REPEATS = 20
 
 
 def probe(kit: Kit) -> Seen:
     """`probe` and `describe` answer, twice alike, and do not raise for a provider that does not exist."""
-    found = _probed(kit.adapter, "")
+    asked = kit.adapter
+    _probed(asked.probe, "")
+    found = _probed((lambda: asked.probe_with(kit.options)) if isinstance(asked, ProbesWith) else asked.probe, "")
     if (nonsense := _nonsense(kit)) is not None:
-        _probed(nonsense, "for an unknown provider ")
+        _probed(nonsense.probe, "for an unknown provider ")
     if not found.available and not found.reason:
         raise Violated("probe says no and gives no reason", "probe가 이유 없이 불가라고 답함")
     try:
@@ -32,12 +34,12 @@ def probe(kit: Kit) -> Seen:
         raise Violated("describe maps other things than text to text", "describe가 문자열이 아닌 값을 돌려줌")
     said = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
     count = len(found.devices)
-    return Seen(Text(en=f"{said or 'no versions'}; {count} devices named", ko=f"{said or '버전 없음'}; 장치 {count}개"))
+    return Seen(Text(en=f"{said or 'no versions'}; devices: {count}", ko=f"{said or '버전 없음'}; 장치 {count}개"))
 
 
-def _probed(adapter: Adapter, which: str) -> Availability:
+def _probed(probe: Callable[[], Availability], which: str) -> Availability:
     try:
-        first, second = adapter.probe(), adapter.probe()
+        first, second = probe(), probe()
     except Exception as error:
         raise Violated(f"{which}probe raises {brief(error)}", f"probe 예외: {brief(error)}") from error
     for answer in (first, second):
