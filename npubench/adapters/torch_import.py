@@ -104,7 +104,7 @@ class _Reader:
         self._folder = folder
         self._device = device
         self._channels_last = channels_last
-        self._opsets = {item.domain or "": item.version for item in model.opset_import}
+        self._opsets: dict[str, int] = {item.domain or "": item.version for item in model.opset_import}
         self._kinds = _kinds(model)
         self._graph = torch.fx.Graph()
         self._values: dict[str, Value] = {}
