@@ -34,6 +34,9 @@ CONVERSIONS = frozenset(
 # What ONNX Runtime's rewriting appends to the name of the node that it kept (graph_transformer sources, 1.32).
 _REWRITTEN = ("/MatMulAddFusion", "_Q4", "_Q8", "_matmul_Q4", "_matmul_Q8")
 
+COMPILED = "EPContext"
+"""The operator that stands for a piece which ONNX Runtime compiled ahead."""
+
 T = TypeVar("T")
 
 
@@ -246,8 +249,15 @@ def _provider_of_rest(found: RoleEvidence, providers: Mapping[str, str]) -> str 
     A node without a name was folded or fused into one that has one: where all are on one provider, so is it. What was
     compiled ahead is one node (EPContext) for everything that is not left outside.
     """
-    compiled = {node.provider for node in found.assigned or () if node.op_type == "EPContext"}
-    sides = compiled or set(providers.values())
+    if (compiled := _compiled_by(found)) is not None:
+        return compiled
+    sides = set(providers.values())
+    return sides.pop() if len(sides) == 1 else None
+
+
+def _compiled_by(found: RoleEvidence) -> str | None:
+    """The one provider that compiled pieces of this graph ahead; None where there is none, or several."""
+    sides = {node.provider for node in found.assigned or () if node.op_type == COMPILED}
     return sides.pop() if len(sides) == 1 else None
 
 
@@ -274,7 +284,10 @@ def _subgraphs(evidence: Mapping[str, RoleEvidence], seen: Mapping[str, Observed
         if not found.assigned:
             return None
         pieces = Counter(node.subgraph for node in found.assigned if node.provider == requested)
-        if max(pieces.values(), default=0) > 1 or len(pieces) < 2:
+        compiled = sum(node.op_type == COMPILED for node in found.assigned if node.provider == requested)
+        if compiled:
+            count += compiled
+        elif max(pieces.values(), default=0) > 1 or len(pieces) < 2:
             count += len(pieces)
         elif role not in seen:
             return None
@@ -309,8 +322,9 @@ def _crossings(evidence: Mapping[str, RoleEvidence], seen: Mapping[str, Observed
         if role not in seen or not found.assigned:
             return None
         providers = _providers_of(found)
+        rest = _compiled_by(found)
         for producer, consumer in seen[role].edges:
-            sides = providers.get(producer), providers.get(consumer)
+            sides = providers.get(producer, rest), providers.get(consumer, rest)
             count += None not in sides and sides[0] != sides[1]
     return count
 

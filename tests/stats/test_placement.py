@@ -119,6 +119,10 @@ def test_what_was_compiled_ahead_is_one_node_for_all_that_is_not_outside():
     found = made(placed([node("EPContext_1", "EPContext", NPU), node("conv2", "Conv", CPU)]))
     assert found.macs == {NPU: 900, CPU: 100}
     assert found.extent == "assisted"
+    # q and conv1 are inside; conv2 and what follows it is not: in and out again.
+    assert (found.subgraphs, found.crossings) == (1, 2)
+    two = made(placed([node("A", "EPContext", NPU), node("conv2", "Conv", CPU), node("B", "EPContext", NPU)]))
+    assert two.subgraphs == 2
 
 
 def test_what_is_left_outside_of_a_compiled_part_is_named_and_not_counted_against_one_node():
