@@ -311,6 +311,11 @@ def variants_of(card: ModelCard) -> tuple[str, ...]:
     return tuple(name for name in VARIANTS if name in built)
 
 
+def emulated(card: BackendCard) -> bool:
+    """Whether this backend is a vendor's emulator: answers, placement and compiling are real there, times are not."""
+    return card.verified.how == "simulated"
+
+
 Card = ModelCard | BackendCard | SuiteCard | DataCard
 C = TypeVar("C", ModelCard, BackendCard, SuiteCard, DataCard)
 S = TypeVar("S", bound=Struct)

@@ -96,14 +96,18 @@ class TorchAdapter:
         torch_options.apply(chosen)
         index, facts = self._chosen()
         device = torch.device(self._provider) if self._provider == "cpu" else torch.device(self._provider, index)
-        with torch_session.memory_errors():
+        try:
             imported = torch_import.read(artifact.path, str(device), chosen.channels_last)
+        except RuntimeError as error:
+            if (memory := torch_session.exhausted(error)) is not None:
+                raise memory from error
+            raise
         if chosen.mode == "compile":
             run = torch_runs.run_compiled(imported.module, device, chosen.compile_mode)
         elif chosen.mode == "cudagraphs":
             run = torch_runs.run_captured(imported.module, device)
         else:
-            run = torch_runs.run_eagerly(imported.module, device)
+            run = torch_runs.run_eagerly(imported.module.forward, device)
         watch = None
         if profiled:
             watch = torch_watch.Stopwatch(lambda: None if device.type == "cpu" else torch.cuda.synchronize(device))

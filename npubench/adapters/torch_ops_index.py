@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from npubench.adapters.torch_host import to_tensor
 from npubench.adapters.torch_op import Call, Op, rule
 
 
@@ -18,17 +19,15 @@ def _gather(op: Op) -> Call:
         return Call(torch.select, (op.tensor(0), axis, int(index.item())))
     if op.is_host(1):
         return Call(selected, (op.tensor(0), axis, op.host(1), op.device))
-    if op.dtype(0) is not None and op.inputs[0] is not None and axis == 0 and op.constant(0) is not None:
-        table = op.constant(0)
-        if table is not None and table.ndim == 2:
-            # The index may count from the end; ids of a vocabulary do not, but the operator allows it.
-            return Call(rows, (op.tensor(0), op.tensor(1)))
+    table = op.constant(0)
+    if axis == 0 and table is not None and table.ndim == 2:
+        return Call(rows, (table, op.tensor(1)))
     return Call(gathered, (op.tensor(0), axis, op.tensor(1)))
 
 
 def selected(x: torch.Tensor, axis: int, index: Any, device: str) -> torch.Tensor:
     if isinstance(index, tuple):
-        return torch.index_select(x, axis, torch.tensor(index, device=device))
+        return torch.index_select(x, axis, to_tensor(index, torch.int64, device))
     return torch.select(x, axis, index)
 
 

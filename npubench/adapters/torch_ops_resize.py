@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import torch
 from torch.nn import functional
 
+from npubench.adapters.torch_host import to_tensor
 from npubench.adapters.torch_op import Call, Op, rule
 
 _ROUNDED: dict[str, Callable[[float], float]] = {
@@ -74,22 +76,28 @@ def _wanted(x: torch.Tensor, factors: Any, sizes: Any, axes: Any) -> list[tuple[
 def nearest(x: torch.Tensor, factors: Any, sizes: Any, axes: Any, place: str, rounding: str) -> torch.Tensor:
     """Each dimension for itself, as a selection of elements."""
     for axis, out, scale in _wanted(x, factors, sizes, axes):
-        size = x.shape[axis]
-        index = []
-        for i in range(out):
-            if place == "asymmetric":
-                at = i / scale
-            elif place == "align_corners":
-                at = i * (size - 1) / (out - 1) if out > 1 else 0.0
-            elif place == "half_pixel_symmetric":
-                at = size / 2 * (1 - out / (size * scale)) + (i + 0.5) / scale - 0.5
-            elif place == "pytorch_half_pixel" and out == 1:
-                at = 0.0
-            else:
-                at = (i + 0.5) / scale - 0.5
-            index.append(min(max(int(_ROUNDED[rounding](at)), 0), size - 1))
-        x = torch.index_select(x, axis, torch.tensor(index, device=x.device))
+        index = _selected(x.shape[axis], out, scale, place, rounding)
+        x = torch.index_select(x, axis, to_tensor(index, torch.int64, str(x.device)))
     return x
+
+
+@lru_cache(maxsize=256)
+def _selected(size: int, out: int, scale: float, place: str, rounding: str) -> tuple[int, ...]:
+    """The element that each output takes (ONNX, Resize, "coordinate_transformation_mode")."""
+    index = []
+    for i in range(out):
+        if place == "asymmetric":
+            at = i / scale
+        elif place == "align_corners":
+            at = i * (size - 1) / (out - 1) if out > 1 else 0.0
+        elif place == "half_pixel_symmetric":
+            at = size / 2 * (1 - out / (size * scale)) + (i + 0.5) / scale - 0.5
+        elif place == "pytorch_half_pixel" and out == 1:
+            at = 0.0
+        else:
+            at = (i + 0.5) / scale - 0.5
+        index.append(min(max(int(_ROUNDED[rounding](at)), 0), size - 1))
+    return tuple(index)
 
 
 def interpolated(x: torch.Tensor, factors: Any, sizes: Any, mode: str, corners: bool) -> torch.Tensor:

@@ -10,10 +10,8 @@ Not aware of: files (`torch_import`), options (`torch_options`). One thread at a
 from __future__ import annotations
 
 import gc
-import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,25 +20,18 @@ import torch
 from npubench.adapters import torch_watch
 from npubench.adapters.torch_import import ONNX_NODE, Imported
 from npubench.adapters.torch_runs import Run
-from npubench.adapters.torch_types import WIDE_ON_HOST
+from npubench.adapters.torch_types import WIDE_ON_HOST, shared
 from npubench.spi import Array, AssignedNode, Device, Feeds, Outputs, Placement, Profile, TensorSpec, seeded_feeds
 
 # torch's other ways to say that memory is exhausted (c10/core/impl/alloc_cpu.cpp, cuBLAS).
 _EXHAUSTED = ("can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
 
-# Inputs are read, never written.
-warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
 
-
-@contextmanager
-def memory_errors() -> Iterator[None]:
-    """Exhausted memory as MemoryError."""
-    try:
-        yield
-    except RuntimeError as error:
-        if isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in _EXHAUSTED):
-            raise MemoryError(f"out of memory: {error}") from error
-        raise
+def exhausted(error: RuntimeError) -> MemoryError | None:
+    """torch's error for exhausted memory as Python's; None for any other."""
+    if isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in _EXHAUSTED):
+        return MemoryError(f"out of memory: {error}")
+    return None
 
 
 class TorchSession:
@@ -69,7 +60,7 @@ class TorchSession:
 
     def infer(self, feeds: Feeds) -> Outputs:
         """Runs the graph on host arrays; the outputs are fresh host arrays."""
-        with torch.inference_mode(), memory_errors():
+        with torch.inference_mode():
             results = self._results([self._host(spec, feeds[spec.name]) for spec in self.inputs])
             return {spec.name: _array(result.cpu(), spec) for spec, result in zip(self.outputs, results, strict=True)}
 
@@ -85,14 +76,14 @@ class TorchSession:
                 bound = [self._host(spec, kept[spec.name]) for spec in self.inputs]
 
             def call() -> Outputs:
-                with torch.inference_mode(), memory_errors():
+                with torch.inference_mode():
                     results = self._results(bound)
                     return {spec.name: _array(found, spec) for spec, found in zip(self.outputs, results, strict=True)}
 
             return call
 
         def call_on_device() -> Outputs:
-            with torch.inference_mode(), memory_errors():
+            with torch.inference_mode():
                 results = self._results([self._host(spec, kept[spec.name]) for spec in self.inputs])
                 buffers = []
                 for spec, result in zip(self.outputs, results, strict=True):
@@ -106,9 +97,14 @@ class TorchSession:
     def _results(self, tensors: Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
         """The outputs, still on the device. The first time, where they are is checked."""
         if self._watch is not None:
-            return self._watch.run(self._module, [tensor.to(self._device) for tensor in tensors])
+            return self._watch.run(self._module, tensors, self._device)
         assert self._run is not None, "the session is closed"
-        results = self._run(tensors)
+        try:
+            results = self._run(tensors)
+        except RuntimeError as error:
+            if (memory := exhausted(error)) is not None:
+                raise memory from error
+            raise
         if not self._checked:
             self._sizes = _symbols(self.inputs, tensors)
             for spec, result in zip(self.outputs, results, strict=True):
@@ -121,7 +117,7 @@ class TorchSession:
         """A fed array as a tensor on the host; for a GPU, in pinned memory."""
         if value.dtype != np.dtype(spec.dtype):
             raise ValueError(f"input {spec.name}: type {value.dtype}; expected {spec.dtype}")
-        tensor = torch.from_numpy(np.ascontiguousarray(value)).reshape(value.shape)
+        tensor = shared(np.ascontiguousarray(value)).reshape(value.shape)
         if wide := WIDE_ON_HOST.get(spec.dtype):
             tensor = tensor.to(wide)
         if self._device.type == "cpu":

@@ -9,6 +9,7 @@ Not aware of: operators, devices.
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -87,17 +88,23 @@ def stored(proto: TensorProto, folder: Path) -> torch.Tensor:
         return _torch(numpy_helper.to_array(proto), found)
     shape = tuple(proto.dims)
     if found.name in ("int4", "uint4"):
-        return torch.from_numpy(_unpacked(raw, found.name == "int4", int(np.prod(shape, dtype=np.int64)))).reshape(
-            shape
-        )
+        return shared(_unpacked(raw, found.name == "int4", int(np.prod(shape, dtype=np.int64)))).reshape(shape)
     return _torch(raw.view(found.stored).reshape(shape), found)
+
+
+def shared(array: Array) -> torch.Tensor:
+    """A tensor in the array's memory, which is read and never written."""
+    if array.flags.writeable:
+        return torch.from_numpy(array)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return torch.from_numpy(array)
 
 
 def _torch(array: Array, found: Carried) -> torch.Tensor:
     """Shares the array's memory where torch has the type."""
-    with np.errstate(all="ignore"):
-        native = array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
-    tensor: torch.Tensor = torch.from_numpy(np.array(native) if native.ndim == 0 else native)
+    native = array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+    tensor = shared(np.asarray(native))
     return tensor.view(torch.bfloat16) if found.name == "bfloat16" else tensor.to(found.tensor)
 
 

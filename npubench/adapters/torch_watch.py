@@ -1,8 +1,9 @@
 """Evidence from a run node by node: on which device each tensor came out, and how long each node took.
 
-Times are of the host's clock around each node, with the device finished before and after it. torch.profiler was tried
-and left: it gives a kernel's own time, but takes minutes for the hundred thousand nodes of a generated text, and the
-time between kernels, which is most of a small model's, would belong to nobody.
+Times are of the host's clock around each node, its arguments looked up and the device finished; what the watching
+itself costs is left out. torch.profiler was tried and left: it took a minute for the thirty thousand nodes of 64 tokens
+of the smallest decoder, which run in two seconds, and the time between kernels, which is most of a small model's on a
+GPU, would belong to nobody.
 
 Guarantees: nothing of this runs in a session that is timed. Not aware of: how evidence is judged.
 """
@@ -21,12 +22,14 @@ from npubench.spi import AssignedNode, NodeTime, Profile
 HOST = "cpu"
 
 Shape = tuple[int, ...]
-Around = Callable[[Source, Callable[[], Any], Mapping[torch.fx.Node, Shape]], Any]
-"""(ONNX node, what computes it, shapes so far) → its value."""
+Shapes = Mapping[torch.fx.Node, Shape]
+Seen = Callable[["Source | None", Any, Shapes, int], None]
+"""(ONNX node that the fx node stands for, its value, shapes so far, ns): called after each call."""
 
 
-def walk(module: Any, inputs: Sequence[torch.Tensor], around: Around) -> Sequence[torch.Tensor]:
-    """Computes the module node by node; `around` is given those that stand for an ONNX node."""
+def walk(module: Any, inputs: Sequence[torch.Tensor], seen: Seen, finish: Callable[[], None]) -> Sequence[torch.Tensor]:
+    """Computes the module node by node; `finish` waits for the device."""
+    now = time.perf_counter_ns
     values: dict[torch.fx.Node, Any] = {}
     shapes: dict[torch.fx.Node, Shape] = {}
     given = iter(inputs)
@@ -40,15 +43,12 @@ def walk(module: Any, inputs: Sequence[torch.Tensor], around: Around) -> Sequenc
             results: Sequence[torch.Tensor] = torch.fx.node.map_arg(node.args[0], values.__getitem__)
             return results
         else:
+            start = now()
             args, kwargs = torch.fx.node.map_arg((node.args, node.kwargs), values.__getitem__)
-
-            def compute(node: Any = node, args: Any = args, kwargs: Any = kwargs) -> Any:
-                return node.target(*args, **kwargs)
-
-            source = node.meta.get(ONNX_NODE)
-            value = compute() if source is None else around(source, compute, shapes)
-        values[node] = value
-        shapes[node] = shape_of(value)
+            value = node.target(*args, **kwargs)
+            finish()
+            seen(node.meta.get(ONNX_NODE), value, shapes, now() - start)
+        values[node], shapes[node] = value, shape_of(value)
         for used in node.all_input_nodes:
             left[used] -= 1
             if not left[used]:
@@ -79,8 +79,9 @@ def assigned(module: Any, inputs: Sequence[torch.Tensor]) -> tuple[AssignedNode,
     """Each ONNX node that a run computes, with the device of what it gave. A piece ends where the device changes."""
     found: list[AssignedNode] = []
 
-    def around(source: Source, compute: Callable[[], Any], shapes: Mapping[torch.fx.Node, Shape]) -> Any:
-        value = compute()
+    def seen(source: Source | None, value: Any, shapes: Shapes, taken_ns: int) -> None:
+        if source is None:
+            return
         provider = provider_of(value)
         piece = found[-1].subgraph + (provider != found[-1].provider) if found else 0
         found.append(
@@ -88,9 +89,8 @@ def assigned(module: Any, inputs: Sequence[torch.Tensor]) -> tuple[AssignedNode,
                 name=source.name, op_type=source.op_type, domain=source.domain, provider=provider, subgraph=piece
             )
         )
-        return value
 
-    walk(module, inputs, around)
+    walk(module, inputs, seen, lambda: None)
     return tuple(found)
 
 
@@ -103,27 +103,26 @@ class Stopwatch:
         self._runs = 0
         self._run_ns = 0
 
-    def run(self, module: Any, inputs: Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
-        """One run of the module, every node timed."""
-        self._finish()
+    def run(self, module: Any, tensors: Sequence[torch.Tensor], device: torch.device) -> Sequence[torch.Tensor]:
+        """One run of the module, every node timed; bringing the inputs to the device counts, and belongs to no node."""
         start = time.perf_counter_ns()
-        outputs = walk(module, inputs, self._around)
+        inputs = [tensor.to(device) for tensor in tensors]
+        self._finish()
         self._run_ns += time.perf_counter_ns() - start
+        outputs = walk(module, inputs, self._seen, self._finish)
         self._runs += 1
         return outputs
 
-    def _around(self, source: Source, compute: Callable[[], Any], shapes: Mapping[torch.fx.Node, Shape]) -> Any:
-        start = time.perf_counter_ns()
-        value = compute()
-        self._finish()
-        end = time.perf_counter_ns()
+    def _seen(self, source: Source | None, value: Any, shapes: Shapes, taken_ns: int) -> None:
+        self._run_ns += taken_ns
+        if source is None:
+            return
         ins = tuple(item if isinstance(item, tuple) else shapes[item] for item in source.inputs)
         several = isinstance(value, (tuple, list)) and first_tensor(value) is not None
         outs = tuple(shape_of(item) for item in value) if several else (shape_of(value),)
         total = self._rows.setdefault((source, provider_of(value), ins, outs), [0, 0])
         total[0] += 1
-        total[1] += end - start
-        return value
+        total[1] += taken_ns
 
     def profile(self) -> Profile:
         rows = tuple(

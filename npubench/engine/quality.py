@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from npubench.cards import BackendCard, ModelCard, QualitySpec, digest
+from npubench.cards import BackendCard, ModelCard, QualitySpec, digest, emulated
 from npubench.discovery import code
 from npubench.engine import answering
 from npubench.engine.launcher import Environment, Limits, run_job
@@ -33,6 +33,8 @@ from npubench.stats import fidelity, quality
 
 # Raised whenever the way in which answers are made or scored changes: cached references are then made anew.
 SCORING = 1
+# In the short profiles an emulator, seconds to minutes an input, answers no more than this.
+EMULATED_INPUTS = 2
 REFERENCE_PROVIDER = "CPUExecutionProvider"
 
 Build = Callable[[str, str, str], tuple[Artifact, ...] | Failure]
@@ -76,12 +78,13 @@ class Asker:
         blank = Quality(model=model, precision=precision, variant=variant, backend=backend, verdict="unknown")
         if card.quality is None:
             return msgspec.structs.replace(blank, reasons=(NO_FLOOR,))
-        reference = self._reference(card)
+        backend_card = msgspec.convert(self._plan.backends[backend], BackendCard)
+        params = self._params(card, EMULATED_INPUTS if emulated(backend_card) else None)
+        reference = self._reference(card, params)
         if isinstance(reference, Text):
             return msgspec.structs.replace(blank, reasons=(reference,))
-        backend_card = msgspec.convert(self._plan.backends[backend], BackendCard)
         answer = self._asked(
-            card, artifacts, adapter_ref(backend_card), environment_of(backend_card), reference.file, "candidate"
+            card, params, artifacts, adapter_ref(backend_card), environment_of(backend_card), reference.file
         )
         if isinstance(answer, Failure):
             # What a backend does not take is a result of its own, and says nothing about its answers.
@@ -118,24 +121,26 @@ class Asker:
         found = self._plan.inputs.get(model)
         return found is not None and found.source != OWN
 
-    def _params(self, card: ModelCard) -> dict[str, Any]:
-        """The card's parameters with as many inputs as the profile asks for."""
+    def _params(self, card: ModelCard, most: int | None) -> dict[str, Any]:
+        """The card's parameters with as many inputs as the profile asks for, at most `most` in the short profiles."""
         assert card.quality is not None
         count = wanted_inputs(card.quality, self._plan.profile, self._available(card.id))
+        if most is not None and count and self._plan.profile in card.quality.inputs:
+            count = min(count, most)
         return {**card.params, **({"inputs": count} if count else {})}
 
     def _asked(
         self,
         card: ModelCard,
+        params: dict[str, Any],
         artifacts: tuple[Artifact, ...],
         adapter: AdapterRef,
         environment: Environment,
         reference: Path | None,
-        name: str,
     ) -> tuple[Path, Answered] | Failure:
         assert card.quality is not None
         self._work.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f"quality-{name}-", dir=self._work))
+        folder = Path(tempfile.mkdtemp(prefix="quality-", dir=self._work))
         job = QualityJob(
             adapter=adapter,
             workload=code("workloads", card.workload),
@@ -143,7 +148,7 @@ class Asker:
             request=Request(
                 scope="service" if "service" in card.scopes else card.scopes[0],
                 seed=self._plan.seed,
-                params=self._params(card),
+                params=params,
                 data=self._plan.sources.get(f"data:{card.id}"),
                 room=self._plan.sources.get(f"room:{card.id}"),
             ),
@@ -158,13 +163,14 @@ class Asker:
         assert isinstance(answer, Failure)
         return answer
 
-    def _reference(self, card: ModelCard) -> Answers | Text:
+    def _reference(self, card: ModelCard, params: dict[str, Any]) -> Answers | Text:
         """The reference's answers, from the cache or asked now; or why there are none."""
-        if card.id not in self._references:
-            self._references[card.id] = self._find_reference(card)
-        return self._references[card.id]
+        at = f"{card.id}:{params.get('inputs')}"
+        if at not in self._references:
+            self._references[at] = self._find_reference(card, params)
+        return self._references[at]
 
-    def _find_reference(self, card: ModelCard) -> Answers | Text:
+    def _find_reference(self, card: ModelCard, params: dict[str, Any]) -> Answers | Text:
         assert card.quality is not None
         data = self._plan.inputs.get(card.id)
         key = digest(
@@ -174,7 +180,7 @@ class Asker:
                     role: [graph.sha256, graph.weights.sha256 if graph.weights else None]
                     for role, graph in card.graphs.items()
                 },
-                "params": self._params(card),
+                "params": params,
                 "data": data.sha256 if data else None,
                 "seed": self._plan.seed,
                 "fidelity_inputs": card.quality.fidelity_inputs,
@@ -194,7 +200,7 @@ class Asker:
         if isinstance(built, Failure):
             return _no_reference(built)
         adapter = AdapterRef(code=code("adapters", "ort"), provider=REFERENCE_PROVIDER, device={"type": "cpu"})
-        answer = self._asked(card, built, adapter, Environment(python=sys.executable), None, "reference")
+        answer = self._asked(card, params, built, adapter, Environment(python=sys.executable), None)
         if isinstance(answer, Failure):
             return _no_reference(answer)
         made, answered = answer

@@ -15,7 +15,7 @@ from typing import Protocol
 
 import msgspec
 
-from npubench.cards import BackendCard, ModelCard
+from npubench.cards import BackendCard, ModelCard, emulated
 from npubench.discovery import code
 from npubench.engine import table
 from npubench.engine.files import Files, Ready
@@ -54,7 +54,7 @@ from npubench.stats.runs import assembled
 from npubench.stats.samples import Samples
 from npubench.stats.summary import summarise
 from npubench.store import WORK, RunFolder, sha256_file, write_once
-from npubench.units import utc_now
+from npubench.units import show_ns, utc_now
 
 # A window is extended until it has this many samples (worker.EXTEND bounds it), so that a median can be stated.
 LEAST_SAMPLES = {"completion": 12, "at-once": 4}
@@ -62,6 +62,10 @@ MAX_TOKENS = 20_000_000
 
 # Of what a failed launch printed, the last so many bytes of each stream are kept beside it.
 OUTPUT_BYTES = 64 << 10
+
+# An emulator that takes longer for one input is placed and not measured in the short profiles (our judgement: a dozen
+# steps and a few quality inputs would otherwise take an hour, for figures that nobody may use).
+EMULATED_NS = 20_000_000_000
 
 _RESUME = "free some space, then resume the run (`npubench run --resume RUN`)"
 
@@ -207,6 +211,8 @@ class Execution:
             said = "; ".join(reason.en for reason in found.reasons)
             fallback = Failure(kind=FailureKind.CPU_FALLBACK, message=said, phase="place")
             return msgspec.structs.replace(blank, failure=fallback, execution_kind="cpu_fallback")
+        if found is not None and (slow := _too_slow(found, self._plan.profile)) is not None:
+            return msgspec.structs.replace(blank, failure=slow, verdict="unsupported", execution_kind="simulated")
         self._ask(cell, backend)
         work = self._folder.work(cell.id, number)
 
@@ -259,7 +265,7 @@ class Execution:
             folder=str(work),
             window_ns=int(cell.window_s * 1e9),
             warmup_ns=int(cell.warmup_s * 1e9),
-            least_samples=LEAST_SAMPLES[arrival],
+            least_samples=1 if emulated(backend) else LEAST_SAMPLES[arrival],
             max_samples=self._plan.max_samples,
             max_tokens=MAX_TOKENS,
         )
@@ -343,6 +349,21 @@ class Execution:
             placement=done.placement,
             execution_kind=done.execution_kind,
         )
+
+
+def _too_slow(found: Certificate, profile: str) -> Failure | None:
+    """Why an emulator is asked for no more than its certificate; None where it answers within EMULATED_NS, or always
+    in the long profiles.
+    """
+    first_ns = found.startup.first_inference_ns or 0
+    if found.execution_kind != "simulated" or first_ns <= EMULATED_NS or profile not in ("smoke", "standard"):
+        return None
+    return Failure(
+        kind=FailureKind.UNSUPPORTED,
+        message=f"one input takes {show_ns(first_ns)} in the emulator, and its times mean nothing: it was placed, and "
+        f"neither scored nor timed; profile nightly does",
+        phase="place",
+    )
 
 
 def _verdict(failure: Failure) -> Validity:

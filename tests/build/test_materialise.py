@@ -126,10 +126,11 @@ def test_a_tampered_graph_names_both_hashes(room: Path, tmp_path: Path) -> None:
 
 def test_a_tampered_weight_table(room: Path, tmp_path: Path) -> None:
     path = room / "detector.json"
-    path.write_text(path.read_text().replace('"name":"stem.weight"', '"name":"stem.wait"'))
+    whole = path.read_text()
+    path.write_text(whole.replace('"array":"stage4.keep.bias"', '"array":"stage4.enter.bias"'))
     with pytest.raises(ArtifactError, match=r"detector\.json: weights made from it.*the card pins"):
         materialise(card_of("cctv-detect"), room, tmp_path / "cache")
-    path.write_text(path.read_text().replace('"scale":"stem.scale"', '"scale":"absent"'))
+    path.write_text(whole.replace('"array":"stem.weight"', '"array":"absent"'))
     with pytest.raises(ArtifactError, match=r"detector\.npz: no array 'absent'"):
         materialise(card_of("cctv-detect"), room, tmp_path / "cache")
 
@@ -138,7 +139,7 @@ def test_other_weights_than_pinned(room: Path, tmp_path: Path) -> None:
     card = card_of("cctv-detect")
     graph = card.graphs["detector"]
     assert graph.weights is not None
-    for change in ({"seed": "other"}, {"bytes": 5}):
+    for change in ({"sha256": "0" * 64}, {"bytes": 5}):
         changed = msgspec.structs.replace(graph, weights=msgspec.structs.replace(graph.weights, **change))
         with pytest.raises(ArtifactError, match="the card pins"):
             materialise(msgspec.structs.replace(card, graphs={"detector": changed}), room, tmp_path / "cache")

@@ -220,6 +220,18 @@ def test_a_backend_that_does_not_take_the_headline_is_measured_in_what_it_is_mad
     assert [(item.backend, item.precision) for item in named.unsupported] == [("npu", "fp32")]
 
 
+def test_an_emulator_is_measured_once_and_gets_none_of_the_budget() -> None:
+    emulator = replace(BACKEND, id="sim", verified=cards.VerifiedSpec(how="simulated"))
+    both = replace(CARD, scopes=("device", "service"))
+    plan = made((TINY,), BACKEND, emulator, models=(both,))
+    shapes = {name: [item for item in plan.cells if item.backend == name] for name in ("fake", "sim")}
+    assert len(shapes["fake"]) == 4
+    (only,) = shapes["sim"]
+    assert (only.scenario.name, only.scope, only.window_s) == ("single-stream", "device", planning.FLOOR_WINDOW_S)
+    alone = made((TINY,), BACKEND, models=(both,))
+    assert [item.window_s for item in alone.cells] == [item.window_s for item in shapes["fake"]]
+
+
 def test_a_backend_may_say_why_it_refuses_a_precision() -> None:
     why = Text(en="no kernels", ko="커널 없음")
     refusing = replace(BACKEND, refuses={"bf16": why})
