@@ -31,6 +31,7 @@ def cards() -> dict[str, BackendCard]:
     return {f"made-{number}": msgspec.structs.replace(card, id=f"made-{number}") for number in range(CARDS)}
 
 
+@pytest.mark.slow
 def test_survey_over_one_probe_after_the_other(benchmark: Any, tmp_path: Path) -> None:
     asked = cards()
     blocks: list[tuple[float, float]] = []

@@ -15,6 +15,7 @@ from tests.cli.test_run_cli import FINISHED, npubench, run_folder
 QUICK = ["--scenario", "single-stream", "--scope", "device", "--profile", "smoke", "--budget", "1s", "--launches", "1"]
 
 
+@pytest.mark.slow
 def test_a_checkpoint_is_measured_under_its_own_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("onnxruntime")
     monkeypatch.setenv("NPUBENCH_CACHE", str(tmp_path / "cache"))

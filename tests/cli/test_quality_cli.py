@@ -14,6 +14,7 @@ pytest.importorskip("onnxruntime")
 SMALL = ["--model", "llm-chat-8m", "--profile", "smoke"]
 
 
+@pytest.mark.slow
 def test_a_table_of_precisions_with_their_floors() -> None:
     done = npubench("quality", *SMALL, "--precision", "fp32", "--precision", "int4", "--precision", "bf16")
     # bf16 was asked for by name, and no backend here takes it: a result, said below the table.
@@ -40,6 +41,7 @@ def test_the_table_as_markdown_is_all_that_stdout_has() -> None:
     assert all(row.count("|") == head.count("|") for row in rows)
 
 
+@pytest.mark.slow
 def test_a_backend_that_answers_wrong_is_exit_4_and_says_which_floor() -> None:
     done = npubench("quality", *SMALL, "--precision", "fp32", "--backend", "stale")
     assert done.returncode == 4

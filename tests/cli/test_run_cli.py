@@ -30,7 +30,7 @@ TINY = ["--model", "overhead-floor", "--scenario", "single-stream", "--profile",
 FINISHED = ("valid", "degraded")
 
 
-def npubench(*arguments: str | Path, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+def npubench(*arguments: str | Path, timeout: float = 600) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "npubench", *(str(argument) for argument in arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout)
 
@@ -76,7 +76,7 @@ def test_an_absent_backend_is_listed_with_its_reason_when_not_named() -> None:
 def test_an_absent_backend_asked_for_by_name_is_exit_4(tmp_path: Path) -> None:
     alone = npubench("run", "--backend", "cuda", *TINY)
     assert alone.returncode == 4
-    assert "CUDAExecutionProvider is not in this onnxruntime" in alone.stderr
+    assert "cuda: this machine shows no NVIDIA GPU, so its environment was not installed" in alone.stderr
     beside = npubench("run", "--backend", "cuda", "--backend", "null", *TINY)
     assert beside.returncode == 4
     assert (run_folder(beside) / "run.json").is_file()

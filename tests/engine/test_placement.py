@@ -63,6 +63,7 @@ def test_a_run_keeps_one_certificate_for_each_build_and_backend(tmp_path: Path, 
     assert kept.startup.compile_ns is None
 
 
+@pytest.mark.slow
 def test_graphs_are_looked_at_once_for_all_runs(tmp_path: Path, model_cache: Path) -> None:
     pytest.importorskip("onnxruntime")
     folder, _ = measured(tmp_path / "a", model_cache, catalogue().backends["cpu"].card)
