@@ -64,7 +64,7 @@ def test_bad_input_is_named(tmp_path: Path) -> None:
         (["--model", "llm-chat-8m"], "reads no pictures", 2),
         (["--model", "cctv"], 'no model "cctv"', 2),
         (["--model", "ocr-korean", "--frames", frames], "--frames", 2),
-        (["--backend", "cuda"], "CUDAExecutionProvider", 4),
+        (["--backend", "cuda"], "npubench env sync cuda", 4),
     ):
         done = npubench("demo", *options, "-o", tmp_path / "out")
         assert done.returncode == code, (options, done.stderr)
