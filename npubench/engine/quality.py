@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from npubench.cards import BackendCard, ModelCard, QualitySpec, digest, emulated
+from npubench.cards import BackendCard, ModelCard, QualitySpec, digest
 from npubench.discovery import code
 from npubench.engine import answering
 from npubench.engine.launcher import Environment, Limits, run_job
@@ -33,8 +33,6 @@ from npubench.stats import fidelity, quality
 
 # Raised whenever the way in which answers are made or scored changes: cached references are then made anew.
 SCORING = 1
-# In the short profiles an emulator, seconds to minutes an input, answers no more than this.
-EMULATED_INPUTS = 2
 REFERENCE_PROVIDER = "CPUExecutionProvider"
 
 Build = Callable[[str, str, str], tuple[Artifact, ...] | Failure]
@@ -79,7 +77,7 @@ class Asker:
         if card.quality is None:
             return msgspec.structs.replace(blank, reasons=(NO_FLOOR,))
         backend_card = msgspec.convert(self._plan.backends[backend], BackendCard)
-        params = self._params(card, EMULATED_INPUTS if emulated(backend_card) else None)
+        params = self._params(card)
         reference = self._reference(card, params)
         if isinstance(reference, Text):
             return msgspec.structs.replace(blank, reasons=(reference,))
@@ -121,12 +119,10 @@ class Asker:
         found = self._plan.inputs.get(model)
         return found is not None and found.source != OWN
 
-    def _params(self, card: ModelCard, most: int | None) -> dict[str, Any]:
-        """The card's parameters with as many inputs as the profile asks for, at most `most` in the short profiles."""
+    def _params(self, card: ModelCard) -> dict[str, Any]:
+        """The card's parameters with as many inputs as the profile asks for."""
         assert card.quality is not None
         count = wanted_inputs(card.quality, self._plan.profile, self._available(card.id))
-        if most is not None and count and self._plan.profile in card.quality.inputs:
-            count = min(count, most)
         return {**card.params, **({"inputs": count} if count else {})}
 
     def _asked(
