@@ -90,6 +90,9 @@ def read(path: str, device: str, channels_last: bool = False) -> Imported:
         model = onnx.load(path, load_external_data=False)
     except Exception as error:  # protobuf raises DecodeError, and others for a file that is something else
         raise DataError(f"{Path(path).name}: not an ONNX model: {error}") from error
+    # protobuf reads an empty file, and many that are something else, as a message without content.
+    if not model.graph.output:
+        raise DataError(f"{Path(path).name}: not an ONNX model: it has no outputs")
     if model.functions:
         model = onnx.inliner.inline_local_functions(model)
     with torch.no_grad():
@@ -105,7 +108,9 @@ class _Reader:
         self._device = device
         self._channels_last = channels_last
         self._opsets: dict[str, int] = {item.domain or "": item.version for item in model.opset_import}
-        self._kinds = _kinds(model)
+        inferred = onnx.shape_inference.infer_shapes(model).graph
+        self._kinds = _kinds(inferred)
+        self._ends = inferred.output
         self._graph = torch.fx.Graph()
         self._values: dict[str, Value] = {}
         self._weights: dict[str, torch.Tensor] = {}
@@ -128,7 +133,7 @@ class _Reader:
         inputs = tuple(_spec(item, "input") for item in fed)
         for number, proto in enumerate(graph.node):
             self._take(proto, proto.name or f"{proto.op_type}#{number}")
-        outputs = tuple(_spec(item, "output") for item in graph.output)
+        outputs = tuple(_spec(item, "output") for item in self._ends)
         self._graph.output(tuple(self._result(item.name) for item in graph.output))
         self._graph.eliminate_dead_code()
         weights = {name: self._moved(tensor) for name, tensor in self._weights.items()}
@@ -277,9 +282,8 @@ def _since(op_type: str, opset: int) -> int:
     return int(schema.since_version)
 
 
-def _kinds(model: onnx.ModelProto) -> dict[str, int]:
+def _kinds(graph: onnx.GraphProto) -> dict[str, int]:
     """The element type of every tensor that inference knows."""
-    graph = onnx.shape_inference.infer_shapes(model).graph
     typed = (*graph.input, *graph.output, *graph.value_info)
     return {item.name: item.type.tensor_type.elem_type for item in typed if item.type.HasField("tensor_type")}
 
@@ -289,6 +293,8 @@ def _spec(item: onnx.ValueInfoProto, side: str) -> TensorSpec:
     if not item.type.HasField("tensor_type"):
         raise UnsupportedError(f"{what}: no tensor")
     kind = item.type.tensor_type
+    if not kind.HasField("shape"):
+        raise UnsupportedError(f"{what}: its number of dimensions is neither declared nor follows from the graph")
     shape = tuple(
         size.dim_value if size.HasField("dim_value") else size.dim_param or f"{item.name}_{i}"
         for i, size in enumerate(kind.shape.dim)

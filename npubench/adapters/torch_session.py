@@ -4,7 +4,8 @@ On a GPU inputs go through pinned memory, so that copies need no wait of their o
 copies and kernels. Guarantees: outputs that are not on the wanted device are an error; torch's words for exhausted
 memory become MemoryError; gradients are off.
 
-Not aware of: files (`torch_import`), options (`torch_options`). One thread at a time.
+Not aware of: files (`torch_import`), options (`torch_options`). Threads that share a session on a GPU take turns, for
+its buffers are shared; on a CPU they run side by side.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from __future__ import annotations
 import gc
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -57,10 +60,11 @@ class TorchSession:
         self._pinned: dict[tuple[str, tuple[int, ...], torch.dtype], torch.Tensor] = {}
         self._sizes: dict[str, int] | None = None
         self._checked = False
+        self._turn: AbstractContextManager[Any] = nullcontext() if device.type == "cpu" else Lock()
 
     def infer(self, feeds: Feeds) -> Outputs:
         """Runs the graph on host arrays; the outputs are fresh host arrays."""
-        with torch.inference_mode():
+        with self._turn, torch.inference_mode():
             results = self._results([self._host(spec, feeds[spec.name]) for spec in self.inputs])
             return {spec.name: _array(result.cpu(), spec) for spec, result in zip(self.outputs, results, strict=True)}
 
@@ -83,7 +87,7 @@ class TorchSession:
             return call
 
         def call_on_device() -> Outputs:
-            with torch.inference_mode():
+            with self._turn, torch.inference_mode():
                 results = self._results([self._host(spec, kept[spec.name]) for spec in self.inputs])
                 buffers = []
                 for spec, result in zip(self.outputs, results, strict=True):
@@ -117,6 +121,8 @@ class TorchSession:
         """A fed array as a tensor on the host; for a GPU, in pinned memory."""
         if value.dtype != np.dtype(spec.dtype):
             raise ValueError(f"input {spec.name}: type {value.dtype}; expected {spec.dtype}")
+        if value.ndim != len(spec.shape):
+            raise ValueError(f"input {spec.name}: shape {value.shape}; expected {spec.shape}")
         tensor = shared(np.ascontiguousarray(value)).reshape(value.shape)
         if wide := WIDE_ON_HOST.get(spec.dtype):
             tensor = tensor.to(wide)

@@ -118,10 +118,12 @@ def test_a_read_only_input_and_one_in_another_order_are_taken(tmp_path: Path) ->
     assert session.infer({"past": past, "x": x})["present"].tolist() == [[1, 0, 2, 4]]
 
 
-def test_a_wrong_type_is_named(tmp_path: Path) -> None:
+def test_a_wrong_type_or_rank_is_named(tmp_path: Path) -> None:
     session = TorchAdapter().open(growing(tmp_path / "m.onnx"), {})
     with pytest.raises(ValueError, match="input x: type float64; expected float32"):
         session.infer({"past": np.zeros((1, 0), np.float32), "x": np.ones((1, 1))})
+    with pytest.raises(ValueError, match=r"input x: shape \(1,\); expected \(1, 'n'\)"):
+        session.infer({"past": np.zeros((1, 0), np.float32), "x": np.ones(1, np.float32)})
 
 
 def test_every_node_is_placed_by_the_tensors_that_came_out(tmp_path: Path) -> None:
@@ -224,9 +226,10 @@ def test_a_type_that_numpy_lacks_is_named(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_no_model_and_weights_outside_the_folder_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "m.onnx").write_bytes(b"no model at all")
-    with pytest.raises(DataError, match=r"m\.onnx: not an ONNX model"):
-        TorchAdapter().open(Artifact(role="model", path=str(tmp_path / "m.onnx"), sha256=""), {})
+    for content in (b"no model at all", b""):
+        (tmp_path / "m.onnx").write_bytes(content)
+        with pytest.raises(DataError, match=r"m\.onnx: not an ONNX model"):
+            TorchAdapter().open(Artifact(role="model", path=str(tmp_path / "m.onnx"), sha256=""), {})
     folder = tmp_path / "room"
     folder.mkdir()
     ends = [value("x", FLOAT, [4])], [value("y", FLOAT, [4])]
