@@ -106,3 +106,8 @@ def show_duration_s(seconds: float) -> str:
 def utc_now() -> str:
     """The wall-clock time as ISO 8601 UTC. For labels only: durations come from the monotonic clock."""
     return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def show_share(value: float | None) -> str:
+    """A share in percent, never rounded up to the whole."""
+    return show(value if value is None or value >= 1 else min(value, 0.999), "ratio")

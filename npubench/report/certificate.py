@@ -12,12 +12,12 @@ from npubench.evidence import Certificate
 from npubench.lang import Text
 from npubench.report import reasons
 from npubench.report.foreign import LINE_LIMIT, MESSAGE_LIMIT, clean
-from npubench.report.numbers import Footnotes, count, macs, share
+from npubench.report.numbers import Footnotes, count, macs
 from npubench.report.placement import own_reasons, time_share
 from npubench.report.shown import Bar, Fact, Number, ProviderRow
 from npubench.report.words import STRICT, kind
 from npubench.spi import Device
-from npubench.units import UNKNOWN, show_ns
+from npubench.units import UNKNOWN, show_ns, show_share
 
 COLUMNS: tuple[Text, ...] = (
     Text(en="Nodes", ko="노드"),
@@ -61,7 +61,7 @@ def _providers(found: Certificate) -> list[str]:
 def _part(counts: Mapping[str, int] | None, name: str, total: int, text: str, why: Text, notes: Footnotes) -> Number:
     if counts is None:
         return notes.add(Number(text=UNKNOWN, reason=why), why)
-    return Number(text=f"{text} ({share(counts.get(name, 0) / total)})" if total else text)
+    return Number(text=f"{text} ({show_share(counts.get(name, 0) / total)})" if total else text)
 
 
 def rows(found: Certificate, notes: Footnotes) -> tuple[ProviderRow, ...]:
@@ -85,7 +85,7 @@ def rows(found: Certificate, notes: Footnotes) -> tuple[ProviderRow, ...]:
             )
         )
     if found.macs_unmatched:
-        lost = Number(text=f"{macs(found.macs_unmatched)} ({share(found.macs_unmatched / _total_macs(found))})")
+        lost = Number(text=f"{macs(found.macs_unmatched)} ({show_share(found.macs_unmatched / _total_macs(found))})")
         blank = Number(text="")
         shown.append(ProviderRow(name="", role=_UNMATCHED, colour=UNSAID, numbers=(blank, blank, lost, blank)))
     return tuple(shown)
@@ -123,7 +123,9 @@ def arithmetic(found: Certificate, notes: Footnotes) -> Bar:
     if found.macs is None or found.macs_share is None:
         why = reasons.full(found.macs_reason)
         return Bar(number=notes.add(Number(text=UNKNOWN, reason=why), why))
-    return Bar(number=Number(text=share(found.macs_share)), parts=_drawn(found, found.macs, found.macs_unmatched or 0))
+    return Bar(
+        number=Number(text=show_share(found.macs_share)), parts=_drawn(found, found.macs, found.macs_unmatched or 0)
+    )
 
 
 def time(found: Certificate, notes: Footnotes) -> Bar:
@@ -132,7 +134,7 @@ def time(found: Certificate, notes: Footnotes) -> Bar:
     if found.self_time_ns is None or part is None:
         why = reasons.full(found.profile_reason)
         return Bar(number=notes.add(Number(text=UNKNOWN, reason=why), why))
-    return Bar(number=Number(text=share(part)), parts=_drawn(found, found.self_time_ns, 0))
+    return Bar(number=Number(text=show_share(part)), parts=_drawn(found, found.self_time_ns, 0))
 
 
 def compute(found: Certificate, notes: Footnotes) -> Number:
@@ -225,7 +227,7 @@ def facts(found: Certificate, steady: Fact) -> tuple[Fact, ...]:
         fact(
             "Unattributed time",
             "미귀속 시간",
-            unknown(no_profile) if lost is None else share(lost),
+            unknown(no_profile) if lost is None else show_share(lost),
         ),
         fact("Strict (no sharing)", "분담 금지(strict)", _strict(found)),
         fact("Evidence", "증거", clean(", ".join(found.sources)) or _NONE),

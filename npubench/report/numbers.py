@@ -36,11 +36,6 @@ def count(value: float) -> str:
     return show(value, "count")
 
 
-def share(value: float | None) -> str:
-    """A share in percent, never rounded up to the whole."""
-    return show(value if value is None or value >= 1 else min(value, 0.999), "ratio")
-
-
 _MACS = ((1e9, "GMAC"), (1e6, "MMAC"), (1e3, "kMAC"))
 
 

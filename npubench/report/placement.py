@@ -14,9 +14,10 @@ from npubench.evidence import Certificate
 from npubench.lang import Text
 from npubench.report import reasons
 from npubench.report.foreign import MESSAGE_LIMIT, clean
-from npubench.report.numbers import count, share
+from npubench.report.numbers import count
 from npubench.report.words import EXTENTS, joined, same
 from npubench.stats.placement import CONVERSIONS
+from npubench.units import show_share
 
 CPU = "CPUExecutionProvider"
 HERE = "npubench"
@@ -98,7 +99,7 @@ def _extent(found: Certificate, title: Text) -> Text:
     if found.extent == "assisted":
         return _assisted(found)
     figures = [
-        Text(en=f"{share(value)} of {en}", ko=f"{ko} {share(value)}")
+        Text(en=f"{show_share(value)} of {en}", ko=f"{ko} {show_share(value)}")
         for value, en, ko in (
             (found.macs_share, "the arithmetic", "연산량"),
             (time_share(found), "the time", "시간"),
@@ -142,7 +143,7 @@ def _assisted(found: Certificate) -> Text:
     label, ops = EXTENTS["assisted"][1], _ops(found)
     where = _where(found, others(found, found.nodes) or others(found, found.macs))
     if found.macs_share is not None:
-        elsewhere = share(1 - found.macs_share)
+        elsewhere = show_share(1 - found.macs_share)
         return Text(
             en=f"{label.en}: {elsewhere} of the arithmetic ran on {where.en}{ops}.",
             ko=f"{label.ko}: 연산량의 {elsewhere}를 {where.ko}에서 실행했습니다{ops}.",
@@ -220,7 +221,7 @@ def brief(found: Certificate, unattributed: float) -> Text | None:
         labels.append(EXTENTS[found.extent][1])
     doubts = []
     if lost_much := found.unattributed_share is not None and found.unattributed_share > unattributed:
-        lost = share(found.unattributed_share)
+        lost = show_share(found.unattributed_share)
         doubts.append(Text(en=f"{lost} of time unattributed", ko=f"시간 {lost} 미귀속"))
     # Of a graph that is shared for certain, a refusal is no news.
     if found.strict == "refused" and found.extent == "full" and local:
@@ -235,6 +236,6 @@ def brief(found: Certificate, unattributed: float) -> Text | None:
     if not labels and not doubts:
         return None
     if found.macs_share is not None and found.extent in ("full", "assisted") and local:
-        labels.append(Text(en=f"{share(found.macs_share)} of MACs", ko=f"연산량 {share(found.macs_share)}"))
+        labels.append(Text(en=f"{show_share(found.macs_share)} of MACs", ko=f"연산량 {show_share(found.macs_share)}"))
     said = [*labels, *doubts]
     return Text(en=", ".join(part.en for part in said), ko=", ".join(part.ko for part in said))

@@ -21,6 +21,7 @@ from npubench.rules import Ruleset
 from npubench.schema import ExecutionKind
 from npubench.spi import AssignedNode, NodeTime, Placement, Profile
 from npubench.stats.macs import macs_of
+from npubench.units import show_share
 
 CONVERSIONS = frozenset(
     {
@@ -350,11 +351,6 @@ def _listed(ops: Mapping[str, int], most: int = 6) -> str:
     return ", ".join(f"{name} × {count}" for name, count in ordered[:most]) + more
 
 
-def percent(share: float) -> str:
-    """A share for people: never rounded up to the whole."""
-    return "100 %" if share >= 1 else f"{int(share * 1000) / 10:g} %"
-
-
 def _extent(found: Certificate, rules: Ruleset) -> tuple[Extent, tuple[Text, ...]]:
     """How much the requested provider took, and the sentences that a reader gets."""
     asked = found.requested or found.backend
@@ -379,15 +375,15 @@ def _extent(found: Certificate, rules: Ruleset) -> tuple[Extent, tuple[Text, ...
         return "full", (_rest(found, others),) if others else ()
     if share + unmatched >= least:
         text = Text(
-            en=f"where {percent(unmatched)} of the arithmetic ran is not known: the runtime renamed its nodes",
-            ko=f"연산량의 {percent(unmatched)}이 어디서 실행되었는지 알 수 없음: 런타임이 노드 이름을 바꿈",
+            en=f"where {show_share(unmatched)} of the arithmetic ran is not known: the runtime renamed its nodes",
+            ko=f"연산량의 {show_share(unmatched)}이 어디서 실행되었는지 알 수 없음: 런타임이 노드 이름을 바꿈",
         )
         return "unknown", (text,)
     where = ", ".join(sorted({*others} or {name for name in found.macs or {} if name != found.requested}))
     ops = f": {_listed(found.fallback_ops)}" if found.fallback_ops else ""
     text = Text(
-        en=f"CPU-assisted: only {percent(share)} of the arithmetic ran on {asked}, the rest on {where}{ops}",
-        ko=f"CPU 보조: 연산량의 {percent(share)}만 {asked}에서, 나머지는 {where}에서 실행됨{ops}",
+        en=f"CPU-assisted: only {show_share(share)} of the arithmetic ran on {asked}, the rest on {where}{ops}",
+        ko=f"CPU 보조: 연산량의 {show_share(share)}만 {asked}에서, 나머지는 {where}에서 실행됨{ops}",
     )
     return "assisted", (text,)
 
@@ -406,7 +402,7 @@ def _rest(found: Certificate, others: Mapping[str, int]) -> Text:
     count, total = sum(others.values()), sum((found.nodes or {}).values())
     listed = _listed(found.fallback_ops or {})
     assert found.macs_share is not None
-    share = percent(found.macs_share)
+    share = show_share(found.macs_share)
     return Text(
         en=f"{share} of the arithmetic ran on {found.requested}; {count} of {total} nodes did not: {listed}",
         ko=f"연산량의 {share}이 {found.requested}에서 실행됨. 노드 {total}개 중 {count}개는 다른 곳에서: {listed}",
@@ -414,7 +410,7 @@ def _rest(found: Certificate, others: Mapping[str, int]) -> Text:
 
 
 def _outside(found: Certificate, count: int) -> Text:
-    listed, share = _listed(found.fallback_ops or {}), percent(found.macs_share or 0.0)
+    listed, share = _listed(found.fallback_ops or {}), show_share(found.macs_share or 0.0)
     return Text(
         en=f"{share} of the arithmetic ran on {found.requested}, compiled ahead; left outside: {listed or count}",
         ko=f"연산량의 {share}이 사전 컴파일되어 {found.requested}에서 실행됨. 제외된 노드: {listed or count}",
@@ -425,7 +421,7 @@ def _flags(found: Certificate, rules: Ruleset) -> tuple[Text, ...]:
     """What a reader of the figures should know: time that no node accounts for, a strict session that was refused."""
     flags = []
     if found.unattributed_share is not None and found.unattributed_share > rules.max_unattributed:
-        share = percent(found.unattributed_share)
+        share = show_share(found.unattributed_share)
         flags.append(
             Text(
                 en=f"{share} of the profiled time belongs to no node: the time shares are a part of the story",

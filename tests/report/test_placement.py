@@ -12,11 +12,11 @@ from rich.console import Console
 from npubench.evidence import Certificate
 from npubench.lang import Text
 from npubench.report import certificate, placement, text, view
-from npubench.report.numbers import Footnotes, macs, share
+from npubench.report.numbers import Footnotes, macs
 from npubench.report.shown import Certified, Place, RunView
 from npubench.report.words import KINDS
 from npubench.spi import EnvironmentFacts, Placement
-from npubench.units import UNKNOWN
+from npubench.units import UNKNOWN, show_share
 from tests.report import certificates as made
 from tests.report import sample
 
@@ -108,7 +108,7 @@ def test_the_short_line_is_there_only_where_there_is_something_to_say() -> None:
 
 
 def test_shares_are_never_rounded_up_to_the_whole() -> None:
-    assert [share(value) for value in (None, 0.0, 0.00001, 0.62, 0.99999, 1.0)] == [
+    assert [show_share(value) for value in (None, 0.0, 0.00001, 0.62, 0.99999, 1.0)] == [
         UNKNOWN, "0 %", "0.00100 %", "62.0 %", "99.9 %", "100 %",
     ]  # fmt: skip
     assert [macs(value) for value in (0, 12_000, 3_400_000, 2_540_000_000)] == [

@@ -12,7 +12,8 @@ from npubench.evidence import Certificate, RoleEvidence, Startup
 from npubench.rules import load
 from npubench.spi import AssignedNode, NodeTime, Placement, Profile
 from npubench.stats.macs import macs_of
-from npubench.stats.placement import Observed, certify, execution_kind, observed, percent, together
+from npubench.stats.placement import Observed, certify, execution_kind, observed, together
+from npubench.units import show_share
 
 NPU, CPU = "NpuExecutionProvider", "CPUExecutionProvider"
 BLANK = Certificate(
@@ -85,7 +86,7 @@ def test_arithmetic_on_the_cpu_is_called_by_its_name():
     assert found.extent == "assisted"
     assert found.macs_share == 0.1
     assert found.reasons[0].en == (
-        f"CPU-assisted: only 10 % of the arithmetic ran on {NPU}, the rest on {CPU}: Conv × 1"
+        f"CPU-assisted: only 10.0 % of the arithmetic ran on {NPU}, the rest on {CPU}: Conv × 1"
     )
 
 
@@ -147,7 +148,7 @@ def test_time_by_provider_and_what_no_node_accounts_for():
     assert found.unattributed_share == pytest.approx(0.3)
     assert found.executing == (CPU, NPU)
     assert found.sources == ("assignment", "profile")
-    assert found.flags[0].en.startswith("30 % of the profiled time belongs to no node")
+    assert found.flags[0].en.startswith("30.0 % of the profiled time belongs to no node")
 
 
 def test_without_any_record_everything_is_unknown_and_nothing_zero():
@@ -219,9 +220,9 @@ def test_one_graph_without_a_record_makes_the_nodes_unknown():
     assert joined.providers is None
 
 
-@pytest.mark.parametrize(("share", "text"), [(1.0, "100 %"), (0.99999, "99.9 %"), (0.5, "50 %"), (0.0004, "0 %")])
+@pytest.mark.parametrize(("share", "text"), [(1.0, "100 %"), (0.99999, "99.9 %"), (0.5, "50.0 %"), (0.0004, "0.0400 %")])
 def test_a_share_is_never_rounded_up_to_the_whole(share: float, text: str):
-    assert percent(share) == text
+    assert show_share(share) == text
 
 
 @pytest.mark.parametrize(
