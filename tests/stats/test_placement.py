@@ -220,7 +220,9 @@ def test_one_graph_without_a_record_makes_the_nodes_unknown():
     assert joined.providers is None
 
 
-@pytest.mark.parametrize(("share", "text"), [(1.0, "100 %"), (0.99999, "99.9 %"), (0.5, "50.0 %"), (0.0004, "0.0400 %")])
+@pytest.mark.parametrize(
+    ("share", "text"), [(1.0, "100 %"), (0.99999, "99.9 %"), (0.5, "50.0 %"), (0.0004, "0.0400 %")]
+)
 def test_a_share_is_never_rounded_up_to_the_whole(share: float, text: str):
     assert show_share(share) == text
 
