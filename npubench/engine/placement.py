@@ -68,8 +68,8 @@ class Certifier:
         sources: Sequence[Artifact],
         compiled: Compiled | None = None,
         origin: Origin | None = None,
-    ) -> Certificate:
-        """The certificate of one build on one backend. Raises StopRequested.
+    ) -> tuple[Certificate, Failure | None]:
+        """The certificate of one build on one backend, and what kept it from being looked at. Raises StopRequested.
 
         `artifacts` are the files that are timed, `sources` the graphs that they were made from (the same ones where
         nothing was compiled ahead).
@@ -107,7 +107,7 @@ class Certifier:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         if isinstance(answer, Failure):
-            return _failed(blank, answer)
+            return _failed(blank, answer), answer
         startup = Startup(
             compile_ns=sum(compiled.compile_ns.values()) if compiled is not None else None,
             compile_reason=None if compiled is not None else "nothing is compiled ahead on this backend",
@@ -117,7 +117,7 @@ class Certifier:
         )
         blank = msgspec.structs.replace(blank, versions=answer.versions, duration_ns=answer.duration_ns)
         known, unseen = (seen, None) if not isinstance(seen, str) else ({}, seen)
-        return certify(blank, answer.evidence, known, wanted, self._rules, startup=startup, unseen=unseen)
+        return certify(blank, answer.evidence, known, wanted, self._rules, startup=startup, unseen=unseen), None
 
     def _request(self, card: ModelCard) -> Request:
         return Request(

@@ -156,13 +156,12 @@ class Execution:
         self._folder.write_quality(record)
         self._watcher.answered(record)
 
-    def _certified(self, cell: PlannedCell) -> Certificate | None:
+    def _certified(self, cell: PlannedCell, backend: BackendCard) -> Certificate | None:
         """Where this cell's build runs on its backend, looked at once; None where there is no device to look at.
 
         That is the harness's own floor, a backend without a device, and a server somewhere else.
         """
-        device = self._plan.backends[cell.backend]["device"]["type"]
-        if cell.purpose != "measure" or device in ("none", "endpoint"):
+        if cell.purpose != "measure" or backend.device.type in ("none", "endpoint"):
             return None
         path = self._folder.certificate_path(cell.model, cell.precision, cell.variant, cell.backend)
         if path.exists():
@@ -171,7 +170,7 @@ class Execution:
         if ready.failure is not None:
             return None
         self._watcher.placing(cell)
-        found = self._certifier.certify(
+        found, failure = self._certifier.certify(
             cell.model,
             cell.precision,
             cell.variant,
@@ -181,6 +180,11 @@ class Execution:
             ready.compiled,
             ready.origin,
         )
+        if failure is not None:
+            self._presence.after(backend, failure)
+            if self._presence.lost(backend):
+                # Where it runs can be asked again when the device is back: nothing is written down for good.
+                return found
         self._folder.write_certificate(found)
         self._watcher.placed(found)
         return found
@@ -206,7 +210,7 @@ class Execution:
                 raise StoreError(built.failure.message, hint=built.failure.hint or _RESUME)
             failure = self._presence.after(backend, built.failure)
             return msgspec.structs.replace(blank, failure=failure, verdict=_verdict(failure))
-        if (found := self._certified(cell)) is not None and found.extent == "none":
+        if (found := self._certified(cell, backend)) is not None and found.extent == "none":
             # Not a number of this backend: nothing is timed.
             said = "; ".join(reason.en for reason in found.reasons)
             fallback = Failure(kind=FailureKind.CPU_FALLBACK, message=said, phase="place")

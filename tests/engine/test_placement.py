@@ -82,7 +82,8 @@ def test_a_backend_that_cannot_be_looked_at_gets_a_certificate_that_says_why(tmp
     broken["device"] = {**broken["device"], "type": "npu"}
     plan = msgspec.structs.replace(plan, backends={"broken": broken})
     certifier = Certifier(plan, model_cache, tmp_path / "work", load(), Limits(stall_s=60))
-    found = certifier.certify(MODEL, "fp32", "portable", "broken", (ARTIFACT,), (ARTIFACT,))
+    found, failure = certifier.certify(MODEL, "fp32", "portable", "broken", (ARTIFACT,), (ARTIFACT,))
+    assert failure is not None
     assert found.extent == "unknown"
     assert found.macs is None
     assert found.reasons[0].en.startswith("where it runs is unknown: looking failed (bad_card)")
