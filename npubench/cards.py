@@ -21,6 +21,7 @@ from msgspec import Meta, Struct, inspect
 
 from npubench.errors import CardError
 from npubench.lang import Text
+from npubench.scenarios import KINDS
 
 Identifier = Annotated[str, Meta(pattern=r"^[a-z0-9]+([.-][a-z0-9]+)*$", max_length=64)]
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
@@ -30,7 +31,8 @@ Requirement = Annotated[str, Meta(pattern=r"^[A-Za-z0-9/]")]
 
 Precision = Literal["fp32", "fp16", "bf16", "int8", "s8s8", "a16w8", "int4", "fp8", "fp4"]
 Scope = Literal["device", "service", "resident"]
-ScenarioName = Literal["single-stream", "multi-stream", "server", "offline", "cameras", "users"]
+# As `scenarios.parse` takes it: a name, and parameters after a colon.
+ScenarioText = Annotated[str, Meta(pattern=r"^(single-stream|multi-stream|server|offline|cameras|users)(:[^:]+)?$")]
 Profile = Literal["smoke", "standard", "nightly", "certify"]
 DeviceType = Literal["cpu", "gpu", "npu", "endpoint", "none"]
 Verified = Literal["hardware", "simulated", "stand-in", "not verified"]
@@ -41,7 +43,7 @@ Variant = Literal["portable", "fused", "static"]
 PRECISIONS: tuple[str, ...] = get_args(Precision)
 VARIANTS: tuple[str, ...] = get_args(Variant)
 SCOPES: tuple[str, ...] = get_args(Scope)
-SCENARIOS: tuple[str, ...] = get_args(ScenarioName)
+SCENARIOS: tuple[str, ...] = tuple(KINDS)
 PROFILES: tuple[str, ...] = get_args(Profile)
 
 
@@ -243,7 +245,7 @@ class SuiteEntry(_Card, frozen=True, kw_only=True):
 
     model: Identifier
     precisions: tuple[Precision, ...] = ()
-    scenarios: Annotated[tuple[ScenarioName, ...], Meta(min_length=1)]
+    scenarios: Annotated[tuple[ScenarioText, ...], Meta(min_length=1)]
     scopes: tuple[Scope, ...] = ()
     profiles: Annotated[tuple[Profile, ...], Meta(min_length=1)] = ("smoke", "standard", "nightly", "certify")
 

@@ -40,8 +40,37 @@ class DisturbanceRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     memory_stalled_share: float
 
 
+class EarlyStoppingRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """LoadGen's statistic: confidence c and tolerance d (METRICS.md, Early stopping)."""
+
+    confidence: float
+    tolerance: float
+
+
+class ScenarioRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a result of one scenario must have.
+
+    `percentiles`: those at which its latency is judged, the ruleset's own first; where a launch is too short for it the
+    next one that the queries support is judged instead and named, and the launch lacks what the first one needs.
+    """
+
+    percentiles: tuple[float, ...] = ()
+    min_queries: int = 0
+    min_samples: int = 0
+    min_duration_s: float = 0.0
+
+
+class Bound(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a request must not exceed, in seconds; what is not given is not bound. `why` cites the source."""
+
+    latency_s: float | None = None
+    ttft_s: float | None = None
+    tpot_s: float | None = None
+    why: str
+
+
 class Ruleset(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One ruleset file."""
+    """One ruleset file. `bounds` by service unit (frame, page, token, sample); a camera's frame is bound by 1/F."""
 
     id: str
     percentile: str
@@ -53,6 +82,9 @@ class Ruleset(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     lag_absolute_ns: int
     lag_share: float
     disturbance: DisturbanceRule
+    early_stopping: EarlyStoppingRule
+    scenarios: dict[str, ScenarioRule]
+    bounds: dict[str, Bound]
     profiles: dict[str, ProfileRule]
 
 

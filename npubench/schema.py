@@ -22,6 +22,7 @@ from npubench.conditions import Conditions
 from npubench.errors import NotComparableError, SchemaTooNewError
 from npubench.evidence import Certificate
 from npubench.lang import Text
+from npubench.scenarios import Scenario as Scenario
 from npubench.spi import Availability, Device, EnvironmentFacts, Placement, TensorSpec
 
 RUN_SCHEMA = "npubench.run/1"
@@ -37,8 +38,12 @@ Purpose = Literal["measure", "floor"]
 FLOOR_MODEL = "overhead-floor"
 """The room of the one-node graph. A plan measures it on every backend; asked for by name it is a cell like others."""
 
+DROPPED = -1
+"""The status of a frame that was never run, because its camera's previous one was still waiting: infinitely late."""
+
 SAMPLE_COLUMNS = ("scheduled_ns", "issued_ns", "first_ns", "completed_ns", "units", "stream", "status", "preempted")
-"""Columns of the sample table, int64 each. `first_ns` is 0 where no first result is observed; `status` 0 is success."""
+"""Columns of the sample table, int64 each. `first_ns` is 0 where no first result is observed; `status` 0 is success,
+`DROPPED` a frame that was not run. `stream`: camera, user or lane."""
 
 
 class _Document(msgspec.Struct, frozen=True, kw_only=True):
@@ -209,6 +214,78 @@ class Window(_Document, frozen=True, kw_only=True):
     end_ns: int
 
 
+TrialPurpose = Literal["saturate", "search", "confirm"]
+TrialEnd = Literal["planned", "hopeless", "full"]
+FailedBy = Literal["latency", "drops", "queue", "errors", "generator"]
+
+
+class Trial(_Document, frozen=True, kw_only=True):
+    """One load tried inside a launch. Its samples are those of the launch scheduled in [start, end) of `window`.
+
+    `load` is in the unit of what is searched (cameras, requests/s, users); None while saturating, a closed loop that
+    shows what is sustained. `over` requests missed the bound, among them the `dropped` and `failed` ones.
+    `passed`: held the bound at `percent` (the highest of the ruleset's that `queries` support; None: too few for any).
+    `p50_ns` … are of the scheduled-to-completed time (of the time to first token where that is what is bound), None
+    where dropped requests make them infinite. `ended`: `hopeless` when it was given up early.
+    """
+
+    purpose: TrialPurpose
+    load: float | None
+    window: Window
+    queries: int
+    over: int
+    dropped: int
+    failed: int
+    passed: bool
+    percent: float | None = None
+    failed_by: FailedBy | None = None
+    ended: TrialEnd = "planned"
+    completed_per_s: float = 0.0
+    p50_ns: float | None = None
+    p90_ns: float | None = None
+    p99_ns: float | None = None
+    lag_p99_ns: float | None = None
+
+
+class Capacity(_Document, frozen=True, kw_only=True):
+    """The largest load that was confirmed, the smallest that failed and why, and everything that was tried.
+
+    `searched`: rate, cameras or users. `confirmed` 0: nothing was held, `failed` is then the least load; None: unknown,
+    with `reason` (the time was over, say). `percent`: at which the bound was confirmed; where that is lower than the
+    ruleset's, `short` says how many more queries the ruleset's needs. `sustained_per_s`: requests completed per second
+    in a closed loop. `bound`: metric → ns that was to be held.
+    """
+
+    searched: str
+    confirmed: float | None
+    reason: Text | None = None
+    percent: float | None = None
+    short: int | None = None
+    failed: float | None = None
+    failed_by: FailedBy | None = None
+    sustained_per_s: float | None = None
+    bound: dict[str, float] = {}
+    trials: tuple[Trial, ...] = ()
+
+
+class Stages(_Document, frozen=True, kw_only=True):
+    """Where the time of one input goes: the median of each stage over `inputs` inputs, outside the timed window.
+
+    decode, pre, host-to-device, infer, device-to-host, post; a stage that the backend cannot tell apart is missing.
+    """
+
+    inputs: int
+    median_ns: dict[str, float]
+
+
+class Audit(_Document, frozen=True, kw_only=True):
+    """One audit of a launch: `same-outputs`, `no-cache`, `output-length`. `passed` None: not made, see `said`."""
+
+    name: str
+    passed: bool | None
+    said: Text
+
+
 class MemoryUse(_Document, frozen=True, kw_only=True):
     """Private memory (resident less shared) of the measuring process at the start, middle and end of its window.
 
@@ -247,7 +324,11 @@ class EnergyLedger(_Document, frozen=True, kw_only=True):
 
 
 class Launch(_Document, frozen=True, kw_only=True):
-    """One fresh process measuring one cell."""
+    """One fresh process measuring one cell.
+
+    `window` is that of the summary; of a searched load it is the window of the confirming trial. `lacks`: what the
+    ruleset asks of such a result and this launch does not have ("212 more queries for p99"); none: it conforms.
+    """
 
     schema: Literal["npubench.launch/1"] = "npubench.launch/1"
     run: str
@@ -272,13 +353,10 @@ class Launch(_Document, frozen=True, kw_only=True):
     execution_kind: ExecutionKind | None = None
     load_average: tuple[float, float, float] | None = None
     conditions: Conditions | None = None
-
-
-class Scenario(_Document, frozen=True, kw_only=True):
-    """How load arrives, with its parameters."""
-
-    name: str
-    params: dict[str, Any] = {}
+    capacity: Capacity | None = None
+    stages: Stages | None = None
+    audits: tuple[Audit, ...] = ()
+    lacks: tuple[Text, ...] = ()
 
 
 class InputFacts(_Document, frozen=True, kw_only=True):
@@ -465,6 +543,10 @@ class Cell(_Document, frozen=True, kw_only=True):
     energy: dict[str, Spread] = {}
     energy_reason: str | None = None
     options: dict[str, dict[str, Any]] = {}
+    capacity: Capacity | None = None
+    stages: Stages | None = None
+    audits: tuple[Audit, ...] = ()
+    lacks: tuple[Text, ...] = ()
 
 
 class Run(_Document, frozen=True, kw_only=True):

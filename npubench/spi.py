@@ -180,8 +180,23 @@ class Prepares(Protocol):
 
 
 @runtime_checkable
+class Forks(Protocol):
+    """A session that several threads may use at once, each through a view of its own.
+
+    `fork` returns another Session on the same loaded model: it shares the weights and nothing that a request writes.
+    Closing a view leaves the others alone.
+    """
+
+    def fork(self) -> Session: ...
+
+
+@runtime_checkable
 class Submits(Protocol):
-    """Several requests in flight: `submit` returns at once, `done(outputs)` is called on completion."""
+    """Several requests in flight without a thread each: `submit` returns, `done(outputs)` is called on completion.
+
+    `done` may be called on a thread of the runtime's, and in another order than requests were submitted. The feeds are
+    left alone until then, and the outputs are the callback's only while it runs.
+    """
 
     def submit(self, feeds: Feeds, done: Callable[[Outputs], None]) -> None: ...
 
@@ -317,6 +332,46 @@ class Follows(Protocol):
     """
 
     def follow(self, index: int, tokens: Array | None) -> tuple[Outputs, Array]: ...
+
+
+@runtime_checkable
+class Begins(Protocol):
+    """A Bound whose requests can overlap without threads (sessions that are `Submits`): scope `device`.
+
+    `begin(i, done)` starts input `i` and returns at once; `done(units)` is called when its outputs are on the host.
+    """
+
+    def begin(self, index: int, done: Callable[[int], None]) -> None: ...
+
+
+@runtime_checkable
+class Staged(Protocol):
+    """A Bound that can tell where the time of a step goes.
+
+    `stages` runs input `index` once as `step` does, and returns ns by stage: decode, pre, host-to-device, infer,
+    device-to-host, post. A stage that it cannot tell apart is missing. Never called in the timed window.
+    """
+
+    def stages(self, index: int) -> Mapping[str, int]: ...
+
+
+@runtime_checkable
+class Recalls(Protocol):
+    """A Bound that still has the raw outputs of the last step: copied, in the form that `inspect` gives them."""
+
+    def recall(self) -> Outputs: ...
+
+
+@runtime_checkable
+class Streams(Protocol):
+    """A Bound that is fed by continuous streams (video of cameras) in place of single inputs.
+
+    `stream_step(stream, number)` runs the frame `number` of camera `stream`: frames of one stream come in rising order,
+    and those in between were dropped. `streams` is called before, with how many there will be.
+    """
+
+    def streams(self, count: int) -> None: ...
+    def stream_step(self, stream: int, number: int) -> int: ...
 
 
 class Request(_Facts, frozen=True, kw_only=True):

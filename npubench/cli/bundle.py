@@ -158,9 +158,10 @@ def _builds(
                 variant = planning.variant_of(card, backend, precision)
                 if precision not in card.precisions or precision not in backend.precisions or variant is None:
                     continue
-                for scenario in item.scenarios:
-                    batch = planning.scenario_of(scenario, card).params["batch"] if variant == "static" else 1
-                    found[item.model, precision, variant, batch] = None
+                for text in item.scenarios:
+                    for scenario in planning.scenarios_of(text, card):
+                        batch = scenario.params.get("batch", 1) if variant == "static" else 1
+                        found[item.model, precision, variant, batch] = None
     yield from found
 
 

@@ -11,13 +11,12 @@ from typing import Any
 
 import msgspec
 
-from npubench import __version__
+from npubench import __version__, traffic
 from npubench.cards import (
     BackendCard,
     ModelCard,
     SuiteCard,
     Variant,
-    did_you_mean,
     emulated,
     graphs_of,
     resolved,
@@ -25,10 +24,10 @@ from npubench.cards import (
     to_builtins,
 )
 from npubench.engine import prebuilt
-from npubench.engine.schedule import ARRIVALS
 from npubench.errors import UsageError
 from npubench.lang import Text
 from npubench.rules import Ruleset
+from npubench.scenarios import Scenario, parse, searched, with_defaults
 from npubench.schema import (
     FLOOR_MODEL,
     InputFacts,
@@ -36,10 +35,10 @@ from npubench.schema import (
     Plan,
     PlannedCell,
     Purpose,
-    Scenario,
     UnsupportedCell,
     cell_id,
 )
+from npubench.spi import Availability
 from npubench.units import show_bytes, utc_now
 
 NATIVE = "native"
@@ -47,10 +46,17 @@ NATIVE = "native"
 
 FLOOR_WINDOW_S = 0.5
 
+CAMERAS = ("detection",)
+"""The workloads whose inputs are a camera's frames."""
+
 # Of a launch's share of the budget: the timed window, and at most this much for warming up.
 _WINDOW_SHARE, _WARMUP_SHARE = 0.75, 0.15
-# A tail percentile needs hundreds of samples, a throughput a handful: single-stream gets twice the time of offline.
-_WEIGHT = {"single-stream": 2.0, "offline": 1.0}
+# A tail percentile needs hundreds of samples, a throughput a handful: single-stream gets twice the time of offline. A
+# capacity is searched and then confirmed at full length.
+_WEIGHT = {"single-stream": 2.0, "multi-stream": 2.0, "offline": 1.0, "server": 2.0, "cameras": 2.0, "users": 2.0}
+_SEARCH_WEIGHT = 8.0
+# … in a window that may be longer than a profile's others.
+_SEARCH_STRETCH = 4.0
 _SHORTEST_WINDOW_S = 0.5
 # What is not steady after this long will not become so.
 _LONGEST_WARMUP_S = 60.0
@@ -84,13 +90,10 @@ def wanted_from_suite(suite: SuiteCard, profile: str) -> tuple[Wanted, ...]:
 
 
 def check_scenarios(names: Sequence[str]) -> None:
-    """Raises UsageError for a scenario that does not exist."""
+    """Raises UsageError for a scenario that does not exist, or has no such parameter."""
     for name in names:
-        if name not in ARRIVALS:
-            raise UsageError(
-                f'no scenario "{name}"{did_you_mean(name, list(ARRIVALS))}; known: {", ".join(ARRIVALS)}',
-                hint="`npubench list scenarios` says what each one is",
-            )
+        for scenario in parse(name):
+            traffic.params(scenario)
 
 
 def machine_identity(machine: Machine) -> dict[str, Any]:
@@ -104,9 +107,17 @@ def machine_identity(machine: Machine) -> dict[str, Any]:
     }
 
 
-def scenario_of(name: str, card: ModelCard) -> Scenario:
-    """The scenario with its parameters for a model: offline takes the card's batch."""
-    return Scenario(name=name, params={"batch": card.offline_batch if name == "offline" else 1})
+def scenarios_of(text: str, card: ModelCard) -> tuple[Scenario, ...]:
+    """The scenarios that `text` stands for, with their parameters for a model: offline takes the card's batch."""
+    return tuple(with_defaults(scenario, {"batch": card.offline_batch}) for scenario in parse(text))
+
+
+def scenario_of(text: str, card: ModelCard) -> Scenario:
+    """The one scenario that `text` stands for. Raises UsageError where it stands for several."""
+    found = scenarios_of(text, card)
+    if len(found) != 1:
+        raise UsageError(f'"{text}" stands for {len(found)} scenarios; expected one')
+    return found[0]
 
 
 def planned_cell(
@@ -128,9 +139,9 @@ def planned_cell(
         "variant": variant,
         "precision": precision,
         "backend": backend.id,
-        "devices": str(backend.device.count),
+        "devices": str(backend.device.count * scenario.params.get("devices", 1)),
         "scenario": scenario.name,
-        **{f"scenario.{name}": str(value) for name, value in scenario.params.items()},
+        **{f"scenario.{name}": str(value) for name, value in scenario.params.items() if name != "devices"},
         "scope": scope,
         "ruleset": ruleset,
     }
@@ -171,7 +182,7 @@ def _with_windows(
 ) -> dict[str, PlannedCell]:
     """The cells with their share of the budget; an emulator gets none of it."""
     weights = {
-        name: _WEIGHT[cell.scenario.name]
+        name: _weight(cell.scenario)
         for name, cell in cells.items()
         if cell.purpose == "measure" and cell.backend not in emulated_backends
     }
@@ -183,13 +194,21 @@ def _with_windows(
     return {
         name: msgspec.structs.replace(
             cell,
-            window_s=seconds(name, _WINDOW_SHARE, budget.max_window_s),
+            window_s=seconds(name, _WINDOW_SHARE, _longest_s(cell.scenario, budget)),
             warmup_s=seconds(name, _WARMUP_SHARE, _LONGEST_WARMUP_S),
         )
         if name in weights
         else cell
         for name, cell in cells.items()
     }
+
+
+def _weight(scenario: Scenario) -> float:
+    return _SEARCH_WEIGHT if searched(scenario) else _WEIGHT[scenario.name]
+
+
+def _longest_s(scenario: Scenario, budget: Budget) -> float:
+    return budget.max_window_s * (_SEARCH_STRETCH if searched(scenario) else 1)
 
 
 def variant_of(card: ModelCard, backend: BackendCard, precision: str) -> Variant | None:
@@ -228,6 +247,25 @@ def _reason_unsupported(card: ModelCard, backend: BackendCard, precision: str, m
     return None
 
 
+def unfit(scenario: Scenario, card: ModelCard, backend: BackendCard, devices: int | None) -> Text | None:
+    """Why a model is not loaded in this way on this backend; None where it is. `devices`: how many there are."""
+    if scenario.name == "cameras" and card.workload not in CAMERAS:
+        return Text(en="cameras send frames, and this model takes none", ko="프레임을 받는 모델이 아니므로 카메라 없음")
+    if scenario.name == "users" and backend.device.type != "endpoint":
+        return Text(
+            en="users are served by an endpoint; on a device, scenario server gives the rate of requests",
+            ko="사용자 수는 서비스 엔드포인트에서 측정합니다. 장치에서는 server 시나리오가 요청률을 냅니다",
+        )
+    if card.workload != "llm" and {"traffic", "in", "out"} & set(scenario.params):
+        return Text(en="traffic and token counts are for language models", ko="토큰 길이는 언어 모델에만 해당")
+    wanted = backend.device.count * scenario.params.get("devices", 1)
+    if "devices" in scenario.params and devices is not None and devices < wanted:
+        return Text(
+            en=f"{wanted} devices were asked for; there are {devices}", ko=f"장치 {wanted}개 필요, {devices}개 있음"
+        )
+    return None
+
+
 def headline(card: ModelCard, backend: BackendCard, machine: Machine) -> str:
     """The precision in which a model is measured where nobody names one: its own first, else the backend's first.
 
@@ -260,6 +298,8 @@ def make(
     Raises UsageError when nothing at all is left to measure.
     """
     backends = {name: resolved(card, machine.threads) for name, card in backends.items()}
+    found_devices: Mapping[str, Availability] = context.get("availability", {})
+    devices = {name: len(found.devices) for name, found in found_devices.items() if found.devices}
     cells: dict[str, PlannedCell] = {}
     unsupported: list[UnsupportedCell] = []
     for backend in backends.values():
@@ -287,7 +327,8 @@ def make(
                     continue
                 # An emulator's times mean nothing: one cell shows whether answers, placement and compiling are right.
                 once = emulated(backend)
-                for scenario in item.scenarios[:1] if once else item.scenarios:
+                asked = [found for text in item.scenarios for found in scenarios_of(text, card)]
+                for scenario in asked[:1] if once else asked:
                     for scope in (item.scopes or card.scopes)[: 1 if once else None]:
                         if scope not in card.scopes:
                             reason = Text(en=f"the model has no scope {scope}", ko=f"모델에 {scope} 범위가 없음")
@@ -297,11 +338,18 @@ def make(
                             if lacking not in unsupported:
                                 unsupported.append(lacking)
                             continue
+                        if (why := unfit(scenario, card, backend, devices.get(backend.id))) is not None:
+                            lacking = UnsupportedCell(
+                                model=card.id, backend=backend.id, precision=precision, reason=why
+                            )
+                            if lacking not in unsupported:
+                                unsupported.append(lacking)
+                            continue
                         cell = planned_cell(
                             card,
                             backend,
                             precision,
-                            scenario_of(scenario, card),
+                            scenario,
                             scope,
                             variant=variant_of(card, backend, precision) or "portable",
                             inputs=inputs.get(card.id),

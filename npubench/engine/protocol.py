@@ -13,7 +13,8 @@ import msgspec
 
 from npubench.conformance import Case, Check, Tried
 from npubench.evidence import RoleEvidence
-from npubench.schema import ExecutionKind, Failure, MemoryUse, Warmup, Window
+from npubench.scenarios import Arrival
+from npubench.schema import Audit, Capacity, ExecutionKind, Failure, MemoryUse, Stages, Warmup, Window
 from npubench.spi import Artifact, Availability, EnvironmentFacts, Placement, Request, TensorSpec
 
 
@@ -47,6 +48,68 @@ class BuildJob(msgspec.Struct, frozen=True, kw_only=True, tag="build", tag_field
     arguments: dict[str, Any] = {}
 
 
+class Load(msgspec.Struct, frozen=True, kw_only=True):
+    """How load is made. `value`: requests/s, cameras or users; None where nothing is scheduled, or it is searched.
+
+    Lanes in flight: `instances` sessions on each of `devices`, each with `inflight` views.
+    """
+
+    arrival: Arrival
+    value: float | None = None
+    fps: float = 0.0
+    think_ns: int = 0
+    seed: int = 0
+    devices: int = 1
+    instances: int = 1
+    inflight: int = 1
+
+
+class Host(msgspec.Struct, frozen=True, kw_only=True):
+    """How the measuring process asks the operating system to treat it; what it was refused is said in the result.
+
+    `timer_slack_ns`: how late a sleep may end (Linux: 50 000 unless asked). `pin`: processors of the lanes, one each in
+    turn. `priority`: none, `high` (nice −10) or `realtime` (SCHED_FIFO, the lowest of its priorities).
+    """
+
+    timer_slack_ns: int = 1
+    pin: tuple[int, ...] = ()
+    priority: Literal["normal", "high", "realtime"] = "normal"
+
+
+class Held(msgspec.Struct, frozen=True, kw_only=True):
+    """What each request must not exceed; None: not bound."""
+
+    latency_ns: int | None = None
+    ttft_ns: int | None = None
+    tpot_ns: int | None = None
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """What a load must hold, by service unit, and from how many queries on that can be said.
+
+    `needed`: percentile → least number of queries for 0, 1, 2 … of them over the bound (LoadGen's statistic), as pairs,
+    the ruleset's own percentile first. More over the bound than a table is long is a failure whatever the number.
+    """
+
+    held: dict[str, Held]
+    needed: tuple[tuple[float, tuple[int, ...]], ...] = ()
+    min_duration_ns: int = 0
+
+
+class Search(msgspec.Struct, frozen=True, kw_only=True):
+    """The largest load that holds the target is wanted, within `budget_ns` in all.
+
+    `whole`: loads are whole numbers. `per_load`: requests per second that a load of 1 makes (F for cameras); None where
+    a load's rate is only known when it ran (users). `known`: what an earlier launch confirmed, tried first.
+    """
+
+    searched: str
+    whole: bool
+    per_load: float | None
+    budget_ns: int
+    known: float | None = None
+
+
 class MeasureJob(msgspec.Struct, frozen=True, kw_only=True, tag="measure", tag_field="verb"):
     """Measure one launch into the memory-mapped files of `folder`."""
 
@@ -61,6 +124,11 @@ class MeasureJob(msgspec.Struct, frozen=True, kw_only=True, tag="measure", tag_f
     least_samples: int
     max_samples: int
     max_tokens: int
+    load: Load
+    target: Target | None = None
+    search: Search | None = None
+    host: Host = Host()
+    audit: bool = False
 
 
 class QualityJob(msgspec.Struct, frozen=True, kw_only=True, tag="quality", tag_field="verb"):
@@ -171,6 +239,9 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True, tag="measured", tag_fi
     inputs: dict[str, tuple[TensorSpec, ...]]
     outputs: dict[str, tuple[TensorSpec, ...]]
     memory: MemoryUse | None = None
+    capacity: Capacity | None = None
+    stages: Stages | None = None
+    audits: tuple[Audit, ...] = ()
 
 
 class Answered(msgspec.Struct, frozen=True, kw_only=True, tag="answered", tag_field="event"):

@@ -15,9 +15,10 @@ from typing import Protocol
 
 import msgspec
 
+from npubench import traffic
 from npubench.cards import BackendCard, ModelCard, emulated
 from npubench.discovery import code
-from npubench.engine import table
+from npubench.engine import loading, table
 from npubench.engine.files import Files, Ready
 from npubench.engine.launcher import Limits, StopRequested, run_job
 from npubench.engine.lost import Presence
@@ -25,12 +26,12 @@ from npubench.engine.metering import Metering, metering
 from npubench.engine.placement import Certifier
 from npubench.engine.protocol import Event, Measured, MeasureJob
 from npubench.engine.quality import Asker
-from npubench.engine.schedule import ARRIVALS
 from npubench.engine.select import adapter_ref, environment_of
 from npubench.engine.watching import watching
 from npubench.errors import RunInterruptedError, StoreError
 from npubench.evidence import Certificate
 from npubench.rules import Ruleset, load
+from npubench.scenarios import KINDS
 from npubench.schema import (
     Failure,
     FailureKind,
@@ -57,7 +58,7 @@ from npubench.store import WORK, RunFolder, sha256_file, write_once
 from npubench.units import show_ns, utc_now
 
 # A window is extended until it has this many samples (worker.EXTEND bounds it), so that a median can be stated.
-LEAST_SAMPLES = {"completion": 12, "at-once": 4}
+LEAST_SAMPLES = {"completion": 12, "at-once": 4, "users": 12}
 MAX_TOKENS = 20_000_000
 
 # Of what a failed launch printed, the last so many bytes of each stream are kept beside it.
@@ -252,7 +253,7 @@ class Execution:
 
     def _job(self, cell: PlannedCell, backend: BackendCard, built: Ready, work: Path) -> MeasureJob:
         model = msgspec.convert(self._plan.models[cell.model], ModelCard)
-        arrival = ARRIVALS[cell.scenario.name]
+        arrival = KINDS[cell.scenario.name].arrival
         return MeasureJob(
             adapter=adapter_ref(backend),
             workload=code("workloads", model.workload),
@@ -261,7 +262,7 @@ class Execution:
                 scope=cell.scope,
                 batch=int(cell.scenario.params.get("batch", 1)),
                 seed=self._plan.seed,
-                params=model.params,
+                params={**model.params, **traffic.params(cell.scenario)},
                 data=self._plan.sources.get(f"data:{cell.model}"),
                 room=self._plan.sources.get(f"room:{cell.model}"),
             ),
@@ -269,10 +270,23 @@ class Execution:
             folder=str(work),
             window_ns=int(cell.window_s * 1e9),
             warmup_ns=int(cell.warmup_s * 1e9),
-            least_samples=1 if emulated(backend) else LEAST_SAMPLES[arrival],
+            least_samples=1 if emulated(backend) else LEAST_SAMPLES.get(arrival, 1),
             max_samples=self._plan.max_samples,
             max_tokens=MAX_TOKENS,
+            load=loading.load_of(cell, self._plan.seed),
+            target=loading.target_of(cell, self._rules),
+            search=loading.search_of(cell, self._known(cell)),
+            audit=self._plan.profile == "certify",
         )
+
+    def _known(self, cell: PlannedCell) -> float | None:
+        """The load that an earlier launch of this cell confirmed: later ones confirm it or step down."""
+        found = [
+            launch.capacity.confirmed
+            for launch in self._folder.launches()
+            if launch.cell == cell.id and launch.capacity is not None and launch.capacity.confirmed is not None
+        ]
+        return min(found) if found else None
 
     def _beside(self, cell: PlannedCell, number: int, suffix: str) -> Path:
         """A free path beside the launch file: a killed run may have left the file there without its launch."""
@@ -312,7 +326,7 @@ class Execution:
         """Keeps the samples, derives the summary, judges."""
         samples = Samples(*table.read(work))
         kept = self._keep_samples(cell, number, samples)
-        arrival = ARRIVALS[cell.scenario.name]
+        arrival = KINDS[cell.scenario.name].arrival
         summary = summarise(samples, done.window, done.unit, arrival, done.samples_per_row)
         summary["load_ns"] = Value(value=float(done.load_ns))
         summary["first_inference_ns"] = Value(value=float(done.first_inference_ns))

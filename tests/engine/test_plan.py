@@ -116,7 +116,7 @@ def test_what_changes_the_measurement_changes_its_identity(what: str) -> None:
 
 def test_the_batch_is_part_of_an_offline_cell() -> None:
     four, eight = (cell(replace(CARD, offline_batch=batch), scenario="offline") for batch in (4, 8))
-    assert four.scenario.params == {"batch": 4}
+    assert four.scenario.params["batch"] == 4
     assert four.identity != eight.identity
     assert four.id != eight.id
     # … and none of a single stream's, which always sends one.

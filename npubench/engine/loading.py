@@ -1,0 +1,76 @@
+"""From a cell to the load that its worker makes: arrival, what must be held, and what is searched. Pure."""
+
+from __future__ import annotations
+
+from npubench import traffic
+from npubench.engine.protocol import Held, Load, Search, Target
+from npubench.rules import Ruleset
+from npubench.scenarios import KINDS, searched
+from npubench.schema import PlannedCell
+from npubench.stats.early_stopping import needed
+
+# Over-limit requests for which a worker knows the least number of queries; a launch has far fewer.
+MOST_OVER = 2_000
+
+
+def load_of(cell: PlannedCell, seed: int) -> Load:
+    """How load is made in a launch of this cell."""
+    scenario, kind = cell.scenario, KINDS[cell.scenario.name]
+    value = scenario.params.get(kind.load) if kind.load is not None else None
+    return Load(
+        arrival=kind.arrival,
+        value=None if value is None else float(value),
+        fps=float(scenario.params.get("fps", 0.0)),
+        think_ns=round(traffic.think_s(scenario) * 1e9),
+        seed=seed,
+        devices=int(scenario.params.get("devices", 1)),
+        instances=int(scenario.params.get("instances", 1)),
+        inflight=int(scenario.params.get("inflight", 1)),
+    )
+
+
+def held(cell: PlannedCell, rules: Ruleset) -> dict[str, Held]:
+    """Service unit → what a request of this cell must not exceed; empty where nothing is bound."""
+    if KINDS[cell.scenario.name].load is None:
+        return {}
+    if cell.scenario.name == "cameras":
+        return {"frame": Held(latency_ns=round(1e9 / float(cell.scenario.params["fps"])))}
+    return {
+        unit: Held(latency_ns=_ns(bound.latency_s), ttft_ns=_ns(bound.ttft_s), tpot_ns=_ns(bound.tpot_s))
+        for unit, bound in rules.bounds.items()
+    }
+
+
+def _ns(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds * 1e9)
+
+
+def target_of(cell: PlannedCell, rules: Ruleset) -> Target | None:
+    """What a load of this cell must hold; None where nothing is bound."""
+    bounds = held(cell, rules)
+    if not bounds:
+        return None
+    rule, statistic = rules.scenarios[cell.scenario.name], rules.early_stopping
+    return Target(
+        held=bounds,
+        needed=tuple(
+            (percent, needed(percent, MOST_OVER, confidence=statistic.confidence, tolerance=statistic.tolerance))
+            for percent in rule.percentiles
+        ),
+        min_duration_ns=round(rule.min_duration_s * 1e9),
+    )
+
+
+def search_of(cell: PlannedCell, known: float | None) -> Search | None:
+    """What is searched in a launch of this cell; None where nothing is. `known`: what an earlier launch confirmed."""
+    name = searched(cell.scenario)
+    if name is None:
+        return None
+    per_load = {"rate": 1.0, "cameras": float(cell.scenario.params.get("fps", 0.0))}.get(name)
+    return Search(
+        searched=name,
+        whole=name != "rate",
+        per_load=per_load,
+        budget_ns=round(cell.window_s * 1e9),
+        known=known,
+    )
