@@ -32,6 +32,7 @@ from npubench.engine.measure import (
     quiet_collector,
     repeat,
     serve,
+    wait_until,
 )
 from npubench.engine.schedule import Arrivals
 from npubench.engine.table import SampleTable
@@ -133,6 +134,8 @@ def closed_loop(
             converse(lane, number, take, course, first_row, begin, stop, least, last, think_ns)
             rows.append(lane.last)
         else:
+            # One lane starts at once; several have been given time to wake.
+            wait_until(start_ns, course)
             due = start_ns if at_once else None
             rows.append(repeat(steps[number], table, number, take, course, first_row, stop, least, last, due))
 
