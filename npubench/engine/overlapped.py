@@ -153,6 +153,9 @@ class _Issuer(Rows):
             self._begin(position, slot.done)
         except RequestError as error:
             slot.end(time.perf_counter_ns(), 0, error.status)
+        except BaseException:
+            slot.busy = False
+            raise
 
     def repeat(self, stop_ns: int, least: int, last_ns: int, due_ns: int | None) -> None:
         now = time.perf_counter_ns
