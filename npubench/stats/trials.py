@@ -84,12 +84,17 @@ def requests_of(samples: Samples, limits: Limits) -> Requests:
 
 def decide(queries: int, over: int, needed: Needed) -> tuple[bool | None, float | None]:
     """(held, at which percentile), (failed, None) or (undecided, None); see the module."""
-    if queries and needed and over > max(1.0, queries * (1 - needed[0][0] / 100) + 1e-9):
+    if queries and needed and over > most_over(queries, needed):
         return False, None
     for percent, counts in needed:
         if over < len(counts) and queries >= counts[over]:
             return True, percent
     return None, None
+
+
+def most_over(queries: int, needed: Needed) -> int:
+    """How many of so many planned queries may be over: with one more the trial has failed whatever comes after it."""
+    return max(1, int(queries * (1 - needed[0][0] / 100) + 1e-9)) if needed else queries
 
 
 def missing(queries: int, over: int, needed: Needed) -> int | None:
