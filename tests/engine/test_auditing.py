@@ -176,7 +176,7 @@ def test_a_cache_needs_inputs_and_time(clock: Clock) -> None:
 def test_the_cache_audit_keeps_to_its_time(budget_ms: int, count: int) -> None:
     clock = Clock()
     bound = Honest(clock, count)
-    bound.cost = lambda index: MS  # type: ignore[method-assign, assignment]
+    bound.cost = lambda index: MS  # type: ignore[method-assign]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(auditing, "time", clock)
         no_cache(bound, budget_ms * MS, 1)
