@@ -11,12 +11,13 @@ from collections.abc import Callable
 
 from npubench.errors import NpubenchError
 from npubench.lang import Text
+from npubench.report import loads
 from npubench.report.foreign import MESSAGE_LIMIT, clean
 from npubench.report.latency import Line, Mark, chart, level, thin
 from npubench.report.numbers import Footnotes, backend_name, count, model_name, of_cell
 from npubench.report.placement import assisted
 from npubench.report.shown import Figure, Number, SeriesRow
-from npubench.report.words import KINDS, scenario, scope
+from npubench.report.words import KINDS, scope
 from npubench.schema import Cell, Run
 from npubench.stats.samples import Samples
 from npubench.units import UNKNOWN
@@ -96,7 +97,7 @@ def _figure(run: Run, key: str, cells: list[Cell], read: ReadSamples, looks: dic
                 drawn=bool(drawn),
                 backend=backend_name(run, cell.backend),
                 precision=clean(cell.precision),
-                scenario=scenario(cell.scenario.name),
+                scenario=loads.title(cell.scenario),
                 samples=of_cell(cell, "sample_count")[0].text,
                 counted=_counted(len(cell.launches), preempted if drawn else None),
                 assisted=assisted(cell.certificate),
@@ -134,12 +135,12 @@ def figures(run: Run, key: str, read: ReadSamples) -> tuple[Figure, ...]:
         and cell.scenario.name not in WITHOUT_LATENCY
     ]
     backends = list(dict.fromkeys(cell.backend for cell in drawable))
-    kinds = list(dict.fromkeys((cell.backend, cell.precision, cell.scenario.name) for cell in drawable))
+    kinds = list(dict.fromkeys((cell.backend, cell.precision, loads.written(cell.scenario)) for cell in drawable))
     # The same backend has the same colour in every chart, and the same cell kind the same dash.
     looks = {
         cell.id: (
             backends.index(cell.backend) % COLOURS,
-            kinds.index((cell.backend, cell.precision, cell.scenario.name)) % DASHES,
+            kinds.index((cell.backend, cell.precision, loads.written(cell.scenario))) % DASHES,
         )
         for cell in drawable
     }
