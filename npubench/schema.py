@@ -359,6 +359,21 @@ class Launch(_Document, frozen=True, kw_only=True):
     lacks: tuple[Text, ...] = ()
 
 
+Priority = Literal["normal", "high", "realtime"]
+
+
+class Host(_Document, frozen=True, kw_only=True):
+    """How the measuring process asks the operating system to treat it; what it was refused is said in the result.
+
+    `timer_slack_ns`: how late a sleep may end (Linux: 50 000 unless asked). `pin`: processors of the lanes, one each in
+    turn. `priority`: none, `high` (nice −10) or `realtime` (SCHED_FIFO, the lowest of its priorities).
+    """
+
+    timer_slack_ns: int = 1
+    pin: tuple[int, ...] = ()
+    priority: Priority = "normal"
+
+
 class InputFacts(_Document, frozen=True, kw_only=True):
     """What a model was fed with. `source`: a data set's id, or `own` for the user's own folder."""
 
@@ -370,7 +385,8 @@ class InputFacts(_Document, frozen=True, kw_only=True):
 class PlannedCell(_Document, frozen=True, kw_only=True):
     """A cell before it is measured. `key` are the canonical key's parts, `identity` what decides comparability.
 
-    `window_s` is the timed window of each launch, `warmup_s` the most that warming up may take.
+    `window_s` is the timed window of each launch, `warmup_s` the most that warming up may take. Cells of one `mix` are
+    measured at the same time, beside each other; `alone` is the cell with which such a one is compared.
     """
 
     id: str
@@ -385,6 +401,8 @@ class PlannedCell(_Document, frozen=True, kw_only=True):
     window_s: float
     warmup_s: float
     purpose: Purpose = "measure"
+    mix: str | None = None
+    alone: str | None = None
 
 
 class UnsupportedCell(_Document, frozen=True, kw_only=True):
@@ -463,6 +481,7 @@ class Plan(_Document, frozen=True, kw_only=True):
     availability: dict[str, Availability] = {}
     environments: dict[str, EnvironmentFacts] = {}
     measured_by: str = "unknown"
+    host: Host = Host()
 
 
 class Score(_Document, frozen=True, kw_only=True):
@@ -547,6 +566,8 @@ class Cell(_Document, frozen=True, kw_only=True):
     stages: Stages | None = None
     audits: tuple[Audit, ...] = ()
     lacks: tuple[Text, ...] = ()
+    mix: str | None = None
+    alone: str | None = None
 
 
 class Run(_Document, frozen=True, kw_only=True):
@@ -576,6 +597,7 @@ class Run(_Document, frozen=True, kw_only=True):
     files: dict[str, str] = {}
     varying: dict[str, str] = {}
     measured_by: str = "unknown"
+    host: Host = Host()
 
 
 D = TypeVar("D", Run, Launch, Plan, Quality, Certificate)

@@ -20,9 +20,9 @@ from rich.table import Table
 from rich.text import Text as RichText
 
 from npubench.cards import build_name
+from npubench.engine.launching import Watcher
 from npubench.engine.lock import Holder
 from npubench.engine.protocol import Event, Phase
-from npubench.engine.run import Watcher
 from npubench.engine.select import OWN
 from npubench.evidence import Certificate
 from npubench.lang import here, language

@@ -14,7 +14,7 @@ import msgspec
 from npubench.conformance import Case, Check, Tried
 from npubench.evidence import RoleEvidence
 from npubench.scenarios import Arrival
-from npubench.schema import Audit, Capacity, ExecutionKind, Failure, MemoryUse, Stages, Warmup, Window
+from npubench.schema import Audit, Capacity, ExecutionKind, Failure, Host, MemoryUse, Stages, Warmup, Window
 from npubench.spi import Artifact, Availability, EnvironmentFacts, Placement, Request, TensorSpec
 
 
@@ -64,16 +64,11 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     inflight: int = 1
 
 
-class Host(msgspec.Struct, frozen=True, kw_only=True):
-    """How the measuring process asks the operating system to treat it; what it was refused is said in the result.
+class Together(msgspec.Struct, frozen=True, kw_only=True):
+    """Several launches start their windows at once: each leaves a file in `folder` and waits for `count` of them."""
 
-    `timer_slack_ns`: how late a sleep may end (Linux: 50 000 unless asked). `pin`: processors of the lanes, one each in
-    turn. `priority`: none, `high` (nice −10) or `realtime` (SCHED_FIFO, the lowest of its priorities).
-    """
-
-    timer_slack_ns: int = 1
-    pin: tuple[int, ...] = ()
-    priority: Literal["normal", "high", "realtime"] = "normal"
+    folder: str
+    count: int
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,6 +123,7 @@ class MeasureJob(msgspec.Struct, frozen=True, kw_only=True, tag="measure", tag_f
     target: Target | None = None
     search: Search | None = None
     host: Host = Host()
+    together: Together | None = None
     audit: bool = False
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import ctypes
 import errno
 import faulthandler
-import itertools
 import os
 import platform
 import resource
@@ -31,7 +30,7 @@ import numpy as np
 from npubench import __version__
 from npubench.engine import answering, installed, placing, protocol, stopping
 from npubench.engine.checking import WrongOutputError, check_all, check_outputs
-from npubench.engine.measure import drive, quiet_collector
+from npubench.engine.generator import closed_loop
 from npubench.engine.protocol import (
     BuildJob,
     CompileJob,
@@ -46,7 +45,6 @@ from npubench.engine.protocol import (
     SurveyJob,
     resolve,
 )
-from npubench.engine.schedule import issuer
 from npubench.engine.table import SampleTable
 from npubench.engine.warmup import tolerant, warm_up
 from npubench.errors import (
@@ -191,23 +189,20 @@ def measure(job: MeasureJob, events: Events) -> None:
     clock.target = table.tokens
     events.enter("measure")
     before = resource.getrusage(resource.RUSAGE_SELF)
-    with quiet_collector():
-        start = now()
-        drive(
-            bound.step,
-            table,
-            itertools.count().__next__,
-            issuer(job.scenario, start),
-            stop_ns=start + job.window_ns,
-            least=min(job.least_samples, capacity),
-            last_ns=start + EXTEND * job.window_ns,
-        )
-        end = now()
+    driven = closed_loop(
+        [bound.step],
+        table,
+        0,
+        window_ns=job.window_ns,
+        least=min(job.least_samples, capacity),
+        last_ns=EXTEND * job.window_ns,
+        at_once=job.load.arrival == "at-once",
+    )
     after = resource.getrusage(resource.RUSAGE_SELF)
     events.enter("check")
     check_all(bound, sessions)
-    if table.tokens.dropped:
-        raise RuntimeError(f"{table.tokens.dropped} token times did not fit into the table of {job.max_tokens}")
+    if table.tokens_dropped:
+        raise RuntimeError(f"{table.tokens_dropped} token times did not fit into the table of {job.max_tokens}")
     wanted = str(job.adapter.device.get("type", "none"))
     evidence = {role: item.placement() for role, item in sessions.items() if isinstance(item, Places)}
     for role, found in evidence.items():
@@ -221,7 +216,7 @@ def measure(job: MeasureJob, events: Events) -> None:
             load_ns=load_ns,
             first_inference_ns=first_ns,
             warmup=warmup,
-            window=Window(start_ns=start, end_ns=end),
+            window=Window(start_ns=driven.start_ns, end_ns=driven.end_ns),
             samples_per_row=job.request.batch,
             placement=placement,
             execution_kind=execution_kind(wanted, placement),
