@@ -7,17 +7,19 @@ number. Not aware of: the picture of a search (`curves`), tables (`services`, `t
 
 from __future__ import annotations
 
-from npubench import rules
-from npubench.errors import UnknownNameError
+import re
+
 from npubench.lang import Text
 from npubench.report import loads, reasons
 from npubench.report.cells import own_words
 from npubench.report.foreign import clean
 from npubench.report.numbers import count
 from npubench.report.shown import Number
+from npubench.report.words import same
 from npubench.schema import Capacity, Cell, Scenario, Trial
 from npubench.units import UNKNOWN, show, show_ns, show_share
 
+_PERCENT = re.compile(r"_p(\d{2,4})(?:_|$)")
 # What the load is counted in.
 _PAGES = Text(en="pages/min", ko="페이지/min")
 _UNITS = {
@@ -46,7 +48,7 @@ def factor(unit: str, searched: str) -> float:
 
 def counted_in(unit: str, searched: str) -> Text:
     """What a load of this kind is counted in."""
-    return _PAGES if factor(unit, searched) != 1 else _UNITS.get(searched, Text(en=clean(searched), ko=clean(searched)))
+    return _PAGES if factor(unit, searched) != 1 else _UNITS.get(searched) or same(searched)
 
 
 def value(load: float, unit: str, searched: str) -> str:
@@ -64,10 +66,18 @@ def loaded(load: float, unit: str, searched: str) -> Text:
 
 def bounds(found: Capacity) -> list[tuple[Text, float]]:
     """(what is bound, its bound in ns)."""
-    return [
-        (_BOUNDS.get(name.removesuffix("_ns"), Text(en=f"{clean(name)} ", ko=f"{clean(name)} ")), limit)
-        for name, limit in found.bound.items()
-    ]
+    return [(_BOUNDS.get(_stem(name)) or same(f"{clean(name)} "), limit) for name, limit in found.bound.items()]
+
+
+def _stem(bound: str) -> str:
+    return bound.partition("_")[0]
+
+
+def asked_percent(found: Capacity) -> float | None:
+    """The percentile that the ruleset asks for: it is in the names of the bounds (`ttft_p99_ns`)."""
+    names = (_PERCENT.search(name) for name in found.bound)
+    digits = next((match[1] for match in names if match), None)
+    return None if digits is None else float(f"{digits[:2]}.{digits[2:]}0")
 
 
 def held(found: Capacity) -> Text | None:
@@ -78,20 +88,11 @@ def held(found: Capacity) -> Text | None:
     return Text(en=", ".join(each), ko=", ".join(each))
 
 
-def asked_percent(ruleset: str, scenario: Scenario) -> float | None:
-    """The percentile that the ruleset asks for; None where ruleset or scenario are not known here."""
-    try:
-        found = rules.load(clean(ruleset)).scenarios.get(scenario.name)
-    except UnknownNameError:
-        return None
-    return found.percentiles[0] if found is not None and found.percentiles else None
-
-
-def shortage(found: Capacity, ruleset: str, scenario: Scenario, unit: str) -> Text | None:
+def shortage(found: Capacity, unit: str) -> Text | None:
     """`p99 needs 398 more frames`, where a lower percentile was judged than the ruleset asks for."""
     if not found.short:
         return None
-    asked = asked_percent(ruleset, scenario)
+    asked = asked_percent(found)
     what = f"p{asked:g}" if asked is not None else None
     n = count(found.short)
     english, korean = _counted(n, unit)
@@ -157,7 +158,7 @@ def reason(found: Capacity) -> Text:
     return own_words([found.reason])[0] if found.reason is not None else reasons.NO_REASON
 
 
-def number(cell: Cell, ruleset: str) -> tuple[Number, Text | None]:
+def number(cell: Cell) -> tuple[Number, Text | None]:
     """(a cell's capacity as it stands in a table, the reason where it is unknown)."""
     found = cell.capacity
     if found is None:
@@ -169,7 +170,7 @@ def number(cell: Cell, ruleset: str) -> tuple[Number, Text | None]:
     unit = counted_in(cell.unit, found.searched) if found.searched == "rate" else None
     if found.confirmed == 0:
         return Number(text=text, unit=unit, said=_none_held(found, cell)), None
-    parts = [part for part in (held(found), shortage(found, ruleset, cell.scenario, cell.unit)) if part is not None]
+    parts = [part for part in (held(found), shortage(found, cell.unit)) if part is not None]
     said = Text(en="; ".join(part.en for part in parts), ko="; ".join(part.ko for part in parts)) if parts else None
     return Number(text=text, unit=unit, said=said), None
 
@@ -177,7 +178,7 @@ def number(cell: Cell, ruleset: str) -> tuple[Number, Text | None]:
 def _none_held(found: Capacity, cell: Cell) -> Text | None:
     told = why(found, cell.unit)
     if told is None or found.failed is None:
-        return None
+        return reason(found) if found.reason is not None else None
     least = loaded(found.failed, cell.unit, found.searched)
     return Text(en=f"{least.en} failed: {told.en}", ko=f"{least.ko} 실패: {told.ko}")
 
@@ -192,12 +193,12 @@ def sustained(cell: Cell) -> Number | None:
     return Number(text=show(found.sustained_per_s * (60 if pages else 1), ""), unit=unit)
 
 
-def sentence(cell: Cell, ruleset: str) -> Text:
+def sentence(cell: Cell) -> Text:
     """The whole finding: what was held, at which bound, what failed and why, what it sustains."""
     found = cell.capacity
     if found is None:
         return reasons.NOT_MEASURED
-    english, korean = _found(found, cell, ruleset)
+    english, korean = _found(found, cell)
     if found.confirmed is None or found.confirmed > 0:
         told = why(found, cell.unit)
         if told is not None and found.failed is not None:
@@ -214,7 +215,7 @@ def sentence(cell: Cell, ruleset: str) -> Text:
     return Text(en=english, ko=korean)
 
 
-def _found(found: Capacity, cell: Cell, ruleset: str) -> tuple[str, str]:
+def _found(found: Capacity, cell: Cell) -> tuple[str, str]:
     if found.confirmed is None:
         told = reason(found)
         return f"How much it holds is unknown: {told.en}.", f"감당하는 부하를 알 수 없습니다: {told.ko}."
@@ -229,7 +230,7 @@ def _found(found: Capacity, cell: Cell, ruleset: str) -> tuple[str, str]:
     at = f" with {bound.en}" if bound is not None else ""
     at_ko = f"({bound.ko})" if bound is not None else ""
     english, korean = f"It holds {much.en}{at}, confirmed.", f"{much.ko}{at_ko}까지 감당함을 확인했습니다."
-    if (short := shortage(found, ruleset, cell.scenario, cell.unit)) is not None:
+    if (short := shortage(found, cell.unit)) is not None:
         english += f" {short.en[:1].upper()}{short.en[1:]}." if not short.en.startswith("p") else f" {short.en}."
         korean += f" {short.ko}."
     return english, korean

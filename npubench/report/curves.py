@@ -136,7 +136,7 @@ def _rows(found: Capacity, unit: str, notes: Footnotes) -> tuple[LoadRow, ...]:
                 p99=number(trial.p99_ns, trial),
                 tone=tone,
                 result=result,
-                best=trial.passed and trial.load is not None and trial.load == found.confirmed,
+                best=trial.passed and trial.purpose == "confirm" and trial.load == found.confirmed,
             )
         )
     return tuple(rows)
@@ -155,7 +155,7 @@ def _figure(run: Run, key: str, cell: Cell, found: Capacity, sheet: str) -> Load
         title=how,
         written=loads.written(cell.scenario),
         context=Text(en=f"{where.en} · {kind.en}", ko=f"{where.ko} · {kind.ko}"),
-        sentence=capacity.sentence(cell, run.ruleset),
+        sentence=capacity.sentence(cell),
         counted_in=capacity.counted_in(cell.unit, found.searched),
         invalid=cell.verdict == "invalid",
         curve=curve(found, cell.unit),

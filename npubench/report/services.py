@@ -112,7 +112,7 @@ def _capacities(run: Run, unit: str, models: set[str]) -> tuple[_Column, ...]:
         def takes(cell: Cell) -> bool:
             return loads.searched(cell.scenario) is not None and _head(cell, unit) == head
 
-        return _Column(head, takes, lambda cell, run: capacity.number(cell, run.ruleset))
+        return _Column(head, takes, lambda cell, _: capacity.number(cell))
 
     def steady(cell: Cell, _: Run) -> Said:
         return capacity.sustained(cell) or Number(text=UNKNOWN, reason=_NOT_SEEN), _NOT_SEEN

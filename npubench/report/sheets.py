@@ -115,7 +115,7 @@ def _load(run: Run, cell: Cell) -> list[Fact]:
     if cell.capacity is None:
         return audits.facts(run, cell)
     title = Text(en="How much it holds", ko="감당하는 부하")
-    return [Fact(name=title, value=capacity.sentence(cell, run.ruleset)), *audits.facts(run, cell)]
+    return [Fact(name=title, value=capacity.sentence(cell)), *audits.facts(run, cell)]
 
 
 def _facts(run: Run, cell: Cell, launches: Mapping[str, Launch]) -> tuple[Fact, ...]:

@@ -69,11 +69,11 @@ def test_a_search_without_an_answer_says_why(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("NPUBENCH_LANG", "en")
     (scenario,) = parse("server:traffic=citizens")
     late = Text(en="the time was over", ko="시간 초과")
-    unknown = msgspec.structs.replace(GOOD, unit="token", capacity=rate(None, {"ttft_ns": 2e9}, reason=late))
+    unknown = msgspec.structs.replace(GOOD, unit="token", capacity=rate(None, {"ttft_p99_ns": 2e9}, reason=late))
     assert outcome(unknown, scenario) == "random arrivals, citizens' questions: unknown (the time was over)"
     none = msgspec.structs.replace(GOOD, unit="frame", capacity=no_camera(30))
     assert outcome(none, parse("cameras:fps=30")[0]) == "cameras at 30 fps: 0 confirmed, 1 failed: latency"
-    pages = msgspec.structs.replace(GOOD, unit="page", capacity=rate(1.5, {"latency_ns": 2e9}))
+    pages = msgspec.structs.replace(GOOD, unit="page", capacity=rate(1.5, {"latency_p99_ns": 2e9}))
     assert outcome(pages, parse("server")[0]).startswith("random arrivals: 90.0 pages/min confirmed, 108 failed:")
 
 

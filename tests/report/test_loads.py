@@ -152,7 +152,12 @@ def test_the_sentence_says_what_held_what_failed_and_what_is_sustained() -> None
 def test_every_reason_has_words_in_both_languages(failed_by: Any) -> None:
     late = loaded.trial(2, 80.0, passed=False, failed_by=failed_by, dropped=7, queries=70)
     found = Capacity(
-        searched="cameras", confirmed=0.0, failed=2.0, failed_by=failed_by, bound={"latency_ns": 5e7}, trials=(late,)
+        searched="cameras",
+        confirmed=0.0,
+        failed=2.0,
+        failed_by=failed_by,
+        bound={"latency_p99_ns": 5e7},
+        trials=(late,),
     )
     said = capacity.why(found, "frame")
     assert said is not None
@@ -176,7 +181,7 @@ def test_every_trial_is_a_row_and_one_per_load_is_drawn() -> None:
 
 def test_a_trial_with_too_few_requests_is_undecided_not_failed() -> None:
     few = loaded.trial(3, 20.0, passed=False, queries=12)
-    found = Capacity(searched="cameras", confirmed=None, bound={"latency_ns": 5e7}, trials=(few,))
+    found = Capacity(searched="cameras", confirmed=None, bound={"latency_p99_ns": 5e7}, trials=(few,))
     cell = loaded.planned("cctv-detect", "cpu", "cameras:fps=15")
     rows = sample.samples(24e6, 700, seed=5)
     source = sample.files([cell], [sample.launched(cell, 1, rows, "frame")], {}, profile="smoke")
