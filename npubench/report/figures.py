@@ -2,7 +2,7 @@
 
 Launches are never pooled: they are the unit of replication, so each has its own line in its cell's colour and dash.
 Offline cells have no latency of their own and cells that are not results are not drawn; both are said. A cell of which
-nothing proves where it ran has a chart to itself.
+nothing proves where it ran, or that ran beside other services, has a chart to itself.
 """
 
 from __future__ import annotations
@@ -107,6 +107,8 @@ def _figure(run: Run, key: str, cells: list[Cell], read: ReadSamples, looks: dic
         )
     model = model_name(run, cells[0].model)
     where = scope(cells[0].scope)[0]
+    if cells[0].mix is not None:
+        where = Text(en=f"{where.en} · beside other services", ko=f"{where.ko} · 다른 서비스와 동시")
     kind = KINDS[cells[0].execution_kind][0]
     known = [row for row in rows if row.p50.text != UNKNOWN]
     say = "; ".join(f"{row.backend.title.en} p50 {row.p50.text}, p99 {row.p99.text}" for row in known[:6])
@@ -146,6 +148,6 @@ def figures(run: Run, key: str, read: ReadSamples) -> tuple[Figure, ...]:
     }
     found: dict[tuple[str, str, str, str], list[Cell]] = {}
     for cell in drawable:
-        alone = cell.id if cell.execution_kind == "unknown" else ""
+        alone = cell.id if cell.execution_kind == "unknown" or cell.mix is not None else ""
         found.setdefault((cell.model, cell.scope, str(cell.execution_kind), alone), []).append(cell)
     return tuple(_figure(run, f"{key}-f{n}", cells, read, looks) for n, cells in enumerate(found.values(), 1))

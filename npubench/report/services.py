@@ -2,7 +2,8 @@
 
 A service is told by the unit that its cells counted (frame, page, token), not by model names. Execution kinds are kept
 apart, and cells of which nothing proves where they ran are not here: these tables put backends side by side. A cell
-that is not a result (invalid, unsupported) shows a dash, however fast it was. What was held under a bound comes first,
+that is not a result (invalid, unsupported) shows a dash, however fast it was. What ran beside other services is in a
+table of its own (`mixes`). What was held under a bound comes first,
 with the bound and the percentile below the number; each camera rate has a column where it was searched. Of several
 offline cells of one build the fastest is shown, with how it was driven.
 """
@@ -220,6 +221,8 @@ def services(run: Run, key: str) -> tuple[Service, ...]:
     """Every service in every known execution kind that gave numbers, hardware first."""
     found: dict[tuple[ExecutionKind, str], dict[str, list[Cell]]] = {}
     for cell in run.cells:
+        if cell.mix is not None:
+            continue
         if cell.purpose == "measure" and cell.execution_kind not in (None, "unknown") and cell.summary:
             unit = cell.unit if cell.unit in COLUMNS else "sample"
             found.setdefault((cell.execution_kind, unit), {}).setdefault(cell.scope, []).append(cell)

@@ -256,6 +256,30 @@ class LoadFigure(_Shown, frozen=True, kw_only=True):
     notes: tuple[Text, ...] = ()
 
 
+class MixRow(_Shown, frozen=True, kw_only=True):
+    """One service of a mix. `numbers`: rate, p50 and p99, each alone, beside the others, and the change."""
+
+    anchor: str
+    model: Name
+    backend: Name
+    precision: str
+    title: Text
+    written: str
+    numbers: tuple[Number, ...]
+    tone: Tone
+    verdict_text: Text
+
+
+class Mix(_Shown, frozen=True, kw_only=True):
+    """Several services that were measured at once."""
+
+    key: str
+    title: Text
+    kind: Text
+    rows: tuple[MixRow, ...]
+    notes: tuple[Text, ...] = ()
+
+
 class StagePart(_Shown, frozen=True, kw_only=True):
     """One stage of an input's way: its median and its share of the sum."""
 
@@ -373,6 +397,7 @@ class RunView(_Shown, frozen=True, kw_only=True):
     places: tuple[Place, ...]
     figures: tuple[Figure, ...]
     curves: tuple[LoadFigure, ...]
+    mixes: tuple[Mix, ...]
     stages: tuple[StageRow, ...]
     sheets: tuple[Sheet, ...]
     absent: tuple[Absent, ...]

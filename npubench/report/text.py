@@ -13,7 +13,7 @@ from npubench.lang import Language
 from npubench.lang import Text as Words
 from npubench.report.certificate import COLUMNS
 from npubench.report.placement import provider
-from npubench.report.shown import Certified, Fault, Group, LoadFigure, Number, Place, Row, RunView, StageRow, View
+from npubench.report.shown import Certified, Fault, Group, LoadFigure, Mix, Number, Place, Row, RunView, StageRow, View
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -133,6 +133,24 @@ def _load(figure: LoadFigure, language: Language) -> list[RenderableType]:
     return [*parts, *(Padding(note, (0, 0, 0, 2)) for note in notes), Text("")]
 
 
+def _mix(mix: Mix, language: Language) -> list[RenderableType]:
+    """What each service of a mix loses beside the others, two lines each."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    heads = (Words(en="rate", ko="처리량"), Words(en="p50", ko="p50"), Words(en="p99", ko="p99"))
+    parts: list[RenderableType] = [Text(mix.title[language], style="bold underline")]
+    for row in mix.rows:
+        title = Text.assemble((f"{row.model.id} {row.precision} {row.backend.id}", "bold cyan"), f" · {row.written}")
+        each = []
+        for index, head in enumerate(heads):
+            alone, beside, change = (_number(number, language) for number in row.numbers[3 * index : 3 * index + 3])
+            each.append(f"{head[language]} {alone} → {beside} ({change})")
+        parts += [title, Padding(Text(" · ".join(each)), (0, 0, 0, 2))]
+    notes = [Text(f"({n}) {note[language]}", style="dim") for n, note in enumerate(mix.notes, 1)]
+    return [*parts, *(Padding(note, (0, 0, 0, 2)) for note in notes), Text("")]
+
+
 def _stages(row: StageRow, language: Language) -> list[RenderableType]:
     """Where the time of one cell's inputs goes, in two lines."""
     from rich.padding import Padding
@@ -232,6 +250,8 @@ def _run(run: RunView, language: Language) -> list[RenderableType]:
         parts.append(Text(Words(en="How much load it holds", ko="감당하는 부하")[language], style="bold underline"))
         for figure in run.curves:
             parts += _load(figure, language)
+    for mix in run.mixes:
+        parts += _mix(mix, language)
     if run.stages:
         parts.append(Text(Words(en="Where the time goes", ko="시간이 쓰이는 곳")[language], style="bold underline"))
         for stage_row in run.stages:

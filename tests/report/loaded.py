@@ -132,7 +132,8 @@ def planned(model: str, backend: str, scenario: str, scope: str = "service", **c
     (found,) = parse(scenario)
     cell = sample.planned(model, backend, found.name, scope)
     key = {**cell.key, "scenario": scenario}
-    return msgspec.structs.replace(cell, scenario=found, key=key, identity=dict(key), id=cell_id(key), **changes)
+    facts = {"scenario": found, "key": key, "identity": dict(key), "id": cell_id(key), **changes}
+    return msgspec.structs.replace(cell, **facts)
 
 
 def searching(files: RunFiles, found: dict[str, Capacity], **changes: Any) -> RunFiles:

@@ -225,6 +225,43 @@ def test_a_stage_of_somebody_else_is_shown_and_no_time_at_all_is_not() -> None:
     assert built(sample.with_cell(sample.one(), stages=Stages(inputs=0, median_ns={}))).stages == ()
 
 
+def mixed() -> RunFiles:
+    """A service alone and beside another one, which was never alone."""
+    alone = loaded.planned("cctv-detect", "cpu", "cameras:fps=5,cameras=4")
+    beside = loaded.planned("cctv-detect", "cpu", "cameras:fps=5,cameras=4", alone=alone.id, mix="m", id="beside")
+    other = loaded.planned("ocr-korean", "cpu", "server:rate=0.5", mix="m")
+    rows = {cell.id: sample.samples(ns, 700, seed=5) for cell, ns in ((alone, 20e6), (beside, 30e6), (other, 600e6))}
+    launches = [
+        sample.launched(cell, 1, rows[cell.id], unit)
+        for cell, unit in ((alone, "frame"), (beside, "frame"), (other, "page"))
+    ]
+    found = sample.files([alone, beside, other], launches, {f"{name}-1": each for name, each in rows.items()})
+    cells = tuple(
+        msgspec.structs.replace(cell, mix=plan.mix, alone=plan.alone)
+        for cell, plan in zip(found.run.cells, (alone, beside, other), strict=True)
+    )
+    return msgspec.structs.replace(found, run=msgspec.structs.replace(found.run, cells=cells))
+
+
+def test_a_mix_says_what_each_service_loses_and_stays_out_of_the_other_tables() -> None:
+    run = built(mixed())
+    (mix,) = run.mixes
+    first, second = mix.rows
+    assert first.numbers[5].text == "+50.0 %"
+    assert first.numbers[2].text.startswith("−")
+    assert second.numbers[5].text == UNKNOWN
+    assert "not measured alone" in mix.notes[-1].en
+    assert [len(service.panels[0].rows) for service in run.services] == [1]
+    assert sum("beside other services" in figure.context.en for figure in run.figures) == 2
+    page = html.render(view.build([mixed()]), "ko")
+    checked(page)
+    assert "여러 서비스를 동시에" in page
+    stream = io.StringIO()
+    for part in text.run_table(view.build([mixed()]), "en"):
+        Console(file=stream, width=80).print(part)
+    assert "2 services at once" in stream.getvalue()
+
+
 def facts(files: RunFiles) -> dict[str, Any]:
     return {fact.name.en: fact.value for fact in built(files).sheets[0].facts}
 
