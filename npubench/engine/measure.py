@@ -184,14 +184,17 @@ class Rows:
 class Lane(Rows):
     """One thread's way of running requests: its step, its token times, its rows of the table."""
 
-    __slots__ = ("_course", "_switches", "_tokens", "step")
+    __slots__ = ("_after", "_course", "_switches", "_tokens", "step")
 
-    def __init__(self, step: Step, table: SampleTable, lane: int, course: Course) -> None:
-        """Made in the thread that runs it: context switches are counted per thread."""
+    def __init__(
+        self, step: Step, table: SampleTable, lane: int, course: Course, after: Callable[[int], None] | None = None
+    ) -> None:
+        """Made in the thread that runs it: context switches are counted per thread. `after`: see `repeat`."""
         super().__init__(table)
         self.step = step
         self._tokens = table.tokens_of(lane)
         self._course = course
+        self._after = after
         self._switches = resource.getrusage(THREAD).ru_nivcsw
 
     def run(self, position: int, row: int, stream: int, scheduled: int, issued: int) -> int:
@@ -211,6 +214,8 @@ class Lane(Rows):
         self.keep(row, stream, scheduled, issued, first, completed, units, status, switched - self._switches)
         self._switches = switched
         self._course.judge(scheduled, first, completed, units, status)
+        if self._after is not None:
+            self._after(position)
         return completed
 
 
@@ -225,12 +230,14 @@ def repeat(
     least: int,
     last_ns: int,
     due_ns: int | None,
+    after: Callable[[int], None] | None = None,
 ) -> int:
     """Closed loop: runs requests until `stop_ns`, or longer until `least` are done, but never past `last_ns` or the
     table's room.
 
     `take` hands out positions (shared between lanes). A request is due when the last one is complete, or has been since
     `due_ns`. A RequestError is a sample with its status; any other exception ends the launch. Returns the last row.
+    `after(position)` is called behind each completion stamp, outside the timed interval (audits).
     """
     now = time.perf_counter_ns
     usage = resource.getrusage
@@ -274,6 +281,8 @@ def repeat(
         header[COMPLETED] = row + 1
         switches = switched
         last = row
+        if after is not None:
+            after(position)
 
 
 def converse(

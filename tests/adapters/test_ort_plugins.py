@@ -14,7 +14,7 @@ import pytest
 from onnx import TensorProto
 
 from npubench.engine.launcher import Environment, run_job
-from npubench.engine.protocol import (
+from npubench.engine.protocol import Load, (
     AdapterRef,
     Compiled,
     CompileJob,
@@ -85,7 +85,7 @@ def measured(adapter: AdapterRef, artifact: Artifact, folder: Path, python: str)
         workload=TENSOR,
         artifacts=(artifact,),
         request=Request(scope="device"),
-        scenario="single-stream",
+        load=Load(arrival="completion"),
         folder=str(folder),
         window_ns=50_000_000,
         warmup_ns=0,
