@@ -14,11 +14,12 @@ import pytest
 from onnx import TensorProto
 
 from npubench.engine.launcher import Environment, run_job
-from npubench.engine.protocol import Load, (
+from npubench.engine.protocol import (
     AdapterRef,
     Compiled,
     CompileJob,
     Job,
+    Load,
     Measured,
     MeasureJob,
     Placed,

@@ -112,7 +112,6 @@ def worker_rate(artifact: Artifact, folder: Path) -> float:
         artifacts=(artifact,),
         request=Request(scope="device"),
         load=Load(arrival="completion"),
-        load=Load(arrival="completion"),
         folder=str(folder),
         window_ns=300_000_000,
         warmup_ns=200_000_000,
