@@ -1,7 +1,7 @@
 """A run document from its plan and its finished launches: pure, so that a killed run can be read at any point.
 
 The value of a cell is the median of its launches' values, never of pooled samples: the launch is the unit of
-replication (METRICS.md, Comparing).
+replication (METRICS.md, Comparing). Of a capacity it is the smallest: what every launch confirmed.
 """
 
 from __future__ import annotations
@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from statistics import median
 
+import msgspec
+
 from npubench.cards import digest
 from npubench.evidence import Certificate
 from npubench.lang import Text
-from npubench.metrics import METRICS
+from npubench.metrics import CAPACITY, METRICS
 from npubench.rules import Ruleset
 from npubench.schema import (
     FLOOR_MODEL,
@@ -29,6 +31,7 @@ from npubench.schema import (
     Value,
 )
 from npubench.spi import Placement
+from npubench.stats import merged
 from npubench.tuning import Tuning
 from npubench.units import show_ns, utc_now
 
@@ -49,7 +52,14 @@ def spread(values: Iterable[Value]) -> Spread:
 def _summary(good: list[Launch]) -> dict[str, Spread]:
     keys: list[str] = [key for key in METRICS if any(key in launch.summary for launch in good)]
     missing = Value(value=None, reason="this launch has no such value")
-    return {key: spread(launch.summary.get(key, missing) for launch in good) for key in keys}
+    found = {key: spread(launch.summary.get(key, missing) for launch in good) for key in keys}
+    return {key: _smallest(value) if key in CAPACITY else value for key, value in found.items()}
+
+
+def _smallest(value: Spread) -> Spread:
+    """What every launch confirmed."""
+    known = [number for number in value.launches if number is not None]
+    return msgspec.structs.replace(value, median=min(known)) if value.median is not None else value
 
 
 def _verdict(planned: PlannedCell, launches: list[Launch], expected: int) -> tuple[Validity, tuple[Text, ...]]:
@@ -168,6 +178,10 @@ def _cell(
             ko="어디에서 실행되었는지 알 수 없음: 어댑터가 배치 증거를 주지 않음",
         )
         reasons = (*reasons, text)
+    audits = merged.audits(good)
+    if any(audit.passed is False for audit in audits):
+        # Each launch that failed one says so; a document that was written by others may not.
+        verdict = "invalid" if verdict != "unsupported" else verdict
     if quality is not None and quality.verdict == "failed":
         # A fast wrong answer is not a result.
         verdict = "invalid" if verdict != "unsupported" else verdict
@@ -203,6 +217,10 @@ def _cell(
         tuning=tuning,
         mix=planned.mix,
         alone=planned.alone,
+        capacity=merged.capacity(good),
+        stages=merged.stages(good),
+        audits=audits,
+        lacks=merged.lacks(good),
     )
 
 
