@@ -70,7 +70,8 @@ def selftest_tuner(models: Sequence[str], as_json: bool) -> None:
             if not as_json:
                 _show(judged[-1], console)
     if as_json:
-        console.document(msgspec.json.format(msgspec.json.encode([to_builtins(one) for one in judged]), indent=1))
+        rows = [{"passed": one.passed, **to_builtins(one)} for one in judged]
+        console.document(msgspec.json.format(msgspec.json.encode(rows), indent=1) + b"\n")
     failed = [one for one in judged if not one.passed]
     if failed:
         raise MeasurementError(
