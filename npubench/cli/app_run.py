@@ -65,12 +65,31 @@ def run(
     ] = None,
     scenario: Annotated[
         list[str] | None,
-        typer.Option("--scenario", "-s", metavar="NAME", help=here("Scenario (repeatable).", "시나리오(반복 가능).")),
+        typer.Option(
+            "--scenario",
+            "-s",
+            metavar="NAME[:KEY=VALUE,…]",
+            help=here(
+                "Scenario, cameras:fps=15 (repeatable; see list scenarios).",
+                "시나리오, 예: cameras:fps=15(반복 가능, list scenarios 참고).",
+            ),
+        ),
     ] = None,
     scope: Annotated[
         list[str] | None,
         typer.Option(
             "--scope", metavar="NAME", help=here("device or service (repeatable).", "device 또는 service(반복 가능).")
+        ),
+    ] = None,
+    mix: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--mix",
+            metavar="MODEL=SCENARIO",
+            help=here(
+                "Services measured alone and then all at once (repeatable).",
+                "각각 잰 다음 동시에 재는 서비스(반복).",
+            ),
         ),
     ] = None,
     suite: Annotated[
@@ -87,6 +106,14 @@ def run(
             "--profile",
             metavar="NAME",
             help=here("smoke, standard (default), nightly, certify.", "smoke, standard(기본), nightly, certify."),
+        ),
+    ] = None,
+    ruleset: Annotated[
+        str | None,
+        typer.Option(
+            "--ruleset",
+            metavar="NAME",
+            help=here("Bounds and minimums (default: npubench-1).", "한계와 최소 조건(기본: npubench-1)."),
         ),
     ] = None,
     launches: Annotated[
@@ -181,6 +208,18 @@ def run(
             help=here("Also write the HTML report, to a file or folder.", "HTML 보고서도 파일 또는 폴더에 씁니다."),
         ),
     ] = None,
+    pin: Annotated[
+        str | None,
+        typer.Option("--pin", metavar="0,1", help=here("Processors of the requests.", "요청을 실행할 프로세서.")),
+    ] = None,
+    priority: Annotated[
+        str | None,
+        typer.Option(
+            "--priority",
+            metavar="NAME",
+            help=here("normal (default), high or realtime.", "normal(기본), high, realtime."),
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help=here("Show the plan and stop.", "계획만 보여 주고 멈춥니다."))
     ] = False,
@@ -223,8 +262,12 @@ def run(
             text=text,
             scenarios=tuple(scenario or ()),
             scopes=tuple(scope or ()),
+            mix=tuple(mix or ()),
             suite=suite,
             profile=profile,
+            ruleset=ruleset,
+            pin=pin,
+            priority=priority,
             launches=launches,
             budget=budget,
             seed=seed,

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from npubench.engine.plan import machine_identity
+from npubench.engine.planned import machine_identity
 from npubench.engine.select import OWN
 from npubench.errors import NotComparableError
 from npubench.lang import here

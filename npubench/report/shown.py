@@ -21,12 +21,16 @@ class _Shown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Number(_Shown, frozen=True, kw_only=True):
-    """A number as text. Unknown is an en dash with `reason`; `note` is its footnote's number in its table (0: none)."""
+    """A number as text. Unknown is an en dash with `reason`; `note` is its footnote's number in its table (0: none).
+
+    `said`: what the number cannot be read without (the bound that was held), in small letters below it.
+    """
 
     text: str
     unit: Text | None = None
     reason: Text | None = None
     note: int = 0
+    said: Text | None = None
 
 
 class Name(_Shown, frozen=True, kw_only=True):
@@ -93,13 +97,15 @@ class ServiceRow(_Shown, frozen=True, kw_only=True):
     verdict_text: Text
     anchor: str
     assisted: Text | None = None
+    use: Text | None = None
 
 
 class Panel(_Shown, frozen=True, kw_only=True):
-    """One scope of one service: its own table, because scopes are never mixed."""
+    """One scope of one service: its own table, because scopes are never mixed. `leading`: columns that stand out."""
 
     scope: Text
     columns: tuple[Text, ...]
+    leading: int
     rows: tuple[ServiceRow, ...]
     notes: tuple[Text, ...] = ()
 
@@ -195,6 +201,108 @@ class Figure(_Shown, frozen=True, kw_only=True):
     notes: tuple[Text, ...] = ()
 
 
+class Curve(_Shown, frozen=True, kw_only=True):
+    """All that a load curve draws. Loads are in what a buyer counts, latencies in ns, ticks are (value, label).
+
+    `beyond`: loads whose p99 dropped requests make infinite. `drops`: (load, share dropped), empty where none was.
+    """
+
+    lines: tuple[tuple[str, tuple[tuple[float, float], ...]], ...]
+    beyond: tuple[float, ...]
+    drops: tuple[tuple[float, float], ...]
+    bound: float | None
+    held: float | None
+    failed: float | None
+    x_ticks: tuple[tuple[float, str], ...]
+    x_domain: tuple[float, float]
+    x_title: Text
+    y_ticks: tuple[tuple[float, str], ...]
+    y_domain: tuple[float, float]
+    y_log: bool
+    y_title: Text
+
+
+class LoadRow(_Shown, frozen=True, kw_only=True):
+    """One trial of a search. `best`: it is of the load that was confirmed."""
+
+    load: Text
+    purpose: Text
+    queries: str
+    dropped: str
+    p50: Number
+    p90: Number
+    p99: Number
+    tone: Tone
+    result: Text
+    best: bool = False
+
+
+class LoadFigure(_Shown, frozen=True, kw_only=True):
+    """How much load one cell holds: the finding, the curve, and the same as a table."""
+
+    key: str
+    anchor: str
+    model: Name
+    backend: Name
+    precision: str
+    title: Text
+    written: str
+    context: Text
+    sentence: Text
+    counted_in: Text
+    invalid: bool
+    curve: Curve | None
+    rows: tuple[LoadRow, ...]
+    notes: tuple[Text, ...] = ()
+
+
+class MixRow(_Shown, frozen=True, kw_only=True):
+    """One service of a mix. `numbers`: rate, p50 and p99, each alone, beside the others, and the change."""
+
+    anchor: str
+    model: Name
+    backend: Name
+    precision: str
+    title: Text
+    written: str
+    numbers: tuple[Number, ...]
+    tone: Tone
+    verdict_text: Text
+
+
+class Mix(_Shown, frozen=True, kw_only=True):
+    """Several services that were measured at once."""
+
+    key: str
+    title: Text
+    kind: Text
+    rows: tuple[MixRow, ...]
+    notes: tuple[Text, ...] = ()
+
+
+class StagePart(_Shown, frozen=True, kw_only=True):
+    """One stage of an input's way: its median and its share of the sum."""
+
+    title: Text
+    colour: int
+    time: str
+    share: str
+
+
+class StageRow(_Shown, frozen=True, kw_only=True):
+    """Where the time of one cell's inputs goes. `parts` are drawn as (start, width, colour) of 100."""
+
+    anchor: str
+    model: Name
+    backend: Name
+    precision: str
+    context: Text
+    sentence: Text
+    total: str
+    stages: tuple[StagePart, ...]
+    parts: tuple[tuple[float, float, int], ...]
+
+
 class Value(_Shown, frozen=True, kw_only=True):
     """A metric of one cell: the median, and what each launch said."""
 
@@ -213,7 +321,7 @@ class Fact(_Shown, frozen=True, kw_only=True):
 
 
 class Sheet(_Shown, frozen=True, kw_only=True):
-    """Everything about one cell. `certificate` is the id of where it ran, empty where there is none."""
+    """Everything about one cell. `certificate` and `load` are ids of where it ran and of its load curve, or empty."""
 
     anchor: str
     certificate: str
@@ -224,6 +332,8 @@ class Sheet(_Shown, frozen=True, kw_only=True):
     facts: tuple[Fact, ...]
     reasons: tuple[Text, ...]
     faults: tuple[Fault, ...]
+    load: str = ""
+    stages: StageRow | None = None
 
 
 class Absent(_Shown, frozen=True, kw_only=True):
@@ -286,6 +396,9 @@ class RunView(_Shown, frozen=True, kw_only=True):
     groups: tuple[Group, ...]
     places: tuple[Place, ...]
     figures: tuple[Figure, ...]
+    curves: tuple[LoadFigure, ...]
+    mixes: tuple[Mix, ...]
+    stages: tuple[StageRow, ...]
     sheets: tuple[Sheet, ...]
     absent: tuple[Absent, ...]
     remarks: tuple[Remark, ...]

@@ -13,7 +13,7 @@ from npubench.lang import Language
 from npubench.lang import Text as Words
 from npubench.report.certificate import COLUMNS
 from npubench.report.placement import provider
-from npubench.report.shown import Certified, Fault, Group, Number, Place, Row, RunView, View
+from npubench.report.shown import Certified, Fault, Group, LoadFigure, Mix, Number, Place, Row, RunView, StageRow, View
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 _STYLES = {"good": "green", "warn": "yellow", "bad": "red", "plain": "dim"}
 # Columns and their widths: together with the gaps no wider than 80.
 _COLUMNS = (
-    (Words(en="backend", ko="백엔드"), 14, "left"),
-    (Words(en="load", ko="부하"), 13, "left"),
+    (Words(en="backend", ko="백엔드"), 12, "left"),
+    (Words(en="load", ko="부하"), 17, "left"),
     (Words(en="rate", ko="처리량"), 16, "right"),
     (Words(en="p50", ko="p50"), 8, "right"),
     (Words(en="p99", ko="p99"), 8, "right"),
-    (Words(en="verdict", ko="판정"), 15, "left"),
+    (Words(en="verdict", ko="판정"), 13, "left"),
 )
 _LEAST_STDERR = 3
 # What is left beside these is as wide as what it has to hold.
@@ -96,6 +96,71 @@ def _group(group: Group, language: Language) -> list[RenderableType]:
         parts.append(Padding(Text("\n".join(footnotes), style="dim"), (0, 0, 0, 2)))
     parts.append(Text(""))
     return parts
+
+
+# Columns of a search and their widths: together with the indent and the gaps no wider than 80.
+_LOAD_COLUMNS = (("p50", 8), ("p90", 8), ("p99", 8))
+
+
+def _load(figure: LoadFigure, language: Language) -> list[RenderableType]:
+    """What one cell holds: the finding, and a line per load that was tried."""
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    title = Text.assemble(
+        (f"{figure.model.id} {figure.precision} {figure.backend.id}", "bold cyan"),
+        f" · {figure.title[language]}",
+        (f" · {figure.written}", "dim"),
+    )
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="dim")
+    table.add_column(figure.counted_in[language], justify="right", max_width=12, overflow="fold")
+    for name, width in _LOAD_COLUMNS:
+        table.add_column(name, justify="right", width=width, overflow="fold")
+    table.add_column(Words(en="dropped", ko="버려짐")[language], justify="right", width=7, overflow="fold")
+    table.add_column(Words(en="result", ko="결과")[language], overflow="fold")
+    for row in figure.rows:
+        table.add_row(
+            Text(row.load[language], style="bold" if row.best else ""),
+            *(Text(_number(number, language)) for number in (row.p50, row.p90, row.p99)),
+            Text(row.dropped),
+            Text(f"{row.result[language]} ({row.purpose[language]})", style=_STYLES[row.tone]),
+        )
+    parts: list[RenderableType] = [title, Padding(Text(figure.sentence[language]), (0, 0, 0, 2))]
+    if figure.rows:
+        parts.append(Padding(table, (0, 0, 0, 2)))
+    notes = [Text(f"({n}) {note[language]}", style="dim") for n, note in enumerate(figure.notes, 1)]
+    return [*parts, *(Padding(note, (0, 0, 0, 2)) for note in notes), Text("")]
+
+
+def _mix(mix: Mix, language: Language) -> list[RenderableType]:
+    """What each service of a mix loses beside the others, two lines each."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    heads = (Words(en="rate", ko="처리량"), Words(en="p50", ko="p50"), Words(en="p99", ko="p99"))
+    parts: list[RenderableType] = [Text(mix.title[language], style="bold underline")]
+    for row in mix.rows:
+        title = Text.assemble((f"{row.model.id} {row.precision} {row.backend.id}", "bold cyan"), f" · {row.written}")
+        each = []
+        for index, head in enumerate(heads):
+            alone, beside, change = (_number(number, language) for number in row.numbers[3 * index : 3 * index + 3])
+            each.append(f"{head[language]} {alone} → {beside} ({change})")
+        parts += [title, Padding(Text(" · ".join(each)), (0, 0, 0, 2))]
+    notes = [Text(f"({n}) {note[language]}", style="dim") for n, note in enumerate(mix.notes, 1)]
+    return [*parts, *(Padding(note, (0, 0, 0, 2)) for note in notes), Text("")]
+
+
+def _stages(row: StageRow, language: Language) -> list[RenderableType]:
+    """Where the time of one cell's inputs goes, in two lines."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    title = Text.assemble(
+        (f"{row.model.id} {row.precision} {row.backend.id}", "bold cyan"), f" · {row.context[language]} · {row.total}"
+    )
+    each = " · ".join(f"{part.title[language]} {part.time} ({part.share})" for part in row.stages)
+    return [title, Padding(Text(each), (0, 0, 0, 2)), Padding(Text(row.sentence[language], style="dim"), (0, 0, 0, 2))]
 
 
 def _briefly(said: Sequence[tuple[Place, Certified]], language: Language) -> RenderableType:
@@ -181,6 +246,17 @@ def _run(run: RunView, language: Language) -> list[RenderableType]:
     ]
     for group in run.groups:
         parts += _group(group, language)
+    if run.curves:
+        parts.append(Text(Words(en="How much load it holds", ko="감당하는 부하")[language], style="bold underline"))
+        for figure in run.curves:
+            parts += _load(figure, language)
+    for mix in run.mixes:
+        parts += _mix(mix, language)
+    if run.stages:
+        parts.append(Text(Words(en="Where the time goes", ko="시간이 쓰이는 곳")[language], style="bold underline"))
+        for stage_row in run.stages:
+            parts += _stages(stage_row, language)
+        parts.append(Text(""))
     if said := [(place, row) for place in run.places for row in place.rows if row.brief is not None]:
         head = Words(
             en="Where it ran (all of it: npubench show --placement)", ko="실행 위치(전체: npubench show --placement)"

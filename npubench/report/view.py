@@ -13,7 +13,21 @@ import msgspec
 
 from npubench.lang import Text
 from npubench.metrics import METRICS
-from npubench.report import cells, facts, figures, inputs, method, placement, places, services, sheets
+from npubench.report import (
+    audits,
+    cells,
+    curves,
+    facts,
+    figures,
+    inputs,
+    method,
+    mixes,
+    placement,
+    places,
+    services,
+    sheets,
+    stages,
+)
 from npubench.report.foreign import clean
 from npubench.report.numbers import backend_name, count
 from npubench.report.shown import RunView, Term, Tone, View
@@ -61,12 +75,15 @@ def _method(runs: Sequence[RunFiles]) -> tuple[Term, ...]:
         meaning = Text(en=" ".join(part.en for part in parts), ko=" ".join(part.ko for part in parts))
         return msgspec.structs.replace(term, meaning=meaning)
 
-    return tuple(told(term) for term in method.METHOD)
+    cells = [cell for files in runs for cell in files.run.cells]
+    loaded = any(cell.capacity is not None or cell.stages is not None or cell.audits for cell in cells)
+    return tuple(told(term) for term in (*method.METHOD, *(method.LOADS if loaded else ())))
 
 
 def _run(files: RunFiles, key: str) -> RunView:
     run = files.run
     verdict, tone = _verdict(run)
+    drawn = curves.curves(run, key)
     return RunView(
         key=key,
         id=clean(run.id),
@@ -80,8 +97,11 @@ def _run(files: RunFiles, key: str) -> RunView:
         scopes=services.scopes(run),
         groups=cells.groups(run, key),
         places=places.places(run, key),
-        figures=figures.figures(run, key, files.samples),
-        sheets=sheets.sheets(run, key, files.launches),
+        figures=figures.figures(run, key, _counting(files)),
+        curves=drawn,
+        mixes=mixes.mixes(run, key),
+        stages=stages.stages(run, key),
+        sheets=sheets.sheets(run, key, files.launches, drawn),
         absent=facts.absent(run),
         remarks=facts.remarks(run),
         machine_facts=facts.machine_facts(run.machine),
@@ -91,6 +111,21 @@ def _run(files: RunFiles, key: str) -> RunView:
         cards=facts.cards(run),
         run_facts=facts.run_facts(run),
     )
+
+
+def _counting(files: RunFiles) -> Callable[[str], Samples | None]:
+    """Samples of the window that counts: a launch that searched holds those of every load that it tried."""
+
+    def read(name: str) -> Samples | None:
+        found, launch = files.samples(name), files.launches.get(name)
+        if found is None or launch is None or launch.capacity is None or launch.window is None:
+            return found
+        due = found.column("scheduled_ns")
+        inside = (due >= launch.window.start_ns) & (due < launch.window.end_ns)
+        # Token times point to rows by number; the chart needs none of them.
+        return Samples(found.table[inside], found.tokens[:0])
+
+    return read
 
 
 def _counts(run: Run) -> dict[str, int]:
@@ -249,6 +284,7 @@ def _caveats(run: Run) -> tuple[Text, ...]:
                 ko="품질 점수는 직접 그린 자료 기준입니다. 장치를 비교할 뿐 실제 성능이 아닙니다.",
             )
         )
+    found += [text for text in (audits.caveat(run), audits.failed(run)) if text is not None]
     dark = sum(1 for cell in measured if all(spread.median is None for spread in cell.energy.values()))
     if measured and dark == len(measured):
         read = any(cell.energy for cell in measured)

@@ -47,7 +47,7 @@ def judge(samples: Samples, warmup: Warmup, arrival: str, rules: Ruleset) -> tup
                 )
             )
     if arrival == "schedule" and total:
-        lag_ns = percentile(samples.lag_ns, 99)
+        lag_ns = percentile(samples.lag_ns(1), 99)
         bound_ns = max(rules.lag_absolute_ns, rules.lag_share * float(np.median(samples.latency_ns)))
         if lag_ns > bound_ns:
             verdict = "degraded" if verdict == "valid" else verdict

@@ -41,7 +41,9 @@ def _percentiles(stem: str, values: Numbers) -> dict[str, Value]:
     return found
 
 
-def summarise(samples: Samples, window: Window, unit: str, arrival: str, samples_per_row: int = 1) -> dict[str, Value]:
+def summarise(
+    samples: Samples, window: Window, unit: str, arrival: str, samples_per_row: int = 1, lanes: int = 1
+) -> dict[str, Value]:
     """Metric key → value. `unit` is the service unit, `samples_per_row` the batch of one request.
 
     `arrival` is how requests became due: `completion` (closed loop) or `at-once` (offline, where a single request has
@@ -60,7 +62,7 @@ def summarise(samples: Samples, window: Window, unit: str, arrival: str, samples
     if arrival in ("completion", "at-once"):
         found["lag_p99_ns"] = Value(value=None, reason="nothing is scheduled ahead in this scenario")
     else:
-        found["lag_p99_ns"] = percentile_or_null(good.lag_ns, 99, METRICS["lag_p99_ns"].minimum_n)
+        found["lag_p99_ns"] = percentile_or_null(samples.lag_ns(lanes), 99, METRICS["lag_p99_ns"].minimum_n)
     found.update(_throughput(samples, good, window, unit, samples_per_row))
     if unit == "token":
         if arrival == "at-once":
