@@ -24,6 +24,7 @@ from npubench.evidence import Certificate
 from npubench.lang import Text
 from npubench.scenarios import Scenario as Scenario
 from npubench.spi import Availability, Device, EnvironmentFacts, Placement, TensorSpec
+from npubench.tuning import Tuning
 
 RUN_SCHEMA = "npubench.run/1"
 LAUNCH_SCHEMA = "npubench.launch/1"
@@ -568,6 +569,7 @@ class Cell(_Document, frozen=True, kw_only=True):
     lacks: tuple[Text, ...] = ()
     mix: str | None = None
     alone: str | None = None
+    tuning: Tuning | None = None
 
 
 class Run(_Document, frozen=True, kw_only=True):
@@ -600,7 +602,7 @@ class Run(_Document, frozen=True, kw_only=True):
     host: Host = Host()
 
 
-D = TypeVar("D", Run, Launch, Plan, Quality, Certificate)
+D = TypeVar("D", Run, Launch, Plan, Quality, Certificate, Tuning)
 
 # One entry per version step and document kind, e.g. {("npubench.run", 1): migrate_run_1_to_2}.
 MIGRATIONS: Mapping[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {}
@@ -610,6 +612,7 @@ CURRENT = {
     "npubench.plan": 1,
     "npubench.quality": 1,
     "npubench.placement": 1,
+    "npubench.tuning": 1,
 }
 
 
@@ -641,7 +644,7 @@ def parse(data: bytes, kind: type[D], source: str) -> D:
         raise NotComparableError(f"{source}: damaged document: {error}") from error
 
 
-def encode(document: _Document | Certificate) -> bytes:
+def encode(document: _Document | Certificate | Tuning) -> bytes:
     """`document` as indented JSON with a final newline."""
     return msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
 

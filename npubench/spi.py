@@ -292,6 +292,13 @@ class Libraries(Protocol):
     def libraries(self) -> Sequence[str]: ...
 
 
+@runtime_checkable
+class SharesThreads(Protocol):
+    """An adapter whose number of threads is one for the process: opening a session changes it for all that are open."""
+
+    shares_threads: bool
+
+
 class TokenClock(Protocol):
     """Where token times go while a step generates. `tick` stores the current time."""
 

@@ -18,6 +18,7 @@ from npubench.errors import ArtifactError, CardError, UsageError
 from npubench.evidence import Certificate
 from npubench.lang import Language, here, language
 from npubench.schema import Launch, Plan, Quality, Run, encode
+from npubench.tuning import Tuning
 
 
 def _print(text: str = "") -> None:
@@ -253,6 +254,7 @@ def schemas() -> dict[str, bytes]:
     documents = {"run": Run, "launch": Launch, "plan": Plan, "quality": Quality, "placement": Certificate}
     documents["compare"] = Comparison
     documents["conformance"] = Conformance
+    documents["tuning"] = Tuning
     kinds = {**{f"{name}-card": kind for name, kind in CARD_TYPES.items()}, **documents}
     return {
         f"{name}.schema.json": msgspec.json.format(

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from npubench import tuning
 from npubench.conformance import Case, Check, Tried
 from npubench.evidence import RoleEvidence
 from npubench.scenarios import Arrival
@@ -179,7 +180,31 @@ class ConformJob(msgspec.Struct, frozen=True, kw_only=True, tag="conform", tag_f
     cases: tuple[Case, ...] = ()
 
 
-Job = ProbeJob | SurveyJob | BuildJob | MeasureJob | QualityJob | PlaceJob | CompileJob | ConformJob
+class TuneJob(msgspec.Struct, frozen=True, kw_only=True, tag="tune", tag_field="verb"):
+    """Which point is the fastest offline? Answers `Tuned`, after `Trying` for each that is opened.
+
+    `artifacts`: batch → files (the same under every batch where shapes are symbolic). `threads_option`: the option of
+    the adapter that a point's `threads` goes to. `excluded`: points that are known not to run, with why. `keep_bytes`:
+    how much memory points that wait for their next turn may hold. `repetitions`: not 0: every point that often, in
+    slices of `slice_ns`, in place of a search within `box_ns`.
+    """
+
+    adapter: AdapterRef
+    workload: str
+    artifacts: dict[int, tuple[Artifact, ...]]
+    request: Request
+    points: tuple[tuning.Point, ...]
+    default: tuning.Point
+    threads_option: str | None = None
+    excluded: tuple[tuning.Tried, ...] = ()
+    box_ns: int
+    seed: int
+    keep_bytes: int | None = None
+    repetitions: int = 0
+    slice_ns: int = 0
+
+
+Job = ProbeJob | SurveyJob | BuildJob | MeasureJob | QualityJob | PlaceJob | CompileJob | ConformJob | TuneJob
 
 
 class Probed(msgspec.Struct, frozen=True, kw_only=True, tag="probed", tag_field="event"):
@@ -288,6 +313,20 @@ class Conformed(msgspec.Struct, frozen=True, kw_only=True, tag="conformed", tag_
     python: str
 
 
+class Trying(msgspec.Struct, frozen=True, kw_only=True, tag="trying", tag_field="event"):
+    """The worker opens this point next: it is the one in flight should the worker end."""
+
+    point: tuning.Point
+
+
+class Tuned(msgspec.Struct, frozen=True, kw_only=True, tag="tuned", tag_field="event"):
+    """The search is over. `unit`: of which rates count so many per second."""
+
+    found: tuning.Search
+    unit: str
+    versions: dict[str, str]
+
+
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed", tag_field="event"):
     """The worker could not do the job and knows why."""
 
@@ -307,6 +346,8 @@ Event = (
     | Begun
     | Row
     | Conformed
+    | Trying
+    | Tuned
     | Failed
 )
 

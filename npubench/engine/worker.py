@@ -43,6 +43,7 @@ from npubench.engine.protocol import (
     ProbeJob,
     QualityJob,
     SurveyJob,
+    TuneJob,
     resolve,
 )
 from npubench.engine.table import SampleTable
@@ -321,6 +322,17 @@ def conform(job: ConformJob, events: Events) -> None:
     events.send(protocol.Conformed(versions=versions, python=platform.python_version()))
 
 
+def tune(job: TuneJob, events: Events) -> None:
+    """Looks for the fastest point; see the module `tuning`."""
+    # Not above: no other job should start the later for it.
+    from npubench.engine import tuning
+
+    adapter = make_adapter(job.adapter)
+    found, unit = tuning.tune(job, adapter, resolve(job.workload)(), events.enter, events.send, classify)
+    versions = {"numpy": np.__version__, "npubench-worker": __version__, **adapter.describe()}
+    events.send(protocol.Tuned(found=found, unit=unit, versions=versions))
+
+
 class _Clock:
     """The clock that a workload is bound to; it ticks into the sample table once that exists."""
 
@@ -387,6 +399,8 @@ def main() -> int:
             compile_ahead(job, events)
         elif isinstance(job, ConformJob):
             conform(job, events)
+        elif isinstance(job, TuneJob):
+            tune(job, events)
         else:
             measure(job, events)
     except Exception as error:
