@@ -270,7 +270,7 @@ class DataCard(_Card, frozen=True, kw_only=True):
 
     schema: Literal["npubench.data/1"]
     id: Identifier
-    kind: Literal["frames", "pages", "prompts"]
+    kind: Literal["frames", "pages", "prompts", "clips"]
     title: Text
     generator: str
     seed: str

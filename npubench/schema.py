@@ -311,6 +311,7 @@ class ProcessFacts(_Document, frozen=True, kw_only=True):
     cpu_ns: int
     involuntary_switches: int
     memory: MemoryUse | None = None
+    host: tuple[HostEffect, ...] = ()
     versions: dict[str, str] = {}
     options: dict[str, dict[str, Any]] = {}
     inputs: dict[str, tuple[TensorSpec, ...]] = {}
@@ -373,6 +374,19 @@ class Host(_Document, frozen=True, kw_only=True):
     timer_slack_ns: int = 1
     pin: tuple[int, ...] = ()
     priority: Priority = "normal"
+
+
+class HostEffect(_Document, frozen=True, kw_only=True):
+    """One thing that was asked of the operating system for the measuring threads (`Host`).
+
+    `in_effect`: what is so in the lane that was looked at last, None where that cannot be seen. `refused`: why it is
+    not as asked.
+    """
+
+    what: Literal["timer slack", "pin", "priority"]
+    asked: str
+    in_effect: str | None
+    refused: str | None = None
 
 
 class InputFacts(_Document, frozen=True, kw_only=True):
@@ -567,9 +581,9 @@ class Cell(_Document, frozen=True, kw_only=True):
     stages: Stages | None = None
     audits: tuple[Audit, ...] = ()
     lacks: tuple[Text, ...] = ()
+    tuning: Tuning | None = None
     mix: str | None = None
     alone: str | None = None
-    tuning: Tuning | None = None
 
 
 class Run(_Document, frozen=True, kw_only=True):

@@ -158,6 +158,17 @@ def run(
             "--frames", metavar="DIR", help=here("Your own frames for detection.", "탐지에 쓸 자체 프레임 폴더.")
         ),
     ] = None,
+    video: Annotated[
+        Path | None,
+        typer.Option(
+            "--video",
+            metavar="FILE|DIR",
+            help=here(
+                "Your own clips as cameras (H.264, H.265), or street-clips.",
+                "자체 영상(H.264, H.265)을 카메라로, 또는 street-clips.",
+            ),
+        ),
+    ] = None,
     pages: Annotated[
         Path | None,
         typer.Option("--pages", metavar="DIR", help=here("Your own pages for OCR.", "OCR에 쓸 자체 문서 폴더.")),
@@ -263,6 +274,7 @@ def run(
             onnx=tuple(onnx or ()),
             shapes=tuple(shape or ()),
             frames=frames,
+            video=video,
             pages=pages,
             calibrate=calibrate,
             measured_by=measured_by,

@@ -44,6 +44,7 @@ _PLANNING = {
     "onnx": "--onnx",
     "shapes": "--shape",
     "frames": "--frames",
+    "video": "--video",
     "pages": "--pages",
     "calibrate": "--calibrate",
     "measured_by": OPTION,
@@ -59,7 +60,8 @@ _PLANNING = {
 }
 # What an ONNX file of the user's own decides by itself, or does not have.
 _NOT_WITH_ONNX = (
-    "models", "precisions", "variant", "weights", "text", "scopes", "suite", "frames", "pages", "calibrate", "mix",
+    "models", "precisions", "variant", "weights", "text", "scopes", "suite", "frames", "video", "pages", "calibrate",
+    "mix",
 )  # fmt: skip
 
 
@@ -90,6 +92,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     onnx: tuple[Path, ...] = ()
     shapes: tuple[str, ...] = ()
     frames: Path | None = None
+    video: Path | None = None
     pages: Path | None = None
     calibrate: Path | None = None
     measured_by: str | None = None

@@ -11,7 +11,7 @@ import msgspec
 from npubench import store
 from npubench.build.materialise import cache_root
 from npubench.cards import BackendCard, ModelCard, did_you_mean
-from npubench.cli import artifacts, plugged
+from npubench.cli import artifacts, plugged, video
 from npubench.cli.asked import PROFILE, SUITE, Asked, duration_s, host, mixed
 from npubench.cli.measurer import measured_by
 from npubench.cli.progress import Console
@@ -49,6 +49,7 @@ def choose(asked: Asked, console: Console, stop: Callable[[], bool]) -> Choice:
 
     Raises UsageError, CardError, DataError, ArtifactError, and StopRequested when `stop()` turns true.
     """
+    video.check_options(asked)
     cards = _with_plugin(asked, catalogue(asked.cards))
     for name in (*asked.backends, *(part.backend for part in mixed(asked.mix) if part.backend)):
         pick(cards.backends, name, "backend")
@@ -64,6 +65,10 @@ def choose(asked: Asked, console: Console, stop: Callable[[], bool]) -> Choice:
             # Kept so that a resume can read the folder as it was read now.
             sources[f"kind:{name}"] = selection.kind_of(model, cards) or ""
     notes = [note for model in models.values() if (note := selection.cycled(model)) is not None]
+    if asked.video is not None:
+        filmed = video.filmed(asked.video, asked.scenarios, choice.wanted, models, cards)
+        choice = msgspec.structs.replace(choice, wanted=filmed.wanted)
+        models, sources, notes = filmed.models, {**sources, **filmed.sources}, [*notes, *filmed.notes]
     if asked.calibrate is not None:
         (name,) = models if len(models) == 1 else ("",)
         if not name:

@@ -24,7 +24,8 @@ from npubench.engine.launcher import Limits, run_job
 from npubench.engine.lost import Presence
 from npubench.engine.metering import Metering, metering
 from npubench.engine.placement import Certifier
-from npubench.engine.protocol import Event, Measured, MeasureJob, Together
+from npubench.engine.planned import THREADS
+from npubench.engine.protocol import AdapterRef, Event, Measured, MeasureJob, Together
 from npubench.engine.quality import Asker
 from npubench.engine.select import adapter_ref, environment_of
 from npubench.engine.watching import watching
@@ -240,7 +241,7 @@ class Launching:
         model = msgspec.convert(self._plan.models[cell.model], ModelCard)
         arrival = KINDS[cell.scenario.name].arrival
         return MeasureJob(
-            adapter=adapter_ref(backend),
+            adapter=_with_threads(adapter_ref(backend), cell),
             workload=code("workloads", model.workload),
             artifacts=built.artifacts,
             request=Request(
@@ -313,6 +314,7 @@ class Launching:
                 cpu_ns=done.cpu_ns,
                 involuntary_switches=done.involuntary_switches,
                 memory=done.memory,
+                host=done.host,
                 versions=done.versions,
                 options=done.options,
                 inputs=done.inputs,
@@ -322,7 +324,16 @@ class Launching:
             power=keeping.power(power),
             placement=done.placement,
             execution_kind=done.execution_kind,
+            capacity=done.capacity,
+            stages=done.stages,
+            audits=done.audits,
         )
+
+
+def _with_threads(ref: AdapterRef, cell: PlannedCell) -> AdapterRef:
+    """The adapter with the scenario's number of threads in place of the card's."""
+    threads = cell.scenario.params.get("threads")
+    return ref if threads is None else msgspec.structs.replace(ref, options={**ref.options, THREADS: threads})
 
 
 def _too_slow(found: Certificate, profile: str) -> Failure | None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from npubench import traffic
-from npubench.engine.protocol import Held, Load, Search, Target
+from npubench.engine.protocol import Load, Search, Target
 from npubench.rules import Ruleset
 from npubench.scenarios import KINDS, searched
 from npubench.schema import PlannedCell
 from npubench.stats.early_stopping import needed
+from npubench.stats.trials import Limits
+
+# Later launches confirm the load that the first one found, for which they get this share of its time.
+CONFIRM_SHARE = 2 / 3
 
 # Over-limit requests for which a worker knows the least number of queries; a launch has far fewer.
 MOST_OVER = 2_000
@@ -29,14 +33,14 @@ def load_of(cell: PlannedCell, seed: int) -> Load:
     )
 
 
-def held(cell: PlannedCell, rules: Ruleset) -> dict[str, Held]:
+def held(cell: PlannedCell, rules: Ruleset) -> dict[str, Limits]:
     """Service unit → what a request of this cell must not exceed; empty where nothing is bound."""
     if KINDS[cell.scenario.name].load is None:
         return {}
     if cell.scenario.name == "cameras":
-        return {"frame": Held(latency_ns=round(1e9 / float(cell.scenario.params["fps"])))}
+        return {"frame": Limits(latency_ns=round(1e9 / float(cell.scenario.params["fps"])))}
     return {
-        unit: Held(latency_ns=_ns(bound.latency_s), ttft_ns=_ns(bound.ttft_s), tpot_ns=_ns(bound.tpot_s))
+        unit: Limits(latency_ns=_ns(bound.latency_s), ttft_ns=_ns(bound.ttft_s), tpot_ns=_ns(bound.tpot_s))
         for unit, bound in rules.bounds.items()
     }
 
@@ -71,6 +75,6 @@ def search_of(cell: PlannedCell, known: float | None) -> Search | None:
         searched=name,
         whole=name != "rate",
         per_load=per_load,
-        budget_ns=round(cell.window_s * 1e9),
+        budget_ns=round(cell.window_s * (1 if known is None else CONFIRM_SHARE) * 1e9),
         known=known,
     )

@@ -20,6 +20,7 @@ from npubench.cards import (
     resolved,
     to_builtins,
 )
+from npubench.engine.loading import CONFIRM_SHARE
 from npubench.engine.planned import (
     beside,
     headline,
@@ -48,10 +49,12 @@ from npubench.units import utc_now
 
 # Of a launch's share of the budget: the timed window, and at most this much for warming up.
 _WINDOW_SHARE, _WARMUP_SHARE = 0.75, 0.15
-# A tail percentile needs hundreds of samples, a throughput a handful: single-stream gets twice the time of offline. A
-# capacity is searched and then confirmed at full length.
+# A tail percentile needs hundreds of samples, a throughput a handful: single-stream gets twice the time of offline.
 _WEIGHT = {"single-stream": 2.0, "multi-stream": 2.0, "offline": 1.0, "server": 2.0, "cameras": 2.0, "users": 2.0}
-_SEARCH_WEIGHT = 8.0
+# A capacity is searched and then confirmed at full length. Pages and answers take a second where frames take
+# milliseconds, and as many are needed: two cores confirm p90 (44 requests) in what the standard profile then gives.
+_SEARCH_WEIGHT = {"cameras": 15.0, "server": 30.0, "users": 30.0}
+_SEARCH_SHARE = 0.9
 # … in a window that may be longer than a profile's others.
 _SEARCH_STRETCH = 4.0
 _SHORTEST_WINDOW_S = 0.5
@@ -110,7 +113,11 @@ def _with_windows(
         for name, cell in cells.items()
         if cell.purpose == "measure" and cell.backend not in emulated_backends
     }
-    unit_s = budget.seconds / (sum(weights.values()) * budget.launches) if weights else 0.0
+    later = {
+        name: weight * (CONFIRM_SHARE if searched(cells[name].scenario) else 1) for name, weight in weights.items()
+    }
+    units = sum(weights.values()) + (budget.launches - 1) * sum(later.values())
+    unit_s = budget.seconds / units if weights else 0.0
 
     def seconds(name: str, share: float, most_s: float) -> float:
         return min(most_s, max(_SHORTEST_WINDOW_S, unit_s * weights[name] * share))
@@ -118,7 +125,11 @@ def _with_windows(
     planned = {
         name: msgspec.structs.replace(
             cell,
-            window_s=seconds(name, _WINDOW_SHARE, _longest_s(cell.scenario, budget)),
+            window_s=seconds(
+                name,
+                _SEARCH_SHARE if searched(cell.scenario) else _WINDOW_SHARE,
+                _longest_s(cell.scenario, budget),
+            ),
             warmup_s=seconds(name, _WARMUP_SHARE, _LONGEST_WARMUP_S),
         )
         if name in weights
@@ -137,7 +148,7 @@ def _with_windows(
 
 
 def _weight(scenario: Scenario) -> float:
-    return _SEARCH_WEIGHT if searched(scenario) else _WEIGHT[scenario.name]
+    return (_SEARCH_WEIGHT if searched(scenario) else _WEIGHT)[scenario.name]
 
 
 def _longest_s(scenario: Scenario, budget: Budget) -> float:

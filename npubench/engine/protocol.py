@@ -15,8 +15,9 @@ from npubench import tuning
 from npubench.conformance import Case, Check, Tried
 from npubench.evidence import RoleEvidence
 from npubench.scenarios import Arrival
-from npubench.schema import Audit, Capacity, ExecutionKind, Failure, Host, MemoryUse, Stages, Warmup, Window
+from npubench.schema import Audit, Capacity, ExecutionKind, Failure, Host, HostEffect, MemoryUse, Stages, Warmup, Window
 from npubench.spi import Artifact, Availability, EnvironmentFacts, Placement, Request, TensorSpec
+from npubench.stats.trials import Limits
 
 
 class AdapterRef(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,14 +73,6 @@ class Together(msgspec.Struct, frozen=True, kw_only=True):
     count: int
 
 
-class Held(msgspec.Struct, frozen=True, kw_only=True):
-    """What each request must not exceed; None: not bound."""
-
-    latency_ns: int | None = None
-    ttft_ns: int | None = None
-    tpot_ns: int | None = None
-
-
 class Target(msgspec.Struct, frozen=True, kw_only=True):
     """What a load must hold, by service unit, and from how many queries on that can be said.
 
@@ -87,7 +80,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     the ruleset's own percentile first. More over the bound than a table is long is a failure whatever the number.
     """
 
-    held: dict[str, Held]
+    held: dict[str, Limits]
     needed: tuple[tuple[float, tuple[int, ...]], ...] = ()
     min_duration_ns: int = 0
 
@@ -260,6 +253,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True, tag="measured", tag_fi
     inputs: dict[str, tuple[TensorSpec, ...]]
     outputs: dict[str, tuple[TensorSpec, ...]]
     memory: MemoryUse | None = None
+    host: tuple[HostEffect, ...] = ()
     capacity: Capacity | None = None
     stages: Stages | None = None
     audits: tuple[Audit, ...] = ()

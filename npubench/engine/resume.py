@@ -60,6 +60,10 @@ def check_inputs(plan: Plan) -> None:
 
 
 def _digest(folder: Path, facts: InputFacts, kind: str) -> str:
+    if facts.source == OWN and kind == "clips":
+        from npubench.build.userclips import digest_clips
+
+        return digest_clips(folder)
     if facts.source == OWN:
         from npubench.build.userdata import describe_folder
 

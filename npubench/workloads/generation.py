@@ -24,7 +24,8 @@ Follow = Callable[[Ids, "Array | None"], "tuple[Outputs, Array]"]
 
 
 class GenerationBound:
-    """Prompts bound to a decoder. `prompt(i)`, `tokens(i)` and `texts(i)` tell what goes in and what comes out."""
+    """Prompts bound to a decoder. `prompt(i)`, `tokens(i)` and `texts(i)` tell what goes in and what comes out;
+    `units_asked` is how many tokens a step is asked for."""
 
     unit = UNIT
     step: Step
@@ -40,10 +41,10 @@ class GenerationBound:
         generate: Callable[[int], Ids],
         inspect: Callable[[int], Outputs],
         recall: Callable[[], Outputs],
+        new_tokens: int,
         stages: Stages | None = None,
         follow: Follow | None = None,
         text: UserText | None = None,
-        new_tokens: int = 0,
     ) -> None:
         self.count = len(groups)
         self.step = step
@@ -57,6 +58,7 @@ class GenerationBound:
             self.stages = stages
         self._text = text
         self._new_tokens = new_tokens
+        self.units_asked = new_tokens * len(groups[0])
 
     def prompt(self, index: int) -> list[str]:
         """The texts of input `index`, one per row of the batch. Their first `prompt_tokens` tokens are fed."""

@@ -1,4 +1,4 @@
-"""The three forms in which a backend generates: a decoder with its cache, two static graphs, or a session that does it all.
+"""The three forms of a backend that generates: a decoder with its cache, two static graphs, or all of it by itself.
 
 Each is bound into a step for both scopes, with its stages and what it leaves behind. Guarantees: a step, its stages and
 the runs that are not timed are made of the same functions. Not aware of: where prompts come from.
@@ -41,11 +41,13 @@ def bind_generates(
 
     def step_device(index: int) -> int:
         nonlocal last
+        last = ()
         last = generate(fed[index % count].ids, new_tokens, tick)
         return len(last)
 
     def step_service(index: int) -> int:
         nonlocal last
+        last = ()
         last = generate(tokenizer.encode(fed[index % count].text)[:length], new_tokens, tick)
         tokenizer.decode(last)
         return len(last)
@@ -61,7 +63,7 @@ def bind_generates(
         return laps.spent
 
     def recall() -> Outputs:
-        return {"tokens": np.array([last], np.int64)}
+        return {"tokens": np.array([last], np.int64)} if last else {}
 
     def run(index: int) -> Ids:
         return np.array([generate(fed[index].ids, new_tokens, _no_tick)], np.int64)
@@ -74,6 +76,7 @@ def bind_generates(
         run,
         lambda index: {"tokens": run(index)},
         recall,
+        new_tokens,
         stages if service else None,
     )
 
@@ -138,6 +141,7 @@ def bind_decoder(
     def generate(feeds: Mapping[str, Array], emit: Callable[[Array], None]) -> None:
         """Calls `emit` with the ids [batch] of each new token."""
         nonlocal last
+        last = None
         outputs = infer(feeds)
         for _ in range(new_tokens - 1):
             tokens = outputs["logits"].argmax(axis=-1)
@@ -224,10 +228,10 @@ def bind_decoder(
         run,
         inspect,
         recall,
+        new_tokens,
         stages if service else None,
         follow,
         text,
-        new_tokens,
     )
 
 
@@ -288,11 +292,13 @@ def bind_static(
 
     def step_device(index: int) -> int:
         nonlocal last
+        last = None
         last = driver.generate(prompts[index % count], new_tokens, stamp)
         return new_tokens
 
     def step_service(index: int) -> int:
         nonlocal last
+        last = None
         tokenise(index)
         last = driver.generate(prompt_ids, new_tokens, stream_out)
         finish()
@@ -326,10 +332,10 @@ def bind_static(
         run,
         inspect,
         recall,
+        new_tokens,
         stages if service else None,
         follow,
         text,
-        new_tokens,
     )
 
 

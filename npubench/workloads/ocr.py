@@ -162,9 +162,12 @@ class OcrBound:
             rows, outputs = self._ended
             part = outputs[CHARS][: len(rows)]
             # The last batch is one of the widest bucket, whose frames are those of all.
-            chars = np.ma.masked_array(np.zeros((self._words, *part.shape[1:]), part.dtype), mask=True)
+            chars = np.zeros((self._words, *part.shape[1:]), part.dtype)
             chars[rows] = part
-            kept[f"{RECOGNISER}/{CHARS}"] = chars
+            gone = np.full((self._words, 1, 1), True)
+            gone[rows] = False
+            # One flag per row, spread without a copy: a page's letters are fifty megabytes.
+            kept[f"{RECOGNISER}/{CHARS}"] = np.ma.MaskedArray(chars, mask=np.broadcast_to(gone, chars.shape))
         return kept
 
     def score(self) -> Mapping[str, float]:

@@ -99,7 +99,7 @@ def sharing(tokenizer: Tokenizer, prompts: Sequence[Prompt], count: int, length:
     for more in range(_MOST_MORE):
         lead = exactly(tokenizer, prompts, count, shared + more).text
         # A prompt must begin within its `length` tokens, or all would be one.
-        if more and len(tokenizer.encode(lead)) >= length:
+        if len(tokenizer.encode(lead)) >= length:
             break
         made = [exactly(tokenizer, prompts, start, length, lead) for start in range(count)]
         if all(fed.ids[:shared] == made[0].ids[:shared] for fed in made):
