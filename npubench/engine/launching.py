@@ -46,11 +46,10 @@ from npubench.schema import (
     parse,
 )
 from npubench.spi import Request
+from npubench.stats.conclude import conclude
 from npubench.stats.conditions import gone, judge_conditions, worse
-from npubench.stats.judge import judge
 from npubench.stats.memory import leak
 from npubench.stats.samples import Samples
-from npubench.stats.summary import summarise
 from npubench.store import WORK, RunFolder
 from npubench.tuning import Point, Tuning
 from npubench.units import show_ns, utc_now
@@ -303,13 +302,23 @@ class Launching:
         """Keeps the samples, derives the summary, judges."""
         samples = Samples(*table.read(work))
         kept = keeping.samples(samples)
-        cell = ready.cell
-        arrival = KINDS[cell.scenario.name].arrival
-        summary = summarise(samples, done.window, done.unit, arrival, done.samples_per_row)
+        cell = ready.way
+        found = conclude(
+            samples,
+            scenario=cell.scenario,
+            window=done.window,
+            unit=done.unit,
+            rules=self._rules,
+            warmup=done.warmup,
+            samples_per_row=done.samples_per_row,
+            limits=loading.limits_of(cell, done.unit, self._rules),
+            capacity=done.capacity,
+            audits=done.audits,
+        )
+        summary, verdict, reasons = found.summary, found.verdict, found.reasons
         summary["load_ns"] = Value(value=float(done.load_ns))
         summary["first_inference_ns"] = Value(value=float(done.first_inference_ns))
         summary["peak_rss_bytes"] = Value(value=float(done.peak_rss_bytes))
-        verdict, reasons = judge(samples, done.warmup, arrival, self._rules)
         if (leaked := leak(done.memory, done.window, self._rules)) is not None:
             verdict = "degraded" if verdict == "valid" else verdict
             reasons = (*reasons, leaked)
@@ -348,6 +357,7 @@ class Launching:
             capacity=done.capacity,
             stages=done.stages,
             audits=done.audits,
+            lacks=found.lacks,
         )
 
 
