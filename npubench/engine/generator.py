@@ -28,11 +28,11 @@ from npubench.engine.measure import (
     Frames,
     Lane,
     Limit,
+    approach,
     converse,
     quiet_collector,
     repeat,
     serve,
-    wait_until,
 )
 from npubench.engine.schedule import Arrivals
 from npubench.engine.table import SampleTable
@@ -140,7 +140,9 @@ def closed_loop(
             rows.append(lane.last)
         else:
             # One lane starts at once; several have been given time to wake.
-            wait_until(start_ns, course)
+            approach(start_ns, course)
+            while time.perf_counter_ns() < start_ns:
+                pass
             due = start_ns if at_once else None
             then = None if after is None else after[number]
             rows.append(repeat(steps[number], table, number, take, course, first_row, stop, least, last, due, then))
