@@ -31,6 +31,7 @@ from npubench.metrics import METRICS, THROUGHPUT
 from npubench.report.capacity import brief as found_load
 from npubench.report.loads import written
 from npubench.report.quality import line as quality_line
+from npubench.scenarios import searched
 from npubench.schema import Launch, Plan, PlannedCell, Quality, Run, Scenario
 from npubench.units import show, show_duration_s, show_ns
 
