@@ -377,6 +377,6 @@ def test_an_approach_ends_before_its_moment_or_early_where_all_is_over() -> None
         deadline = time.perf_counter_ns() + ahead
         assert approach(deadline, course)
         # Not by how much, and a machine may be late; but what is far ahead was waited for.
-        assert time.perf_counter_ns() >= deadline - 2_000
+        assert time.perf_counter_ns() >= deadline - 5_000
     course.stop("hopeless")
     assert not approach(time.perf_counter_ns() + 10**12, course)
