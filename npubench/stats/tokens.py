@@ -37,7 +37,7 @@ def token_times(samples: Samples) -> TokenTimes:
     end = completed.copy()
     gaps = np.zeros(0, dtype=np.int64)
     if len(samples.tokens):
-        rows, times = samples.tokens[:, 0], samples.tokens[:, 1]
+        rows, times = np.ascontiguousarray(samples.tokens[:, 0]), np.ascontiguousarray(samples.tokens[:, 1])
         steps = np.diff(rows)
         if (steps < 0).any() or (np.diff(times)[steps == 0] < 0).any():
             # Lanes note their tokens side by side.
