@@ -26,10 +26,10 @@ import math
 import time
 from collections.abc import Callable
 
-from npubench.engine.protocol import Held, Search, Target
+from npubench.engine.protocol import Search, Target
 from npubench.lang import Text
 from npubench.schema import Capacity, Trial, TrialPurpose
-from npubench.stats.trials import missing
+from npubench.stats.trials import Limits, missing
 
 Attempt = Callable[[float | None, int, TrialPurpose], Trial]
 """Runs a load (None: closed loop) for so many ns, for a purpose, and judges it."""
@@ -73,7 +73,7 @@ class _Clock:
 class _Finding:
     """One search on its way."""
 
-    def __init__(self, search: Search, target: Target, held: Held, attempt: Attempt, now: Callable[[], int]) -> None:
+    def __init__(self, search: Search, target: Target, held: Limits, attempt: Attempt, now: Callable[[], int]) -> None:
         self.search = search
         self.needed = target.needed
         self.min_duration_ns = target.min_duration_ns
@@ -311,7 +311,7 @@ class _Finding:
 
 
 def find(
-    search: Search, target: Target, held: Held, attempt: Attempt, now: Callable[[], int] = time.perf_counter_ns
+    search: Search, target: Target, held: Limits, attempt: Attempt, now: Callable[[], int] = time.perf_counter_ns
 ) -> Capacity:
     """The capacity that `attempt` shows for `held`, one of the target's. `now` is a clock in ns."""
     finding = _Finding(search, target, held, attempt, now)
@@ -326,7 +326,7 @@ def find(
     return _answer(finding, best, held)
 
 
-def _answer(finding: _Finding, best: Trial | None, held: Held) -> Capacity:
+def _answer(finding: _Finding, best: Trial | None, held: Limits) -> Capacity:
     search, trials = finding.search, tuple(finding.trials)
     confirmed: float | None = best.load if best is not None else None
     reason: Text | None = None
@@ -371,7 +371,7 @@ def _answer(finding: _Finding, best: Trial | None, held: Held) -> Capacity:
     )
 
 
-def bound_of(held: Held, percent: float | None) -> dict[str, float]:
+def bound_of(held: Limits, percent: float | None) -> dict[str, float]:
     """Metric → ns that was to be held, at the ruleset's own percentile."""
     label = f"p{percent:g}".replace(".", "") if percent is not None else "max"
     limits = {"latency": held.latency_ns, "ttft": held.ttft_ns, "tpot": held.tpot_ns}

@@ -32,6 +32,7 @@ from npubench.schema import (
 )
 from npubench.spi import Placement
 from npubench.stats import merged
+from npubench.tuning import Tuning
 from npubench.units import show_ns, utc_now
 
 _RANK: dict[Validity, int] = {"valid": 0, "degraded": 1, "invalid": 2, "unsupported": 3}
@@ -130,6 +131,7 @@ def _cell(
     rules: Ruleset,
     quality: Quality | None,
     certificate: Certificate | None,
+    tuning: Tuning | None,
 ) -> Cell:
     verdict, reasons = _verdict(planned, launches, plan.launches if planned.purpose == "measure" else 1)
     good = [launch for launch in launches if launch.status == "ok"]
@@ -214,6 +216,9 @@ def _cell(
         energy=_energy(good),
         energy_reason=next((launch.energy.reason for launch in launches), "no launch finished"),
         options=next((launch.process.options for launch in good if launch.process is not None), {}),
+        tuning=tuning,
+        mix=planned.mix,
+        alone=planned.alone,
         capacity=merged.capacity(good),
         stages=merged.stages(good),
         audits=audits,
@@ -239,10 +244,12 @@ def assemble(
     files: Mapping[str, str] | None = None,
     qualities: Iterable[Quality] = (),
     certificates: Iterable[Certificate] = (),
+    tunings: Iterable[Tuning] = (),
 ) -> Run:
     """The run as far as it has come. `files` maps launch files, quality records and certificates to their SHA-256."""
     quality_of = {_build_key(record): record for record in qualities}
     certificate_of = {_build_key(found): found for found in certificates}
+    tuning_of = {found.cell: found for found in tunings}
     by_cell: dict[str, list[Launch]] = {}
     for launch in launches:
         by_cell.setdefault(launch.cell, []).append(launch)
@@ -262,6 +269,7 @@ def assemble(
             rules,
             quality_of.get(_build_key(planned)) if planned.purpose == "measure" else None,
             certificate_of.get(_build_key(planned)) if planned.purpose == "measure" else None,
+            tuning_of.get(planned.id),
         )
         for planned in plan.cells
     )

@@ -14,7 +14,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from npubench.engine.capacity import RATE_STEP, find, shown
-from npubench.engine.protocol import Held, Search, Target
+from npubench.engine.protocol import Search, Target
 from npubench.schema import DROPPED, SAMPLE_COLUMNS, Capacity, Trial, TrialEnd, TrialPurpose, Window
 from npubench.stats.early_stopping import needed
 from npubench.stats.samples import Samples
@@ -118,7 +118,7 @@ class Simulated:
             budget_ns=round(budget_s * S),
             known=known,
         )
-        held = Held(latency_ns=self.limit_ns)
+        held = Limits(latency_ns=self.limit_ns)
         found = find(search, Target(held={"frame": held}, needed=NEEDED), held, self.attempt, self.clock)
         sound(found)
         return found
