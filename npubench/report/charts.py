@@ -17,7 +17,7 @@ import msgspec
 
 from npubench.lang import Text
 from npubench.report.latency import Chart
-from npubench.report.shown import Curve
+from npubench.report.shown_loads import Curve
 from npubench.report.svg import inline
 from npubench.units import show_share
 

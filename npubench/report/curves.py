@@ -15,7 +15,8 @@ from npubench.report.cells import anchor
 from npubench.report.foreign import clean
 from npubench.report.latency import axis
 from npubench.report.numbers import Footnotes, backend_name, count, model_name
-from npubench.report.shown import Curve, LoadFigure, LoadRow, Number, Tone
+from npubench.report.shown import Number, Tone
+from npubench.report.shown_loads import Curve, LoadFigure, LoadRow
 from npubench.report.words import KINDS, same, scope
 from npubench.schema import Capacity, Cell, Run, Trial
 from npubench.units import UNKNOWN, show, show_ns

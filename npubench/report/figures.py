@@ -7,7 +7,7 @@ nothing proves where it ran, or that ran beside other services, has a chart to i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from npubench.errors import NpubenchError
 from npubench.lang import Text
@@ -18,7 +18,7 @@ from npubench.report.numbers import Footnotes, backend_name, count, model_name, 
 from npubench.report.placement import assisted
 from npubench.report.shown import Figure, Number, SeriesRow
 from npubench.report.words import KINDS, scope
-from npubench.schema import Cell, Run
+from npubench.schema import Cell, Launch, Run
 from npubench.stats.samples import Samples
 from npubench.units import UNKNOWN
 
@@ -35,6 +35,18 @@ _MISSING = Text(
 )
 _EMPTY = Text(en="no request succeeded: no line", ko="성공한 요청이 없어 선이 없습니다")
 _NO_RESULT = Text(en="not a result: not drawn", ko="결과가 아니므로 그리지 않습니다")
+
+
+def counting(read: ReadSamples, launches: Mapping[str, Launch]) -> ReadSamples:
+    """Samples of the window that counts: a launch that searched holds those of every load that it tried."""
+
+    def within(name: str) -> Samples | None:
+        found, launch = read(name), launches.get(name)
+        if found is None or launch is None or launch.capacity is None or launch.window is None:
+            return found
+        return found.within(launch.window.start_ns, launch.window.end_ns)
+
+    return within
 
 
 def _lines(cell: Cell, read: ReadSamples, series: int, look: tuple[int, int]) -> tuple[list[Line], int, Text | None]:

@@ -162,6 +162,16 @@ LOADS: tuple[Term, ...] = (
         "수는 장치가 아니라 호스트의 디코더를 나타냅니다.",
     ),
     _term(
+        "tuning",
+        "How the best way to run offline is found",
+        "최적 구성을 찾는 법",
+        "Batch, sessions, threads and requests in flight are tried side by side, the worse half is given up again and "
+        "again, and the best one left is measured against the default once more, in turn. The default against itself, "
+        "measured the same way, shows what noise alone does.",
+        "배치, 세션, 스레드, 동시 요청 수를 번갈아 시험하며 뒤처진 절반을 거듭 버리고, 남은 가장 좋은 구성을 기본 "
+        "구성과 번갈아 다시 잽니다. 같은 방법으로 잰 기본 구성끼리의 비교는 잡음만의 크기를 보여 줍니다.",
+    ),
+    _term(
         "audits",
         "Audits",
         "감사",

@@ -11,7 +11,8 @@ from npubench.report import loads
 from npubench.report.cells import anchor
 from npubench.report.foreign import clean
 from npubench.report.numbers import Footnotes, backend_name, count, model_name, of_cell, rate_key
-from npubench.report.shown import Mix, MixRow, Number
+from npubench.report.shown import Number
+from npubench.report.shown_loads import Mix, MixRow
 from npubench.report.words import KINDS, VERDICTS, scope
 from npubench.schema import Cell, Run
 from npubench.units import UNKNOWN, show

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import msgspec
 
 from npubench.lang import Text
-from npubench.report import capacity, loads
+from npubench.report import capacity, loads, tuned
 from npubench.report.cells import anchor
 from npubench.report.foreign import clean
 from npubench.report.numbers import Footnotes, backend_name, model_name, of_cell, rate_key
@@ -166,7 +166,10 @@ def _number(run: Run, cells: Sequence[Cell], column: _Column, notes: Footnotes) 
     several = usable[0].scenario.name == "offline" and len(usable) > 1
     cell = max(usable, key=_speed) if several else usable[0]
     number, why_unknown = column.says(cell, run)
-    if several and (driven := loads.driving(cell.scenario)) is not None and number.text != UNKNOWN:
+    driven = tuned.point(cell.tuning.best) if cell.tuning is not None else None
+    if several and driven is None:
+        driven = loads.driving(cell.scenario)
+    if driven is not None and number.text != UNKNOWN:
         number = msgspec.structs.replace(number, said=driven)
     return notes.add(number, why_unknown)
 

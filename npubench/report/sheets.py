@@ -13,11 +13,24 @@ import msgspec
 
 from npubench.lang import Text
 from npubench.metrics import METRICS
-from npubench.report import audits, capacity, conditions, inputs, loads, placement, places, quality, reasons, stages
+from npubench.report import (
+    audits,
+    capacity,
+    conditions,
+    inputs,
+    loads,
+    placement,
+    places,
+    quality,
+    reasons,
+    stages,
+    tuned,
+)
 from npubench.report.cells import anchor, faults, why_of
 from npubench.report.foreign import MESSAGE_LIMIT, clean
 from npubench.report.numbers import backend_name, count, metric, model_name, of_cell
-from npubench.report.shown import Fact, LoadFigure, Sheet, Value
+from npubench.report.shown import Fact, Sheet, Value
+from npubench.report.shown_loads import LoadFigure
 from npubench.report.words import METER_SCOPES, VERDICTS, same, scope
 from npubench.schema import Cell, Launch, Run
 from npubench.spi import Placement
@@ -218,6 +231,7 @@ def sheets(run: Run, key: str, launches: Mapping[str, Launch], curves: Sequence[
                 faults=faults(cell.failures),
                 load=drawn.get(anchor(key, cell), ""),
                 stages=stages.row(run, key, cell),
+                tuned=tuned.view_of(run, key, cell),
             )
         )
     return tuple(shown)

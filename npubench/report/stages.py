@@ -11,7 +11,7 @@ from npubench.report import loads
 from npubench.report.cells import anchor
 from npubench.report.foreign import clean
 from npubench.report.numbers import backend_name, count, model_name
-from npubench.report.shown import StagePart, StageRow
+from npubench.report.shown_loads import StagePart, StageRow
 from npubench.report.words import KINDS, same, scope
 from npubench.schema import Cell, Run
 from npubench.units import show_ns, show_share

@@ -13,12 +13,12 @@ from npubench.lang import Language
 from npubench.lang import Text as Words
 from npubench.report.certificate import COLUMNS
 from npubench.report.placement import provider
-from npubench.report.shown import Certified, Fault, Group, LoadFigure, Mix, Number, Place, Row, RunView, StageRow, View
+from npubench.report.shown import Certified, Fault, Group, Place, Row, RunView, View
+from npubench.report.text_loads import STYLES, loads, number_of
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-_STYLES = {"good": "green", "warn": "yellow", "bad": "red", "plain": "dim"}
 # Columns and their widths: together with the gaps no wider than 80.
 _COLUMNS = (
     (Words(en="backend", ko="백엔드"), 12, "left"),
@@ -31,11 +31,6 @@ _COLUMNS = (
 _LEAST_STDERR = 3
 # What is left beside these is as wide as what it has to hold.
 _NAME_WIDTH, _FACT_WIDTH = 42, 30
-
-
-def _number(number: Number, language: Language) -> str:
-    text = f"{number.text} {number.unit[language]}" if number.unit else number.text
-    return f"{text} ({number.note})" if number.note else text
 
 
 def _faults(faults: Sequence[Fault], language: Language) -> list[str]:
@@ -62,10 +57,10 @@ def _table(rows: Sequence[Row], marks: Sequence[str], language: Language, *, hea
         table.add_row(
             Text(f"  {row.backend.id}"),
             Text(row.scenario_id),
-            Text(_number(row.rate, language)),
-            Text(_number(row.p50, language)),
-            Text(_number(row.p99, language)),
-            Text(f"{row.verdict_text[language]}{mark}", style=_STYLES[row.tone]),
+            Text(number_of(row.rate, language)),
+            Text(number_of(row.p50, language)),
+            Text(number_of(row.p99, language)),
+            Text(f"{row.verdict_text[language]}{mark}", style=STYLES[row.tone]),
         )
     return table
 
@@ -98,71 +93,6 @@ def _group(group: Group, language: Language) -> list[RenderableType]:
     return parts
 
 
-# Columns of a search and their widths: together with the indent and the gaps no wider than 80.
-_LOAD_COLUMNS = (("p50", 8), ("p90", 8), ("p99", 8))
-
-
-def _load(figure: LoadFigure, language: Language) -> list[RenderableType]:
-    """What one cell holds: the finding, and a line per load that was tried."""
-    from rich.padding import Padding
-    from rich.table import Table
-    from rich.text import Text
-
-    title = Text.assemble(
-        (f"{figure.model.id} {figure.precision} {figure.backend.id}", "bold cyan"),
-        f" · {figure.title[language]}",
-        (f" · {figure.written}", "dim"),
-    )
-    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="dim")
-    table.add_column(figure.counted_in[language], justify="right", max_width=12, overflow="fold")
-    for name, width in _LOAD_COLUMNS:
-        table.add_column(name, justify="right", width=width, overflow="fold")
-    table.add_column(Words(en="dropped", ko="버려짐")[language], justify="right", width=7, overflow="fold")
-    table.add_column(Words(en="result", ko="결과")[language], overflow="fold")
-    for row in figure.rows:
-        table.add_row(
-            Text(row.load[language], style="bold" if row.best else ""),
-            *(Text(_number(number, language)) for number in (row.p50, row.p90, row.p99)),
-            Text(row.dropped),
-            Text(f"{row.result[language]} ({row.purpose[language]})", style=_STYLES[row.tone]),
-        )
-    parts: list[RenderableType] = [title, Padding(Text(figure.sentence[language]), (0, 0, 0, 2))]
-    if figure.rows:
-        parts.append(Padding(table, (0, 0, 0, 2)))
-    notes = [Text(f"({n}) {note[language]}", style="dim") for n, note in enumerate(figure.notes, 1)]
-    return [*parts, *(Padding(note, (0, 0, 0, 2)) for note in notes), Text("")]
-
-
-def _mix(mix: Mix, language: Language) -> list[RenderableType]:
-    """What each service of a mix loses beside the others, two lines each."""
-    from rich.padding import Padding
-    from rich.text import Text
-
-    heads = (Words(en="rate", ko="처리량"), Words(en="p50", ko="p50"), Words(en="p99", ko="p99"))
-    parts: list[RenderableType] = [Text(mix.title[language], style="bold underline")]
-    for row in mix.rows:
-        title = Text.assemble((f"{row.model.id} {row.precision} {row.backend.id}", "bold cyan"), f" · {row.written}")
-        each = []
-        for index, head in enumerate(heads):
-            alone, beside, change = (_number(number, language) for number in row.numbers[3 * index : 3 * index + 3])
-            each.append(f"{head[language]} {alone} → {beside} ({change})")
-        parts += [title, Padding(Text(" · ".join(each)), (0, 0, 0, 2))]
-    notes = [Text(f"({n}) {note[language]}", style="dim") for n, note in enumerate(mix.notes, 1)]
-    return [*parts, *(Padding(note, (0, 0, 0, 2)) for note in notes), Text("")]
-
-
-def _stages(row: StageRow, language: Language) -> list[RenderableType]:
-    """Where the time of one cell's inputs goes, in two lines."""
-    from rich.padding import Padding
-    from rich.text import Text
-
-    title = Text.assemble(
-        (f"{row.model.id} {row.precision} {row.backend.id}", "bold cyan"), f" · {row.context[language]} · {row.total}"
-    )
-    each = " · ".join(f"{part.title[language]} {part.time} ({part.share})" for part in row.stages)
-    return [title, Padding(Text(each), (0, 0, 0, 2)), Padding(Text(row.sentence[language], style="dim"), (0, 0, 0, 2))]
-
-
 def _briefly(said: Sequence[tuple[Place, Certified]], language: Language) -> RenderableType:
     """A line per build and backend of which there is something to say."""
     from rich.table import Table
@@ -173,7 +103,7 @@ def _briefly(said: Sequence[tuple[Place, Certified]], language: Language) -> Ren
     table.add_column(overflow="fold")
     for place, row in said:
         brief = row.brief[language] if row.brief is not None else ""
-        table.add_row(Text(f"  {place.backend.id} · {row.model.id} {row.build}"), Text(brief, style=_STYLES[row.tone]))
+        table.add_row(Text(f"  {place.backend.id} · {row.model.id} {row.build}"), Text(brief, style=STYLES[row.tone]))
     return table
 
 
@@ -194,7 +124,7 @@ def _place(place: Place, language: Language) -> list[RenderableType]:
         title.append(f" · {place.kind[language]}", style="yellow")
     parts: list[RenderableType] = [
         title,
-        Text(place.verified[language], style=_STYLES[place.verified_tone]),
+        Text(place.verified[language], style=STYLES[place.verified_tone]),
         Text(place.environment[language], style="dim"),
         Text(""),
     ]
@@ -211,7 +141,7 @@ def _certificate(row: Certified, language: Language) -> list[RenderableType]:
     from rich.table import Table
     from rich.text import Text
 
-    head = Text.assemble((f"{row.model.id} {row.build}", "bold cyan"), "  ", (row.label[language], _STYLES[row.tone]))
+    head = Text.assemble((f"{row.model.id} {row.build}", "bold cyan"), "  ", (row.label[language], STYLES[row.tone]))
     parts: list[RenderableType] = [head, Text(row.sentence[language])]
     parts += [Text(f"· {remark[language]}", style="yellow") for remark in row.remarks]
     if row.providers:
@@ -223,7 +153,7 @@ def _certificate(row: Certified, language: Language) -> list[RenderableType]:
             name = Text(
                 provider(item.name) or (item.role[language] if item.role else ""), style="bold" if item.role else ""
             )
-            took.add_row(name, *(Text(_number(number, language)) for number in item.numbers))
+            took.add_row(name, *(Text(number_of(number, language)) for number in item.numbers))
         parts.append(Padding(took, (0, 0, 0, 2)))
     facts = Table.grid(padding=(0, 2, 0, 0))
     facts.add_column(style="dim", max_width=_FACT_WIDTH, overflow="fold")
@@ -239,24 +169,14 @@ def _run(run: RunView, language: Language) -> list[RenderableType]:
     from rich.text import Text
 
     parts: list[RenderableType] = [
-        Text(run.verdict[language], style=f"bold {_STYLES[run.tone]}"),
+        Text(run.verdict[language], style=f"bold {STYLES[run.tone]}"),
         Text(run.sentence[language]),
         *(Text(f"· {caveat[language]}", style="dim") for caveat in run.caveats),
         Text(""),
     ]
     for group in run.groups:
         parts += _group(group, language)
-    if run.curves:
-        parts.append(Text(Words(en="How much load it holds", ko="감당하는 부하")[language], style="bold underline"))
-        for figure in run.curves:
-            parts += _load(figure, language)
-    for mix in run.mixes:
-        parts += _mix(mix, language)
-    if run.stages:
-        parts.append(Text(Words(en="Where the time goes", ko="시간이 쓰이는 곳")[language], style="bold underline"))
-        for stage_row in run.stages:
-            parts += _stages(stage_row, language)
-        parts.append(Text(""))
+    parts += loads(run, language)
     if said := [(place, row) for place in run.places for row in place.rows if row.brief is not None]:
         head = Words(
             en="Where it ran (all of it: npubench show --placement)", ko="실행 위치(전체: npubench show --placement)"
@@ -275,7 +195,7 @@ def _run(run: RunView, language: Language) -> list[RenderableType]:
     if run.remarks:
         head = Words(en="What to know about this run", ko="이 실행에서 알아 둘 것")
         parts.append(Text(head[language], style="bold"))
-        parts += [Text(f"  · {remark.text[language]}", style=_STYLES[remark.tone]) for remark in run.remarks]
+        parts += [Text(f"  · {remark.text[language]}", style=STYLES[remark.tone]) for remark in run.remarks]
         parts.append(Text(""))
     return parts
 

@@ -27,6 +27,7 @@ from npubench.report import (
     services,
     sheets,
     stages,
+    tuned,
 )
 from npubench.report.foreign import clean
 from npubench.report.numbers import backend_name, count
@@ -76,7 +77,7 @@ def _method(runs: Sequence[RunFiles]) -> tuple[Term, ...]:
         return msgspec.structs.replace(term, meaning=meaning)
 
     cells = [cell for files in runs for cell in files.run.cells]
-    loaded = any(cell.capacity is not None or cell.stages is not None or cell.audits for cell in cells)
+    loaded = any(cell.capacity is not None or cell.stages is not None or cell.audits or cell.tuning for cell in cells)
     return tuple(told(term) for term in (*method.METHOD, *(method.LOADS if loaded else ())))
 
 
@@ -97,10 +98,11 @@ def _run(files: RunFiles, key: str) -> RunView:
         scopes=services.scopes(run),
         groups=cells.groups(run, key),
         places=places.places(run, key),
-        figures=figures.figures(run, key, _counting(files)),
+        figures=figures.figures(run, key, figures.counting(files.samples, files.launches)),
         curves=drawn,
         mixes=mixes.mixes(run, key),
         stages=stages.stages(run, key),
+        tuned=tuned.tuned(run, key),
         sheets=sheets.sheets(run, key, files.launches, drawn),
         absent=facts.absent(run),
         remarks=facts.remarks(run),
@@ -111,21 +113,6 @@ def _run(files: RunFiles, key: str) -> RunView:
         cards=facts.cards(run),
         run_facts=facts.run_facts(run),
     )
-
-
-def _counting(files: RunFiles) -> Callable[[str], Samples | None]:
-    """Samples of the window that counts: a launch that searched holds those of every load that it tried."""
-
-    def read(name: str) -> Samples | None:
-        found, launch = files.samples(name), files.launches.get(name)
-        if found is None or launch is None or launch.capacity is None or launch.window is None:
-            return found
-        due = found.column("scheduled_ns")
-        inside = (due >= launch.window.start_ns) & (due < launch.window.end_ns)
-        # Token times point to rows by number; the chart needs none of them.
-        return Samples(found.table[inside], found.tokens[:0])
-
-    return read
 
 
 def _counts(run: Run) -> dict[str, int]:

@@ -12,6 +12,7 @@ from npubench.report.view import RunFiles
 from npubench.scenarios import parse
 from npubench.schema import Audit, Capacity, Cell, FailedBy, Launch, PlannedCell, Stages, Trial, Window, cell_id
 from npubench.stats.samples import Samples
+from npubench.tuning import Point, Ratio, Reason, Tried, Tuning
 from tests.report import sample
 
 S = 1_000_000_000
@@ -189,6 +190,35 @@ def services() -> RunFiles:
         add(planned("llm-chat-135m", backend, "server:traffic=citizens"), "token", 1.4e9 * speed, answer, 32)
         add(planned("llm-chat-135m", backend, "single-stream"), "token", 1.4e9 * speed, None, 32)
     return searching(sample.files(cells, launches, tables), found, stages=STAGES, audits=AUDITS, lacks=LACKS)
+
+
+def tuning(cell: str = "c", **changes: Any) -> Tuning:
+    """A surface of a few points, one of which ran out of memory and one out of time."""
+    default, best = Point(batch=8, threads=4), Point(batch=16, instances=2, threads=2, inflight=2)
+    found = Tuning(
+        cell=cell,
+        model="cctv-detect",
+        precision="fp32",
+        variant="portable",
+        backend="cpu",
+        scope="service",
+        unit="frame",
+        default=default,
+        chosen=best,
+        surface=(
+            Tried(point=default, rates=(100.0, 101.0, 99.0, 100.5), rounds=3),
+            Tried(point=best, rates=(131.0, 134.0, 133.0, 132.0), rounds=3),
+            Tried(point=Point(batch=4, threads=4), rates=(90.0,), rounds=0),
+            Tried(point=Point(batch=64), reason=Reason(kind="out_of_memory", message="bad_alloc")),
+            Tried(point=Point(batch=128), reason=Reason(kind="memory", message="batch 64 ran out of memory")),
+            Tried(point=Point(batch=1, instances=4, threads=1), reason=Reason(kind="time", message="no time")),
+        ),
+        gain=Ratio(median=1.32, low=1.29, high=1.36, count=7, confidence=0.984),
+        confirmed=True,
+        same=Ratio(median=1.0, low=0.98, high=1.02, count=7, confidence=0.984),
+        duration_ns=140 * S,
+    )
+    return msgspec.structs.replace(found, **changes)
 
 
 def many_loads(count: int) -> Capacity:

@@ -262,6 +262,57 @@ def test_a_mix_says_what_each_service_loses_and_stays_out_of_the_other_tables() 
     assert "2 services at once" in stream.getvalue()
 
 
+def tuned(**changes: Any) -> RunFiles:
+    """An offline cell that was tuned."""
+    cell = loaded.planned("cctv-detect", "cpu", "offline:batch=8,tune=1")
+    rows = sample.samples(24e6, 700, seed=5, offline=True)
+    source = sample.files([cell], [sample.launched(cell, 1, rows, "frame")], {}, profile="smoke")
+    return sample.with_cell(source, tuning=loaded.tuning(cell.id, **changes))
+
+
+def test_the_tuners_choice_its_gain_and_its_noise_are_said() -> None:
+    run = built(tuned())
+    (found,) = run.tuned
+    assert found.sentence.en == (
+        "Of 6 points tried in 2 min, the best is batches of 16, 2 sessions, 2 threads each, 2 in flight each. "
+        "Throughput × 1.32 (1.29 to 1.36 with 98.4 % confidence, 7 pairs) of the default's, measured again after the "
+        "choice. The default against itself in the same session: × 1.00 (0.980 to 1.02 with 98.4 % confidence, "
+        "7 pairs)."
+    )
+    assert [(row.batch, row.chosen, row.default) for row in found.rows[:2]] == [("16", True, False), ("8", False, True)]
+    assert {row.rate.text for row in found.rows[3:]} == {UNKNOWN}
+    assert len(found.notes) == 3
+    assert run.sheets[0].tuned == found
+    said = run.services[0].panels[0].rows[0].numbers[0].said
+    assert said is not None
+    assert said.en.startswith("batches of 16")
+
+
+def test_a_tuner_that_found_nothing_better_or_nothing_at_all() -> None:
+    same_point = built(tuned(chosen=loaded.tuning().default, gain=None, same=None)).tuned[0]
+    assert "none was shown to be better than the default" in same_point.sentence.en
+    lost = loaded.Reason(kind="crashed", message=EVIL)
+    failed = built(tuned(failure=lost, chosen=None, surface=(), gain=None)).tuned[0]
+    assert failed.sentence.en.startswith("Nothing was tuned: The process crashed.")
+    assert failed.sentence.ko.startswith("최적 구성을 찾지 못했습니다")
+    odd = built(
+        tuned(surface=(loaded.Tried(point=loaded.Point(batch=2), reason=loaded.Reason(kind="x", message="y")),))
+    )
+    assert odd.tuned[0].notes[0].en == "x: y"
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_the_surface_is_on_the_page_and_in_80_columns(language: Any) -> None:
+    page = html.render(view.build([tuned()]), language)
+    checked(page)
+    assert page.count('class="small surface"') == 1
+    stream = io.StringIO()
+    for part in text.run_table(view.build([tuned()]), language):
+        Console(file=stream, width=80, highlight=False).print(part)
+    assert all(cell_len(line) <= 80 for line in stream.getvalue().splitlines())
+    assert ("chosen" if language == "en" else "선택") in stream.getvalue()
+
+
 def facts(files: RunFiles) -> dict[str, Any]:
     return {fact.name.en: fact.value for fact in built(files).sheets[0].facts}
 
