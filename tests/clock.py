@@ -21,8 +21,8 @@ class Clock:
         for module in modules:
             monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter_ns=lambda: self.now_ns))
 
-    def wait_until(self, deadline_ns: int, course: Course) -> bool:
-        """Stands for `measure.wait_until`: the moment comes at once, `late_ns` late."""
+    def approach(self, deadline_ns: int, course: Course) -> bool:
+        """Stands for `measure.approach`: the moment comes at once, `late_ns` late."""
         self.now_ns = max(self.now_ns, deadline_ns + self.late_ns)
         return course.stopped is None
 

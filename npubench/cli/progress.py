@@ -21,6 +21,7 @@ from rich.text import Text as RichText
 
 from npubench.cards import build_name
 from npubench.engine.launching import Watcher
+from npubench.engine.loading import CONFIRM_SHARE
 from npubench.engine.lock import Holder
 from npubench.engine.protocol import Event, Phase
 from npubench.engine.select import OWN
@@ -30,6 +31,7 @@ from npubench.metrics import METRICS, THROUGHPUT
 from npubench.report.capacity import brief as found_load
 from npubench.report.loads import written
 from npubench.report.quality import line as quality_line
+from npubench.scenarios import searched
 from npubench.schema import Launch, Plan, PlannedCell, Quality, Run, Scenario
 from npubench.units import show, show_duration_s, show_ns
 
@@ -46,7 +48,7 @@ def title_of(cell: PlannedCell) -> str:
 def planned_s(cell: PlannedCell) -> float:
     """What a launch of this cell is planned to take, its loading apart.
 
-    Slow requests make it longer: a window with too few samples goes on for up to twice its time (`worker.EXTEND`).
+    Slow requests make it longer: a window with too few samples goes on for up to twice its time (`measuring.EXTEND`).
     """
     return cell.window_s + cell.warmup_s
 
@@ -108,7 +110,10 @@ class Console:
     def plan(self, plan: Plan) -> None:
         """What will be measured, what is absent and what to mind."""
         measured = [cell for cell in plan.cells if cell.purpose == "measure"]
-        seconds = len(plan.order) * _ASSUMED_LOAD_S + sum(planned_s(cell) for cell in measured) * plan.launches
+        later = plan.launches - 1
+        seconds = len(plan.order) * _ASSUMED_LOAD_S + sum(
+            planned_s(cell) * (1 + later * (CONFIRM_SHARE if searched(cell.scenario) else 1)) for cell in measured
+        )
         self.say(
             here(
                 f"{len(measured)} cells × {plan.launches} launches, profile {plan.profile}, "

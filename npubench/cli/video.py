@@ -16,6 +16,7 @@ from npubench.cli.asked import Asked
 from npubench.clips import MOST_FRAMES, clip_files, read
 from npubench.discovery import Catalogue
 from npubench.engine import plan as planning
+from npubench.engine import planned
 from npubench.engine import select as selection
 from npubench.errors import UsageError
 from npubench.lang import Text, here
@@ -140,7 +141,7 @@ def filmed(
     names = [
         model
         for model, known in models.items()
-        if selection.kind_of(known, cards) == "frames" and known.card.workload in planning.CAMERAS
+        if selection.kind_of(known, cards) == "frames" and known.card.workload in planned.CAMERAS
     ]
     if not names:
         listed = ", ".join(models)

@@ -15,7 +15,7 @@ from typing import Protocol
 import msgspec
 
 from npubench import traffic
-from npubench.cards import BackendCard, ModelCard, emulated
+from npubench.cards import BackendCard, ModelCard, emulated, with_threads
 from npubench.discovery import code
 from npubench.engine import loading, table
 from npubench.engine.files import Files, Ready
@@ -24,15 +24,15 @@ from npubench.engine.launcher import Limits, run_job
 from npubench.engine.lost import Presence
 from npubench.engine.metering import Metering, metering
 from npubench.engine.placement import Certifier
-from npubench.engine.planned import THREADS
-from npubench.engine.protocol import AdapterRef, Event, Measured, MeasureJob, Together
+from npubench.engine.protocol import Event, Measured, MeasureJob, Together
 from npubench.engine.quality import Asker
 from npubench.engine.select import adapter_ref, environment_of
+from npubench.engine.tuner import Tuner
 from npubench.engine.watching import watching
 from npubench.errors import StoreError
 from npubench.evidence import Certificate
 from npubench.rules import Ruleset, load
-from npubench.scenarios import KINDS
+from npubench.scenarios import KINDS, Scenario
 from npubench.schema import (
     Failure,
     FailureKind,
@@ -46,12 +46,12 @@ from npubench.schema import (
     parse,
 )
 from npubench.spi import Request
+from npubench.stats.conclude import conclude
 from npubench.stats.conditions import gone, judge_conditions, worse
-from npubench.stats.judge import judge
 from npubench.stats.memory import leak
 from npubench.stats.samples import Samples
-from npubench.stats.summary import summarise
 from npubench.store import WORK, RunFolder
+from npubench.tuning import Point, Tuning
 from npubench.units import show_ns, utc_now
 
 # A window is extended until it has this many samples (measuring.EXTEND bounds it), so that a median can be stated.
@@ -79,13 +79,17 @@ class Watcher(Protocol):
 
 
 class Prepared(msgspec.Struct, frozen=True):
-    """A launch whose files are there and whose place and answers are known: it can be measured."""
+    """A launch whose files are there and whose place and answers are known: it can be measured.
+
+    `way`: the cell with the parameters at which it is run, where these were searched.
+    """
 
     cell: PlannedCell
     number: int
     backend: BackendCard
     files: Ready
     blank: Launch
+    way: PlannedCell
 
 
 class Launching:
@@ -110,6 +114,7 @@ class Launching:
         self._presence = Presence(plan.availability, work, stop)
         self._files = Files(plan, cache, work, watcher, limits, stop)
         self._asker = Asker(plan, cache, work, self._files.graphs, limits, stop=stop)
+        self._tuner = Tuner(plan, work, self._files, limits, stop)
         self._certifier = Certifier(plan, cache, work, self._rules, limits, stop)
 
     def _ask(self, cell: PlannedCell, backend: BackendCard) -> None:
@@ -195,7 +200,23 @@ class Launching:
         if found is not None and (slow := _too_slow(found, self._plan.profile)) is not None:
             return msgspec.structs.replace(blank, failure=slow, verdict="unsupported", execution_kind="simulated")
         self._ask(cell, backend)
-        return Prepared(cell, number, backend, built, blank)
+        way = _at(cell, self._point(cell))
+        built = self._files.of(way)
+        if built.failure is not None:
+            return msgspec.structs.replace(blank, failure=built.failure, verdict=_verdict(built.failure))
+        return Prepared(cell, number, backend, built, blank, way)
+
+    def _point(self, cell: PlannedCell) -> Point | None:
+        """The way of running an offline cell that was searched for once, before its first launch; None: its own."""
+        if not cell.scenario.params.get("tune"):
+            return None
+        path = self._folder.tuning_path(cell.id)
+        if path.exists():
+            return parse(path.read_bytes(), Tuning, str(path)).chosen
+        self._watcher.building(cell.model, f"{cell.backend}: tune")
+        found = self._tuner.tune(cell)
+        self._folder.write_tuning(found)
+        return found.chosen
 
     def measure(self, ready: Prepared, say: Callable[[Event, int], None], together: Together | None = None) -> Launch:
         """Measures a prepared launch; `say` gets each event and how many samples are complete.
@@ -237,22 +258,21 @@ class Launching:
             shutil.rmtree(work, ignore_errors=True)
 
     def _job(self, ready: Prepared, work: Path, together: Together | None) -> MeasureJob:
-        cell, backend, built = ready.cell, ready.backend, ready.files
+        cell, backend, built = ready.way, ready.backend, ready.files
         model = msgspec.convert(self._plan.models[cell.model], ModelCard)
         arrival = KINDS[cell.scenario.name].arrival
         return MeasureJob(
-            adapter=_with_threads(adapter_ref(backend), cell),
+            adapter=adapter_ref(with_threads(backend, cell.scenario.params.get("threads"))),
             workload=code("workloads", model.workload),
             artifacts=built.artifacts,
             request=Request(
                 scope=cell.scope,
                 batch=int(cell.scenario.params.get("batch", 1)),
                 seed=self._plan.seed,
-                params={**model.params, **traffic.params(cell.scenario)},
+                params={**model.params, **traffic.params(cell.scenario), **_decoding(cell.scenario)},
                 data=self._plan.sources.get(f"data:{cell.model}"),
                 room=self._plan.sources.get(f"room:{cell.model}"),
             ),
-            scenario=cell.scenario.name,
             folder=str(work),
             window_ns=int(cell.window_s * 1e9),
             warmup_ns=int(cell.warmup_s * 1e9),
@@ -282,13 +302,23 @@ class Launching:
         """Keeps the samples, derives the summary, judges."""
         samples = Samples(*table.read(work))
         kept = keeping.samples(samples)
-        cell = ready.cell
-        arrival = KINDS[cell.scenario.name].arrival
-        summary = summarise(samples, done.window, done.unit, arrival, done.samples_per_row)
+        cell = ready.way
+        found = conclude(
+            samples,
+            scenario=cell.scenario,
+            window=done.window,
+            unit=done.unit,
+            rules=self._rules,
+            warmup=done.warmup,
+            samples_per_row=done.samples_per_row,
+            limits=loading.limits_of(cell, done.unit, self._rules),
+            capacity=done.capacity,
+            audits=done.audits,
+        )
+        summary, verdict, reasons = found.summary, found.verdict, found.reasons
         summary["load_ns"] = Value(value=float(done.load_ns))
         summary["first_inference_ns"] = Value(value=float(done.first_inference_ns))
         summary["peak_rss_bytes"] = Value(value=float(done.peak_rss_bytes))
-        verdict, reasons = judge(samples, done.warmup, arrival, self._rules)
         if (leaked := leak(done.memory, done.window, self._rules)) is not None:
             verdict = "degraded" if verdict == "valid" else verdict
             reasons = (*reasons, leaked)
@@ -327,13 +357,23 @@ class Launching:
             capacity=done.capacity,
             stages=done.stages,
             audits=done.audits,
+            lacks=found.lacks,
         )
 
 
-def _with_threads(ref: AdapterRef, cell: PlannedCell) -> AdapterRef:
-    """The adapter with the scenario's number of threads in place of the card's."""
-    threads = cell.scenario.params.get("threads")
-    return ref if threads is None else msgspec.structs.replace(ref, options={**ref.options, THREADS: threads})
+def _decoding(scenario: Scenario) -> dict[str, str]:
+    """Whether a camera's frames are decoded in their time, where they come from clips."""
+    return {"decode": scenario.params["decode"]} if "decode" in scenario.params else {}
+
+
+def _at(cell: PlannedCell, point: Point | None) -> PlannedCell:
+    """The cell as it is run: at the point that its search chose, where there was one."""
+    if point is None:
+        return cell
+    found = {"batch": point.batch, "instances": point.instances, "inflight": point.inflight}
+    threads = {} if point.threads is None else {"threads": point.threads}
+    scenario = msgspec.structs.replace(cell.scenario, params={**cell.scenario.params, **found, **threads})
+    return msgspec.structs.replace(cell, scenario=scenario)
 
 
 def _too_slow(found: Certificate, profile: str) -> Failure | None:

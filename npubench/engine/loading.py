@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from npubench import traffic
 from npubench.engine.protocol import Load, Search, Target
-from npubench.rules import Ruleset
+from npubench.rules import Ruleset, ScenarioRule
 from npubench.scenarios import KINDS, searched
 from npubench.schema import PlannedCell
-from npubench.stats.early_stopping import needed
+from npubench.stats.conforming import needed_by
 from npubench.stats.trials import Limits
 
 # Later launches confirm the load that the first one found, for which they get this share of its time.
 CONFIRM_SHARE = 2 / 3
-
-# Over-limit requests for which a worker knows the least number of queries; a launch has far fewer.
-MOST_OVER = 2_000
 
 
 def load_of(cell: PlannedCell, seed: int) -> Load:
@@ -54,15 +51,16 @@ def target_of(cell: PlannedCell, rules: Ruleset) -> Target | None:
     bounds = held(cell, rules)
     if not bounds:
         return None
-    rule, statistic = rules.scenarios[cell.scenario.name], rules.early_stopping
-    return Target(
-        held=bounds,
-        needed=tuple(
-            (percent, needed(percent, MOST_OVER, confidence=statistic.confidence, tolerance=statistic.tolerance))
-            for percent in rule.percentiles
-        ),
-        min_duration_ns=round(rule.min_duration_s * 1e9),
-    )
+    name = cell.scenario.name
+    rule = rules.scenarios.get(name, ScenarioRule())
+    needed = tuple((percent, tuple(counts)) for percent, counts in needed_by(rules, name))
+    return Target(held=bounds, needed=needed, min_duration_ns=round(rule.min_duration_s * 1e9))
+
+
+def limits_of(cell: PlannedCell, unit: str, rules: Ruleset) -> Limits | None:
+    """What a request of this cell must not exceed when the workload counts `unit`; None where nothing is bound."""
+    bounds = held(cell, rules)
+    return bounds.get(unit, bounds.get("sample"))
 
 
 def search_of(cell: PlannedCell, known: float | None) -> Search | None:

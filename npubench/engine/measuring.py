@@ -14,7 +14,7 @@ import resource
 import sys
 import time
 from bisect import bisect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -22,16 +22,18 @@ import numpy as np
 
 from npubench import __version__
 from npubench.engine import capacity
+from npubench.engine.auditing import Sampler, audits
 from npubench.engine.checking import WrongOutputError, check_all, check_outputs
 from npubench.engine.generator import Driven, Enter, Limit, closed_loop, open_loop
 from npubench.engine.hosting import hosted
 from npubench.engine.lanes import Lane, Lanes
 from npubench.engine.protocol import Event, Measured, MeasureJob, Together, resolve
 from npubench.engine.schedule import Arrivals, frames, poisson
+from npubench.engine.staging import staged
 from npubench.engine.table import SampleTable
 from npubench.engine.warmup import tolerant, warm_up
-from npubench.schema import Capacity, ExecutionKind, FailureKind, Trial, TrialPurpose, Window
-from npubench.spi import Adapter, Placement, Places, Session, Step, Workload
+from npubench.schema import Audit, Capacity, ExecutionKind, FailureKind, Trial, TrialPurpose, Window
+from npubench.spi import Adapter, Bound, Feed, Placement, Places, Session, Step, Streams, Workload
 from npubench.stats.placement import execution_kind, together
 from npubench.stats.samples import Samples
 from npubench.stats.trials import Limits, trial
@@ -41,6 +43,10 @@ EXTEND = 2
 
 # Steps of every further lane before anything is timed: the first opens kernels, the next find them warm.
 LANE_STEPS = 2
+
+# How long stages are looked at after the window, and the slowest of the audits may take.
+STAGES_NS = 2_000_000_000
+AUDIT_NS = 10_000_000_000
 
 # How often a launch of a mix looks for the others. They start within this of each other.
 GATE_S = 0.002
@@ -86,16 +92,23 @@ def measure(job: MeasureJob, make: Callable[[int], Adapter], events: Events) -> 
         events.enter("gate")
         _wait_for_others(job.together)
     events.enter("measure")
+    feed = _feed(lanes) if job.load.arrival == "frames" else None
+    samplers = [Sampler(lane.bound, job.request.seed + n, rows=rows) for n, lane in enumerate(lanes.lanes)]
     before = resource.getrusage(resource.RUSAGE_SELF)
     with hosted(job.host) as hosting:
-        window, found = _Making(job, lanes, table, hosting.enter).make()
+        making = _Making(job, lanes, table, hosting.enter, samplers if job.audit else (), feed)
+        window, found = making.make()
     after = resource.getrusage(resource.RUSAGE_SELF)
+    if feed is not None:
+        feed.close()
     events.enter("check")
     check_all(first.bound, first.sessions)
     if table.tokens_dropped:
         raise RuntimeError(f"{table.tokens_dropped} token times did not fit into the table of {job.max_tokens}")
     placement, kind = _placed(job, first)
     sessions = first.sessions
+    stages = staged(first.bound, STAGES_NS)
+    audited = _audited(job, first.bound, samplers, table, making.next_row) if job.audit else ()
     events.send(
         Measured(
             unit=first.bound.unit,
@@ -117,6 +130,8 @@ def measure(job: MeasureJob, make: Callable[[int], Adapter], events: Events) -> 
             inputs={role: tuple(session.inputs) for role, session in sessions.items()},
             outputs={role: tuple(session.outputs) for role, session in sessions.items()},
             capacity=found,
+            stages=stages,
+            audits=audited,
             host=hosting.effects,
         )
     )
@@ -132,6 +147,27 @@ def _wait_for_others(together: Together) -> None:
         if (folder / CLOSED).exists():
             raise RuntimeError("another launch of the mix failed before its window: nothing was measured beside it")
         time.sleep(GATE_S)
+
+
+def _feed(lanes: Lanes) -> Feed | None:
+    """What all lanes share of their streams, where the inputs are streams."""
+    first = lanes.first.bound
+    if not isinstance(first, Streams):
+        return None
+    feed = first.feed()
+    for lane in lanes.lanes:
+        if isinstance(lane.bound, Streams):
+            lane.bound.take(feed)
+    return feed
+
+
+def _audited(
+    job: MeasureJob, bound: Bound, samplers: Sequence[Sampler], table: SampleTable, rows: int
+) -> tuple[Audit, ...]:
+    """The audits of what was timed, by the first lane."""
+    samples = Samples(*table.between(0, rows))
+    units = samples.column("units")[samples.column("status") == 0]
+    return audits(bound, samplers, units, AUDIT_NS, job.request.seed)
 
 
 def _rows(job: MeasureJob, step_ns: int, lanes: int) -> int:
@@ -156,13 +192,24 @@ def _placed(job: MeasureJob, lane: Lane) -> tuple[Placement | None, ExecutionKin
 class _Making:
     """The load of one launch, as long as its table is filled."""
 
-    def __init__(self, job: MeasureJob, lanes: Lanes, table: SampleTable, enter: Enter) -> None:
+    def __init__(
+        self,
+        job: MeasureJob,
+        lanes: Lanes,
+        table: SampleTable,
+        enter: Enter,
+        samplers: Sequence[Sampler],
+        feed: Feed | None,
+    ) -> None:
         self._job = job
         self._enter = enter
+        self._after = [sampler.after for sampler in samplers] or None
+        self._feed = feed
+        self._lanes = lanes
         self._table = table
         self._steps: list[Step] = [lane.bound.step for lane in lanes.lanes]
         self._unit = lanes.first.bound.unit
-        self._next_row = 0
+        self.next_row = 0
         self._trials = 0
 
     def make(self) -> tuple[Window, Capacity | None]:
@@ -183,15 +230,16 @@ class _Making:
         driven = closed_loop(
             self._steps,
             self._table,
-            self._next_row,
+            self.next_row,
             window_ns=window_ns,
             least=least,
             last_ns=EXTEND * window_ns,
             at_once=load.arrival == "at-once",
             think_ns=load.think_ns if load.arrival == "users" else 0,
             enter=self._enter,
+            after=self._after,
         )
-        self._next_row = driven.next_row
+        self.next_row = driven.next_row
         return driven
 
     def _arrivals(self, value: float, duration_ns: int) -> Arrivals:
@@ -205,20 +253,33 @@ class _Making:
     def _open(self, value: float, duration_ns: int, limit: Limit | None) -> Driven:
         arrivals = self._arrivals(value, duration_ns)
         driven = open_loop(
-            self._steps,
+            self._streaming(arrivals) or self._steps,
             self._table,
             arrivals,
-            self._next_row,
+            self.next_row,
             drop=self._job.load.arrival == "frames",
             limit=limit,
             enter=self._enter,
+            after=self._after,
         )
-        self._next_row = driven.next_row
+        self.next_row = driven.next_row
         return driven
+
+    def _streaming(self, arrivals: Arrivals) -> list[Step] | None:
+        """Steps that take a camera's own frames; None where every request is an input by itself."""
+        if self._feed is None:
+            return None
+        self._feed.start(int(arrivals.stream.max(initial=0)) + 1)
+        streams, numbers = arrivals.stream.tolist(), arrivals.number.tolist()
+
+        def of(bound: Streams) -> Step:
+            return lambda position: bound.stream_step(streams[position], numbers[position])
+
+        return [of(lane.bound) for lane in self._lanes.lanes if isinstance(lane.bound, Streams)]
 
     def _attempt(self, value: float | None, duration_ns: int, purpose: TrialPurpose) -> Trial:
         """One trial of a search, judged."""
-        job, first_row = self._job, self._next_row
+        job, first_row = self._job, self.next_row
         assert job.target is not None
         held = job.target.held.get(self._unit, job.target.held.get("sample", Limits()))
         self._trials += 1
@@ -238,7 +299,7 @@ class _Making:
         )
 
     def _samples(self, first_row: int) -> Samples:
-        return Samples(*self._table.between(first_row, self._next_row))
+        return Samples(*self._table.between(first_row, self.next_row))
 
 
 def _limit(held: Limits, job: MeasureJob, load: float, duration_ns: int) -> Limit:

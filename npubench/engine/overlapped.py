@@ -22,7 +22,7 @@ from contextlib import suppress
 import numpy as np
 
 from npubench.engine.generator import Driven, Enter, driven, prepared_switching
-from npubench.engine.measure import THREAD, Course, Frames, Limit, Rows, quiet_collector, wait_until
+from npubench.engine.measure import THREAD, Course, Frames, Limit, Rows, approach, quiet_collector
 from npubench.engine.schedule import Arrivals
 from npubench.engine.table import SampleTable
 from npubench.schema import DROPPED
@@ -187,9 +187,10 @@ class _Issuer(Rows):
                 return
             scheduled, stream, issued = start_ns + due[position], streams[position], now()
             if issued < scheduled:
-                if not wait_until(scheduled, course):
+                if not approach(scheduled, course):
                     return
-                issued = now()
+                while (issued := now()) < scheduled:
+                    pass
             elif issued >= last_ns:
                 course.stop("hopeless")
                 return

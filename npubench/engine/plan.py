@@ -163,10 +163,10 @@ class _Gathering:
         models: Mapping[str, ModelCard],
         inputs: Mapping[str, InputFacts],
         machine: Machine,
-        ruleset: str,
+        rules: Ruleset,
         devices: Mapping[str, int],
     ) -> None:
-        self._models, self._inputs, self._machine, self._ruleset = models, inputs, machine, ruleset
+        self._models, self._inputs, self._machine, self._rules = models, inputs, machine, rules
         self._devices = devices
         self.cells: dict[str, PlannedCell] = {}
         self.unsupported: list[UnsupportedCell] = []
@@ -220,6 +220,9 @@ class _Gathering:
         self, card: ModelCard, backend: BackendCard, precision: str, scenario: Scenario, scope: str
     ) -> PlannedCell | None:
         reason = unfit(scenario, card, backend, self._devices.get(backend.id))
+        if searched(scenario) and scenario.name not in self._rules.scenarios:
+            name = self._rules.id
+            reason = Text(en=f"{name} has no rule for {scenario.name}", ko=f"{name}에 {scenario.name} 규칙이 없음")
         if scope not in card.scopes:
             reason = Text(en=f"the model has no scope {scope}", ko=f"모델에 {scope} 범위가 없음")
         if reason is not None:
@@ -255,7 +258,7 @@ class _Gathering:
             variant="portable" if purpose == "floor" else variant_of(card, backend, precision) or "portable",
             inputs=inputs,
             machine=self._machine,
-            ruleset=self._ruleset,
+            ruleset=self._rules.id,
             purpose=purpose,
         )
 
@@ -285,7 +288,7 @@ def make(
     backends = {name: resolved(card, machine.threads) for name, card in backends.items()}
     found_devices: Mapping[str, Availability] = context.get("availability", {})
     devices = {name: len(found.devices) for name, found in found_devices.items() if found.devices}
-    gathering = _Gathering(models, inputs, machine, rules.id, devices)
+    gathering = _Gathering(models, inputs, machine, rules, devices)
     for backend in backends.values():
         if FLOOR_MODEL in models:
             gathering.floor(models[FLOOR_MODEL], backend)

@@ -24,9 +24,6 @@ NATIVE = "native"
 
 FLOOR_WINDOW_S = 0.5
 
-THREADS = "intra_op_num_threads"
-"""The card's option that a scenario's `threads` stands for; a backend without it has no threads to choose."""
-
 CAMERAS = ("detection",)
 """The workloads whose inputs are a camera's frames."""
 
@@ -181,7 +178,7 @@ def unfit(scenario: Scenario, card: ModelCard, backend: BackendCard, devices: in
         )
     if card.workload != "llm" and {"traffic", "in", "out"} & set(scenario.params):
         return Text(en="traffic and token counts are for language models", ko="토큰 길이는 언어 모델에만 해당")
-    if "threads" in scenario.params and THREADS not in backend.options:
+    if "threads" in scenario.params and backend.threads_option is None:
         return Text(en="this backend has no number of threads to choose", ko="스레드 수를 정할 수 없는 백엔드")
     wanted = backend.device.count * scenario.params.get("devices", 1)
     if "devices" in scenario.params and devices is not None and devices < wanted:

@@ -106,7 +106,6 @@ class MeasureJob(msgspec.Struct, frozen=True, kw_only=True, tag="measure", tag_f
     workload: str
     artifacts: tuple[Artifact, ...]
     request: Request
-    scenario: str
     folder: str
     window_ns: int
     warmup_ns: int

@@ -26,6 +26,7 @@ from npubench.engine.launcher import Limits, run_job
 from npubench.engine.memory import available_bytes
 from npubench.engine.protocol import Event, Trying, Tuned, TuneJob
 from npubench.engine.select import adapter_ref, environment_of
+from npubench.scenarios import Scenario
 from npubench.schema import Failure, FailureKind, Plan, PlannedCell
 from npubench.spi import Artifact, Request
 from npubench.tuning import Point, Reason, Search, Tried, Tuning
@@ -182,6 +183,15 @@ class Tuner:
 def budget_ns(cell: PlannedCell, launches: int) -> int:
     """How long the search for a cell may take: it comes on top of its launches."""
     return round(min(MOST_S, max(LEAST_S, BUDGET_SHARE * cell.window_s * launches)) * 1e9)
+
+
+def tuned_cell(cell: PlannedCell, found: Tuning) -> PlannedCell:
+    """The cell as it is measured: with the parameters of the best point. Its id and identity stay what was planned."""
+    point = found.best
+    params = {**cell.scenario.params, "batch": point.batch, "instances": point.instances, "inflight": point.inflight}
+    if point.threads is not None:
+        params["threads"] = point.threads
+    return msgspec.structs.replace(cell, scenario=Scenario(name=cell.scenario.name, params=params))
 
 
 def _brought_down(points: Sequence[Point], at: Point, failure: Failure) -> list[Tried]:

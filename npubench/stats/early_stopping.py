@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from npubench.schema import Value
+from npubench.stats.percentiles import INFINITE
 
 CONFIDENCE = 0.99
 """LoadGen's, for estimates; a ruleset's own is for what it demands."""
@@ -79,9 +80,9 @@ def estimate(highest: npt.NDArray[np.generic], queries: int, percent: float) -> 
         least = needed(percent, 2)[1]
         return Value(
             value=None,
-            reason=f"{queries} samples; an estimate of p{percent:g} needs at least {least}, {least - queries} more",
+            reason=f"{queries} samples; p{percent:g} needs at least {least}, {least - queries} more",
         )
     value = float(np.partition(highest, len(highest) - over)[len(highest) - over])
     if not np.isfinite(value):
-        return Value(value=None, reason=f"more than {over - 1} of {queries} requests were dropped or never answered")
+        return Value(value=None, reason=INFINITE)
     return Value(value=value)

@@ -23,8 +23,8 @@ import numpy as np
 import numpy.typing as npt
 
 from npubench.schema import DROPPED, FailedBy, Trial, TrialEnd, TrialPurpose, Window
+from npubench.stats.percentiles import percentile
 from npubench.stats.samples import Samples
-from npubench.stats.summary import percentile
 from npubench.stats.tokens import token_times
 
 Needed = Sequence[tuple[float, Sequence[int]]]
@@ -113,23 +113,27 @@ def trial(
     needed: Needed,
     ended: TrialEnd = "planned",
     lanes: int = 1,
+    left: int = 0,
 ) -> Trial:
-    """The trial whose requests are those of `samples` scheduled in `window`. `lanes`: how many can be in flight."""
+    """The trial whose requests are those of `samples` scheduled in `window`. `lanes`: how many can be in flight.
+
+    `left`: requests that were due and never run, of which there are no samples; they are over.
+    """
     here = samples.within(window.start_ns, window.end_ns)
     requests = requests_of(here, limits)
-    over = requests.over(limits)
-    held, percent = decide(len(over), int(over.sum()), needed)
-    if ended == "hopeless" or not len(over):
-        held, percent = (False if len(over) else None), None
+    queries, over = len(here.table) + left, int(requests.over(limits).sum()) + left
+    held, percent = decide(queries, over, needed)
+    if ended == "hopeless" and queries:
+        held, percent = False, None
     lag_ns = None if purpose == "saturate" else here.lag_ns(lanes)
     shown = requests.ttft_ns if limits.latency_ns is None and limits.ttft_ns is not None else requests.latency_ns
-    shown = np.where(requests.failed, np.inf, shown)
+    shown = np.concatenate([np.where(requests.failed, np.inf, shown), np.full(left, np.inf)])
     return Trial(
         purpose=purpose,
         load=load,
         window=window,
-        queries=len(over),
-        over=int(over.sum()),
+        queries=queries,
+        over=over,
         dropped=int(requests.dropped.sum()),
         failed=int(requests.failed.sum()),
         passed=held is True,
@@ -160,6 +164,8 @@ def _rate(samples: Samples, window: Window) -> float:
 def _why(samples: Samples, requests: Requests, limits: Limits, needed: Needed, lanes: int) -> FailedBy:
     """Why a trial failed: what alone would have failed it, errors first; else what made the late ones late."""
     count = len(requests.dropped)
+    if not count:
+        return "queue"
     for cause, flags in (("errors", requests.failed), ("drops", requests.dropped)):
         if decide(count, int(flags.sum()), needed)[0] is False:
             return "errors" if cause == "errors" else "drops"

@@ -16,6 +16,7 @@ from npubench.discovery import catalogue
 from npubench.engine import candidates, tuner
 from npubench.engine.files import Files, Ready
 from npubench.engine.launcher import Limits
+from npubench.engine.loading import load_of
 from npubench.engine.protocol import Trying, Tuned, TuneJob
 from npubench.engine.tuner import Tuner, budget_ns
 from npubench.scenarios import Scenario
@@ -176,6 +177,28 @@ def test_a_real_search_with_onnx_runtime(tmp_path: Path, model_cache: Path) -> N
     ran = {tried.point for tried in found.surface if tried.rates}
     assert found.best in ran
     assert {point.threads for point in ran} <= {1, 2}
+
+
+def test_a_tuned_cell_is_the_same_cell_at_another_point() -> None:
+    (cell,) = offline(card("cpu")).cells
+    blank = Tuning(
+        cell=cell.id,
+        model="tiny",
+        precision="fp32",
+        variant="portable",
+        backend="cpu",
+        scope="device",
+        default=Point(batch=1, threads=2),
+    )
+    assert tuner.tuned_cell(cell, blank).scenario.params == {**cell.scenario.params, "threads": 2}
+    chosen = msgspec.structs.replace(blank, chosen=Point(batch=8, instances=2, threads=1, inflight=3))
+    tuned = tuner.tuned_cell(cell, chosen)
+    assert tuned.id == cell.id
+    assert tuned.identity == cell.identity
+    load = load_of(tuned, 0)
+    assert (load.instances, load.inflight) == (2, 3)
+    assert tuned.scenario.params["batch"] == 8
+    assert tuned.scenario.params["threads"] == 1
 
 
 @pytest.mark.slow

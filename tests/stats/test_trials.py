@@ -135,6 +135,12 @@ def test_what_was_given_up_has_failed_however_few_were_late() -> None:
     assert (found.passed, found.percent, found.failed_by) == (False, None, "queue")
 
 
+def test_what_was_due_and_never_run_is_over() -> None:
+    found = judged(queue_of([5 * MS] * 100, 10 * MS), 8, left=30)
+    assert (found.passed, found.queries, found.over, found.p90_ns) == (False, 130, 30, None)
+    assert found.failed_by == "queue"
+
+
 def test_only_what_is_scheduled_in_the_window_counts() -> None:
     samples = queue_of([5 * MS] * 100, 10 * MS)
     found = trial(

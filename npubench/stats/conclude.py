@@ -1,0 +1,100 @@
+"""Everything that is derived from one finished launch, in one call: summary, verdict, what it lacks.
+
+The launcher calls it when a worker is done, `verify` to see whether the same samples still give the same numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from npubench.lang import Text
+from npubench.rules import Ruleset
+from npubench.scenarios import KINDS, Scenario
+from npubench.schema import Audit, Capacity, Trial, Validity, Value, Warmup, Window
+from npubench.stats.conforming import Measure, lacks, needed_by
+from npubench.stats.judge import judge
+from npubench.stats.samples import Samples
+from npubench.stats.summary import summarise
+from npubench.stats.trials import Limits, trial
+
+
+class Concluded(msgspec.Struct, frozen=True, kw_only=True):
+    """What goes into a launch document. `given`: a load that was given and has a bound, judged like a searched one."""
+
+    summary: dict[str, Value]
+    verdict: Validity
+    reasons: tuple[Text, ...]
+    lacks: tuple[Text, ...]
+    given: Trial | None = None
+
+
+def lanes_of(scenario: Scenario) -> int:
+    """How many requests of this scenario can be in flight."""
+    lanes = 1
+    for name in ("devices", "instances", "inflight"):
+        lanes *= int(scenario.params.get(name, 1))
+    return lanes
+
+
+def conclude(
+    samples: Samples,
+    *,
+    scenario: Scenario,
+    window: Window,
+    unit: str,
+    rules: Ruleset,
+    warmup: Warmup,
+    samples_per_row: int = 1,
+    limits: Limits | None = None,
+    capacity: Capacity | None = None,
+    audits: Iterable[Audit] = (),
+) -> Concluded:
+    """What the samples of a launch say. `limits`: what a request of this cell must not exceed, where load is bound."""
+    kind, lanes = KINDS[scenario.name], lanes_of(scenario)
+    given: Trial | None = None
+    if capacity is None and kind.load is not None and kind.load in scenario.params and limits is not None:
+        given = trial(
+            samples,
+            window,
+            load=float(scenario.params[kind.load]),
+            purpose="confirm",
+            limits=limits,
+            needed=needed_by(rules, scenario.name),
+            lanes=lanes,
+        )
+    summary = summarise(
+        samples,
+        window,
+        unit,
+        kind.arrival,
+        samples_per_row,
+        lanes=lanes,
+        capacity=capacity,
+        bound=rules.bounds.get(unit),
+    )
+    verdict, reasons = judge(
+        samples,
+        warmup,
+        kind.arrival,
+        rules,
+        lanes=lanes,
+        window=window,
+        capacity=capacity,
+        given=given,
+        audits=audits,
+    )
+    counted = samples.within(window.start_ns, window.end_ns) if capacity is not None else samples
+    measured = Measure(
+        queries=len(counted.table),
+        samples=int((counted.column("status") == 0).sum()) * samples_per_row,
+        duration_s=(window.end_ns - window.start_ns) / 1e9,
+    )
+    return Concluded(
+        summary=summary,
+        verdict=verdict,
+        reasons=reasons,
+        lacks=lacks(rules, scenario.name, measured, capacity, given),
+        given=given,
+    )
