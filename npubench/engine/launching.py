@@ -319,6 +319,7 @@ class Launching:
         summary["load_ns"] = Value(value=float(done.load_ns))
         summary["first_inference_ns"] = Value(value=float(done.first_inference_ns))
         summary["peak_rss_bytes"] = Value(value=float(done.peak_rss_bytes))
+        summary["host_cores"] = Value(value=done.cpu_ns / max(done.loaded_ns, 1))
         if (leaked := leak(done.memory, done.window, self._rules)) is not None:
             verdict = "degraded" if verdict == "valid" else verdict
             reasons = (*reasons, leaked)

@@ -246,6 +246,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True, tag="measured", tag_fi
     executable: str
     peak_rss_bytes: int
     cpu_ns: int
+    loaded_ns: int
     involuntary_switches: int
     versions: dict[str, str]
     options: dict[str, dict[str, Any]]

@@ -208,7 +208,7 @@ def test_load_ticks_hold_the_load_and_are_few_and_distinct(highest: float, whole
 def test_where_the_time_goes_names_the_largest_part_and_whose_it_is() -> None:
     run = built(loaded.services())
     row = run.stages[0]
-    assert row.sentence.en.startswith("The largest part is decoding, 49.2 %: the host's decoder limits.")
+    assert row.sentence.en.startswith("The largest part is decoding, 49.2 %, the work of the host's decoder.")
     assert "디코딩" in row.sentence.ko
     assert [stage.title.en for stage in row.stages] == ["decoding", "pre-processing", "inference", "post-processing"]
     assert row.parts[0][0] == 0
