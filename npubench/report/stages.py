@@ -30,9 +30,9 @@ _NAMES: dict[str, tuple[Text, Text]] = {
     ),
     "post": (Text(en="post-processing", ko="후처리"), Text(en="the host's processor", ko="호스트 프로세서")),
 }  # fmt: skip
-# Green, orange, sky blue, vermillion …: neighbours in a bar differ in lightness as well, for paper in grey.
-_COLOURS = {"decode": 1, "pre": 4, "host-to-device": 5, "infer": 0, "device-to-host": 3, "post": 2}
-_OTHER = 6
+# Inference in ink: on grey paper the device's own part stands out from what the host does.
+_COLOURS = {"decode": 1, "pre": 4, "host-to-device": 2, "infer": 6, "device-to-host": 3, "post": 5}
+_OTHER = 0
 
 
 def row(run: Run, key: str, cell: Cell) -> StageRow | None:

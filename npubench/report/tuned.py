@@ -53,13 +53,12 @@ def point(at: Tried) -> Text:
     return Text(en=", ".join(english), ko=", ".join(korean))
 
 
-def _ratio(found: Ratio) -> tuple[str, str]:
+def _interval(found: Ratio) -> tuple[str, str]:
     pairs, sure = count(found.count), f"{show(found.confidence * 100, '')} %"
-    figures = f"× {show(found.median, '')}"
     low, high = show(found.low, ""), show(found.high, "")
     return (
-        f"{figures} ({low} to {high} with {sure} confidence, {pairs} {'pair' if found.count == 1 else 'pairs'})",
-        f"{figures}({sure} 신뢰구간 {low}–{high}, {pairs}쌍)",
+        f"{low} to {high} with {sure} confidence, {pairs} {'pair' if found.count == 1 else 'pairs'}",
+        f"{sure} 신뢰구간 {low}–{high}, {pairs}쌍",
     )
 
 
@@ -81,15 +80,15 @@ def sentence(found: Tuning) -> Text:
         english = f"Of {n} points tried in {took}, the best is {at.en}."
         korean = f"{took} 동안 시험한 구성 {n}개 가운데 가장 좋은 것은 {at.ko}입니다."
         if found.gain is not None:
-            told, told_ko = _ratio(found.gain)
+            times, (told, told_ko) = show(found.gain.median, ""), _interval(found.gain)
             how = "measured again after the choice" if found.confirmed else "from the blocks that led to the choice"
             how_ko = "선택한 뒤 다시 측정" if found.confirmed else "선택에 쓴 측정값"
-            english += f" Throughput {told} of the default's, {how}."
-            korean += f" 처리량은 기본 구성의 {told_ko}, {how_ko}."
+            english += f" Throughput is {times} times the default's ({told}; {how})."
+            korean += f" 처리량은 기본 구성의 {times}배입니다({told_ko}, {how_ko})."
     if found.same is not None:
-        told, told_ko = _ratio(found.same)
-        english += f" The default against itself in the same session: {told}."
-        korean += f" 같은 자리에서 기본 구성끼리 비교하면 {told_ko}."
+        times, (told, told_ko) = show(found.same.median, ""), _interval(found.same)
+        english += f" The default against itself in the same session: {times} times ({told})."
+        korean += f" 같은 자리에서 기본 구성끼리 비교하면 {times}배입니다({told_ko})."
     if found.lost:
         english += f" Points that took their process down: {count(found.lost)}."
         korean += f" 프로세스를 종료시킨 구성: {count(found.lost)}개."

@@ -33,7 +33,7 @@ class Concluded(msgspec.Struct, frozen=True, kw_only=True):
 def lanes_of(scenario: Scenario) -> int:
     """How many requests of this scenario can be in flight."""
     lanes = 1
-    for name in ("devices", "instances", "inflight"):
+    for name in ("devices", "instances", "inflight", "users"):
         lanes *= int(scenario.params.get(name, 1))
     return lanes
 

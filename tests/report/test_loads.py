@@ -275,8 +275,8 @@ def test_the_tuners_choice_its_gain_and_its_noise_are_said() -> None:
     (found,) = run.tuned
     assert found.sentence.en == (
         "Of 6 points tried in 2 min, the best is batches of 16, 2 sessions, 2 threads each, 2 in flight each. "
-        "Throughput × 1.32 (1.29 to 1.36 with 98.4 % confidence, 7 pairs) of the default's, measured again after the "
-        "choice. The default against itself in the same session: × 1.00 (0.980 to 1.02 with 98.4 % confidence, "
+        "Throughput is 1.32 times the default's (1.29 to 1.36 with 98.4 % confidence, 7 pairs; measured again after "
+        "the choice). The default against itself in the same session: 1.00 times (0.980 to 1.02 with 98.4 % confidence, "
         "7 pairs)."
     )
     assert [(row.batch, row.chosen, row.default) for row in found.rows[:2]] == [("16", True, False), ("8", False, True)]
