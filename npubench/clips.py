@@ -26,6 +26,9 @@ CODECS = {"h264": "H.264", "hevc": "H.265"}
 # A minute at 15 frames per second. Of 4 Mbit/s that is 30 MB, once per measuring process.
 MOST_FRAMES = 900
 
+# Inputs of a quality run, and of what else is not timed: key frames, by turns of the clips.
+STILLS = 8
+
 # As for pictures (npubench.workloads.images): larger frames are refused rather than unpacked.
 MAX_PIXELS = 64_000_000
 
@@ -56,11 +59,6 @@ class Clip(msgspec.Struct, frozen=True, kw_only=True):
     def frames(self) -> int:
         """How many frames there are before the clip begins again."""
         return len(self.packets)
-
-    def described(self) -> str:
-        """Codec, size and rate for people."""
-        rate = "" if self.fps is None else f", {self.fps:g} fps"
-        return f"{CODECS[self.codec]} {self.width}×{self.height}{rate}"
 
 
 def library() -> Any:

@@ -158,8 +158,6 @@ KINDS: dict[str, Kind] = {
             **_COMMON,
             "users": Param(int, 1, Text(en="number of users", ko="사용자 수")),
             "think_s": Param(float, 0, Text(en="think time in seconds", ko="생각하는 시간(초)")),
-            "instances": _INSTANCES,
-            "inflight": _in_flight(1),
         },
         load="users",
     ),

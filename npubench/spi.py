@@ -380,6 +380,16 @@ class Feed(Protocol):
 
 
 @runtime_checkable
+class Decodes(Protocol):
+    """A Feed that decodes on the host: how many frames per second that gives alone, by clip.
+
+    Asked outside the timed window: `lanes` threads decode for `seconds` per clip, and no model runs.
+    """
+
+    def decoder_rates(self, lanes: int, seconds: float) -> Mapping[str, float]: ...
+
+
+@runtime_checkable
 class Streams(Protocol):
     """A Bound that is fed by continuous streams (video of cameras) in place of single inputs.
 

@@ -21,7 +21,7 @@ class UserClips(msgspec.Struct, frozen=True, kw_only=True):
     """Usable clips: files (POSIX names relative to the folder, sorted), their common SHA-256, and what they are.
 
     `fps`: the rate that all of them have; None where they differ or one has no clock. `variable`: those whose frames
-    do not come evenly. `cut`: those of which only the first `clips.MOST_FRAMES` are used.
+    do not come evenly. `cut`: those of which only the first `clips.MOST_FRAMES` are used. `keys`: key frames of all.
     """
 
     files: tuple[str, ...]
@@ -29,7 +29,7 @@ class UserClips(msgspec.Struct, frozen=True, kw_only=True):
     fps: float | None
     variable: tuple[str, ...]
     cut: tuple[str, ...]
-    described: tuple[str, ...]
+    keys: int
 
 
 def digest_clips(path: Path) -> str:
@@ -45,13 +45,13 @@ def describe_clips(path: Path) -> UserClips:
     rates: set[float | None] = set()
     variable: list[str] = []
     cut: list[str] = []
-    described: list[str] = []
+    keys = 0
     for file in files:
         clip = clips.read(file)
         decoding.check(clip)
         name = _name(path, file)
         rates.add(clip.fps)
-        described.append(f"{name}: {clip.described()}")
+        keys += len(clip.keys)
         if clip.variable:
             variable.append(name)
         if clip.frames == clips.MOST_FRAMES:
@@ -62,7 +62,7 @@ def describe_clips(path: Path) -> UserClips:
         fps=rates.pop() if len(rates) == 1 else None,
         variable=tuple(variable),
         cut=tuple(cut),
-        described=tuple(described),
+        keys=keys,
     )
 
 

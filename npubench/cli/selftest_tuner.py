@@ -38,6 +38,8 @@ BACKEND, MODEL, PRECISION = "cpu", "cctv-detect", "int8"
 REPETITIONS, SLICE_S = 7, 1.0
 # Of the time of the exhaustive search: with the start of a process, less than the quarter that is allowed.
 BOX_SHARE = 0.23
+# Where the same point differs from itself by more than this, any choice would pass: nothing is said about the tuner.
+TELLING = 0.10
 
 
 class Judged(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,14 +56,21 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     time_ratio: float
 
     @property
+    def telling(self) -> bool:
+        """Whether the session was quiet enough to tell a good choice from a bad one."""
+        return self.regret is not None and self.spread is not None and self.spread <= TELLING
+
+    @property
     def passed(self) -> bool:
-        """Regret within the A/A spread, in a quarter of the time."""
-        known = self.regret is not None and self.spread is not None and self.regret <= self.spread
-        return known and self.time_ratio <= 0.25
+        """Regret within a telling A/A spread, in a quarter of the time."""
+        within = self.regret is not None and self.spread is not None and self.regret <= self.spread
+        return self.telling and within and self.time_ratio <= 0.25
 
 
 def selftest_tuner(models: Sequence[str], as_json: bool) -> None:
-    """Prints the comparison for each model. Raises MeasurementError where regret or time is too large."""
+    """Prints the comparison for each model. Raises MeasurementError where regret or time is too large, or the
+    machine too noisy to tell.
+    """
     console = Console(as_json=as_json)
     judged = []
     with tempfile.TemporaryDirectory(prefix="npubench-selftest-") as temporary:
@@ -76,7 +85,10 @@ def selftest_tuner(models: Sequence[str], as_json: bool) -> None:
     if failed:
         raise MeasurementError(
             "; ".join(f"{one.tuned.model}: {_verdict(one)}" for one in failed),
-            hint=here("a busy machine makes both searches noisy: look at its load", "장비 부하를 확인하십시오"),
+            hint=here(
+                "a busy machine makes both searches noisy: look at its load, and test again when it is idle",
+                "장비가 바쁘면 두 탐색이 모두 부정확합니다. 부하를 확인하고 한가할 때 다시 시험하십시오",
+            ),
         )
 
 
@@ -143,9 +155,14 @@ def words(point: Point | None) -> str:
 def _verdict(one: Judged) -> str:
     if one.regret is None or one.spread is None:
         return here("regret is unknown: the choice did not run every time", "손실을 알 수 없음")
-    return here(
+    said = here(
         f"regret {one.regret:.1%} beside an A/A spread of {one.spread:.1%}, in {one.time_ratio:.0%} of the time",
         f"손실 {one.regret:.1%}, A/A 폭 {one.spread:.1%}, 시간 비율 {one.time_ratio:.0%}",
+    )
+    if one.telling:
+        return said
+    return f"{said}: " + here(
+        f"too noisy to tell (more than {TELLING:.0%} between equals)", f"잡음이 커서 판정할 수 없음({TELLING:.0%} 초과)"
     )
 
 

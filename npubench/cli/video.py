@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from npubench.cli.asked import Asked
-from npubench.clips import MOST_FRAMES, clip_files, read
+from npubench.clips import MOST_FRAMES, STILLS, clip_files, read
 from npubench.discovery import Catalogue
 from npubench.engine import plan as planning
 from npubench.engine import planned
@@ -34,11 +34,15 @@ SCOPE = "service"
 
 
 class Footage(msgspec.Struct, frozen=True, kw_only=True):
-    """Clips that were asked for, checked: where they lie, whose they are, the rate that all of them have."""
+    """Clips that were asked for, checked: where they lie, whose they are, the rate that all of them have.
+
+    `stills`: how many key frames a quality run can take.
+    """
 
     path: Path
     inputs: InputFacts
     fps: float | None
+    stills: int
     notes: tuple[Note, ...]
 
 
@@ -86,8 +90,10 @@ def footage(name: Path, cards: Catalogue) -> Footage:
         path = known.path.parent
         verify_set(path, known.card)
         inputs = InputFacts(source=known.card.id, sha256=known.card.sha256, files=known.card.count)
-        rates = {read(file).fps for file in clip_files(path)}
-        return Footage(path=path, inputs=inputs, fps=rates.pop() if len(rates) == 1 else None, notes=())
+        ours = [read(file) for file in clip_files(path)]
+        rates = {clip.fps for clip in ours}
+        stills = min(STILLS, sum(len(clip.keys) for clip in ours))
+        return Footage(path=path, inputs=inputs, fps=rates.pop() if len(rates) == 1 else None, stills=stills, notes=())
     found = describe_clips(name)
     notes = []
     if found.variable:
@@ -115,7 +121,8 @@ def footage(name: Path, cards: Catalogue) -> Footage:
             )
         )
     inputs = InputFacts(source=selection.OWN, sha256=found.sha256, files=len(found.files))
-    return Footage(path=name.resolve(), inputs=inputs, fps=found.fps, notes=tuple(notes))
+    stills = min(STILLS, found.keys)
+    return Footage(path=name.resolve(), inputs=inputs, fps=found.fps, stills=stills, notes=tuple(notes))
 
 
 class Filmed(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,7 +167,9 @@ def filmed(
 
 
 def _reading(model: selection.Model, found: Footage) -> selection.Model:
-    card = msgspec.structs.replace(model.card, params={**model.card.params, FRAMES: MOST_FRAMES})
+    card = msgspec.structs.replace(
+        model.card, params={**model.card.params, FRAMES: MOST_FRAMES, "inputs": found.stills}
+    )
     return msgspec.structs.replace(model, card=card, data=found.path, inputs=found.inputs)
 
 

@@ -102,8 +102,8 @@ class Halving:
     def _first(self) -> None:
         """The first look at every point: opened, warmed up and measured for a moment."""
         end = self._begun + round((self._end - self._begun) * FIRST_SHARE)
-        # Leaves half of this part for opening.
-        slice_ns = _within(round((end - self._begun) / (2 * len(self._rows))))
+        # Leaves the greater part of it for opening.
+        slice_ns = _within(round((end - self._begun) / (4 * len(self._rows))))
         waiting = list(self._rows)
         while waiting:
             point = self._most_promising(waiting)

@@ -15,7 +15,7 @@ from typing import Any
 
 from npubench.engine.protocol import Load
 from npubench.errors import UnsupportedError
-from npubench.spi import Adapter, Artifact, Bound, Forks, Request, Session, TokenClock, Workload
+from npubench.spi import Adapter, Artifact, Bound, Forks, Request, Session, Submits, TokenClock, Workload
 
 
 class Clock:
@@ -64,9 +64,15 @@ class Lanes:
             for instance in range(load.instances)
             for device, adapter in enumerate(self.adapters)
         ]
+        # Requests in flight without a thread each, where views of a loaded model are not to be had.
+        self.overlaps = (
+            load.inflight > 1
+            and len(instances) == 1
+            and all(isinstance(session, Submits) and not isinstance(session, Forks) for session in first.values())
+        )
         self._views = [
             (sessions if view == 0 else self._view(sessions, self.adapters[index % load.devices]))
-            for view in range(load.inflight)
+            for view in range(1 if self.overlaps else load.inflight)
             for index, sessions in enumerate(instances)
         ]
 

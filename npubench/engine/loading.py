@@ -10,6 +10,9 @@ from npubench.schema import PlannedCell
 from npubench.stats.conforming import needed_by
 from npubench.stats.trials import Limits
 
+# So many users are looked for at most; each has a lane of its own.
+MOST_USERS = 256
+
 # Later launches confirm the load that the first one found, for which they get this share of its time.
 CONFIRM_SHARE = 2 / 3
 
@@ -26,8 +29,16 @@ def load_of(cell: PlannedCell, seed: int) -> Load:
         seed=seed,
         devices=int(scenario.params.get("devices", 1)),
         instances=int(scenario.params.get("instances", 1)),
-        inflight=int(scenario.params.get("inflight", 1)),
+        inflight=_in_flight(cell),
     )
+
+
+def _in_flight(cell: PlannedCell) -> int:
+    """Views of each session: a lane for every user, where load comes from users."""
+    params = cell.scenario.params
+    if KINDS[cell.scenario.name].arrival != "users":
+        return int(params.get("inflight", 1))
+    return int(params.get("users", MOST_USERS))
 
 
 def held(cell: PlannedCell, rules: Ruleset) -> dict[str, Limits]:

@@ -32,8 +32,8 @@ THREAD = resource.RUSAGE_THREAD
 SPIN_NS = 150_000
 # A longer sleep is taken in pieces, so that a lane hears within this time that the run is over.
 _SLICE_NS = 50_000_000
-# The last bit is waited for in the loop that issues, without letting go of the interpreter's lock. Measured at 1 000/s,
-# lag p50 and p90 with 2, 5 and 10 µs of it: 0.7 and 3.5 µs, 0.1 and 0.8, 0.05 and 0.1 (cold caches in between).
+# The last bit is waited for in the very loop that issues. After a rest of 1 ms the processor's caches are cold, and
+# each call in between costs a microsecond: lag p50 and p90 at 1 000/s were 1.3 and 2.8 µs, and are 0.3 and 0.7.
 _NEAR_NS = 5_000
 
 _NEVER_NS = 2**63 - 1
@@ -127,11 +127,7 @@ def quiet_collector() -> Iterator[None]:
 
 
 def approach(deadline_ns: int, course: Course) -> bool:
-    """Returns a little before `deadline_ns`, for the caller to wait out in the loop that then issues: after a
-    millisecond's rest the processor's caches are cold, and every call in between would cost a microsecond.
-
-    Returns early and False where the run has ended meanwhile.
-    """
+    """Returns a little before `deadline_ns`, for the caller to wait out; early and False where the run has ended."""
     now = time.perf_counter_ns
     while (ahead := deadline_ns - now()) > SPIN_NS:
         time.sleep(min(ahead - SPIN_NS, _SLICE_NS) * 1e-9)
@@ -140,7 +136,7 @@ def approach(deadline_ns: int, course: Course) -> bool:
     # A poll of nothing takes 0.3 µs and lets other threads have the interpreter meanwhile. Measured (CPython 3.11, two
     # virtual processors, SCHED_FIFO, two lanes at 3 000/s with 200 µs of work; lag p50, completion stamps late by p90
     # and p99): a plain loop 0.4, 78, 168 µs; the same with a switch interval of 10 µs 0.4, 46, 110; sched_yield 1.1, 4,
-    # 40; this 0.4, 4, 47, of which 40 is one thread waking another here: with no spinning at all it is 38. Not
+    # 40; polls 0.7, 4, 47, of which 40 is one thread waking another here: with no spinning at all it is 38. Not
     # sleep(0): up to Python 3.13 that sleeps for the timer slack, 16–70 µs.
     breathe = select.poll().poll
     near = deadline_ns - _NEAR_NS
@@ -300,6 +296,7 @@ def converse(
     Ends as `repeat` does; a request that would only be due after the end is not made.
     """
     now, step, tokens = time.perf_counter_ns, lane.step, lane.tokens
+    breathe = select.poll().poll
     due = begin_ns
     while course.stopped is None:
         # Not yet a position: a user who is still thinking when all is over has taken none from the others.
@@ -307,7 +304,7 @@ def converse(
             return
         mark = tokens.used
         while (issued := now()) < due:
-            pass
+            breathe(0)
         position = take()
         row = first_row + position
         if row >= lane.capacity:
@@ -372,6 +369,7 @@ def serve(
     """
     now, step, tokens = time.perf_counter_ns, lane.step, lane.tokens
     count, capacity = len(due), lane.capacity
+    breathe = select.poll().poll
     while course.stopped is None:
         position = take()
         if position >= count:
@@ -390,7 +388,7 @@ def serve(
                 return
             tokens.row = row
             while (issued := now()) < scheduled:
-                pass
+                breathe(0)
         elif issued >= last_ns:
             course.stop("hopeless")
             return

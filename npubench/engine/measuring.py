@@ -13,7 +13,6 @@ import platform
 import resource
 import sys
 import time
-from bisect import bisect
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -21,25 +20,19 @@ from typing import Protocol
 import numpy as np
 
 from npubench import __version__
-from npubench.engine import capacity
 from npubench.engine.auditing import Sampler, audits
 from npubench.engine.checking import WrongOutputError, check_all, check_outputs
-from npubench.engine.generator import Driven, Enter, Limit, closed_loop, open_loop
 from npubench.engine.hosting import hosted
 from npubench.engine.lanes import Lane, Lanes
+from npubench.engine.making import EXTEND, Making
 from npubench.engine.protocol import Event, Measured, MeasureJob, Together, resolve
-from npubench.engine.schedule import Arrivals, frames, poisson
 from npubench.engine.staging import staged
 from npubench.engine.table import SampleTable
 from npubench.engine.warmup import tolerant, warm_up
-from npubench.schema import Audit, Capacity, ExecutionKind, FailureKind, Trial, TrialPurpose, Window
-from npubench.spi import Adapter, Bound, Feed, Placement, Places, Session, Step, Streams, Workload
+from npubench.schema import Audit, ExecutionKind, FailureKind
+from npubench.spi import Adapter, Bound, Feed, Placement, Places, Session, Streams, Workload
 from npubench.stats.placement import execution_kind, together
 from npubench.stats.samples import Samples
-from npubench.stats.trials import Limits, trial
-
-# A window that has too few samples when it ends is extended up to this many times its length.
-EXTEND = 2
 
 # Steps of every further lane before anything is timed: the first opens kernels, the next find them warm.
 LANE_STEPS = 2
@@ -96,7 +89,7 @@ def measure(job: MeasureJob, make: Callable[[int], Adapter], events: Events) -> 
     samplers = [Sampler(lane.bound, job.request.seed + n, rows=rows) for n, lane in enumerate(lanes.lanes)]
     before = resource.getrusage(resource.RUSAGE_SELF)
     with hosted(job.host) as hosting:
-        making = _Making(job, lanes, table, hosting.enter, samplers if job.audit else (), feed)
+        making = Making(job, lanes, table, hosting.enter, samplers if job.audit else (), feed)
         window, found = making.make()
     after = resource.getrusage(resource.RUSAGE_SELF)
     if feed is not None:
@@ -187,125 +180,3 @@ def _placed(job: MeasureJob, lane: Lane) -> tuple[Placement | None, ExecutionKin
             raise WrongOutputError(FailureKind.CPU_FALLBACK, message)
     placement = together(list(evidence.values())) if len(evidence) == len(sessions) else None
     return placement, execution_kind(wanted, placement)
-
-
-class _Making:
-    """The load of one launch, as long as its table is filled."""
-
-    def __init__(
-        self,
-        job: MeasureJob,
-        lanes: Lanes,
-        table: SampleTable,
-        enter: Enter,
-        samplers: Sequence[Sampler],
-        feed: Feed | None,
-    ) -> None:
-        self._job = job
-        self._enter = enter
-        self._after = [sampler.after for sampler in samplers] or None
-        self._feed = feed
-        self._lanes = lanes
-        self._table = table
-        self._steps: list[Step] = [lane.bound.step for lane in lanes.lanes]
-        self._unit = lanes.first.bound.unit
-        self.next_row = 0
-        self._trials = 0
-
-    def make(self) -> tuple[Window, Capacity | None]:
-        """The window that counts, and what was found where a load was searched."""
-        job = self._job
-        if job.search is not None and job.target is not None:
-            held = job.target.held.get(self._unit, job.target.held.get("sample", Limits()))
-            found = capacity.find(job.search, job.target, held, self._attempt)
-            return capacity.shown(found).window, found
-        if job.load.value is None or job.load.arrival == "users":
-            driven = self._closed(job.window_ns, job.least_samples)
-        else:
-            driven = self._open(job.load.value, job.window_ns, None)
-        return Window(start_ns=driven.start_ns, end_ns=driven.end_ns), None
-
-    def _closed(self, window_ns: int, least: int) -> Driven:
-        load = self._job.load
-        driven = closed_loop(
-            self._steps,
-            self._table,
-            self.next_row,
-            window_ns=window_ns,
-            least=least,
-            last_ns=EXTEND * window_ns,
-            at_once=load.arrival == "at-once",
-            think_ns=load.think_ns if load.arrival == "users" else 0,
-            enter=self._enter,
-            after=self._after,
-        )
-        self.next_row = driven.next_row
-        return driven
-
-    def _arrivals(self, value: float, duration_ns: int) -> Arrivals:
-        load = self._job.load
-        # Other moments in every trial: a search must not be answered by one lucky draw.
-        seed = load.seed + self._trials
-        if load.arrival == "frames":
-            return frames(round(value), load.fps, duration_ns, seed)
-        return poisson(value, duration_ns, seed)
-
-    def _open(self, value: float, duration_ns: int, limit: Limit | None) -> Driven:
-        arrivals = self._arrivals(value, duration_ns)
-        driven = open_loop(
-            self._streaming(arrivals) or self._steps,
-            self._table,
-            arrivals,
-            self.next_row,
-            drop=self._job.load.arrival == "frames",
-            limit=limit,
-            enter=self._enter,
-            after=self._after,
-        )
-        self.next_row = driven.next_row
-        return driven
-
-    def _streaming(self, arrivals: Arrivals) -> list[Step] | None:
-        """Steps that take a camera's own frames; None where every request is an input by itself."""
-        if self._feed is None:
-            return None
-        self._feed.start(int(arrivals.stream.max(initial=0)) + 1)
-        streams, numbers = arrivals.stream.tolist(), arrivals.number.tolist()
-
-        def of(bound: Streams) -> Step:
-            return lambda position: bound.stream_step(streams[position], numbers[position])
-
-        return [of(lane.bound) for lane in self._lanes.lanes if isinstance(lane.bound, Streams)]
-
-    def _attempt(self, value: float | None, duration_ns: int, purpose: TrialPurpose) -> Trial:
-        """One trial of a search, judged."""
-        job, first_row = self._job, self.next_row
-        assert job.target is not None
-        held = job.target.held.get(self._unit, job.target.held.get("sample", Limits()))
-        self._trials += 1
-        if value is None:
-            driven = self._closed(duration_ns, job.least_samples)
-        else:
-            driven = self._open(value, duration_ns, _limit(held, job, value, duration_ns))
-        return trial(
-            self._samples(first_row),
-            Window(start_ns=driven.start_ns, end_ns=driven.end_ns),
-            load=value,
-            purpose=purpose,
-            limits=held,
-            needed=job.target.needed,
-            ended=driven.ended,
-            lanes=len(self._steps),
-        )
-
-    def _samples(self, first_row: int) -> Samples:
-        return Samples(*self._table.between(first_row, self.next_row))
-
-
-def _limit(held: Limits, job: MeasureJob, load: float, duration_ns: int) -> Limit:
-    """From when on a trial cannot be held any more: more over the bound than any percentile allows so many queries."""
-    assert job.search is not None
-    assert job.target is not None
-    queries = int(load * (job.search.per_load or 1.0) * duration_ns / 1e9) + 1
-    most = max((bisect(counts, queries) - 1 for _, counts in job.target.needed), default=0)
-    return Limit(held.latency_ns, held.ttft_ns, held.tpot_ns, max(most, 0))

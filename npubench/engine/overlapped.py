@@ -15,6 +15,7 @@ from __future__ import annotations
 import itertools
 import queue
 import resource
+import select
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -176,6 +177,7 @@ class _Issuer(Rows):
         now, course = time.perf_counter_ns, self._course
         due, streams = arrivals.due_ns.data, arrivals.stream.data
         frames = Frames(arrivals) if drop else None
+        breathe = select.poll().poll
         slot = None
         for position in range(len(due)):
             row = self._first_row + position
@@ -190,7 +192,7 @@ class _Issuer(Rows):
                 if not approach(scheduled, course):
                     return
                 while (issued := now()) < scheduled:
-                    pass
+                    breathe(0)
             elif issued >= last_ns:
                 course.stop("hopeless")
                 return

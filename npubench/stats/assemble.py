@@ -179,9 +179,11 @@ def _cell(
         )
         reasons = (*reasons, text)
     audits = merged.audits(good)
-    if any(audit.passed is False for audit in audits):
-        # Each launch that failed one says so; a document that was written by others may not.
-        verdict = "invalid" if verdict != "unsupported" else verdict
+    for audit in audits:
+        if audit.passed is False:
+            verdict = "invalid" if verdict != "unsupported" else verdict
+            # A launch that failed one says so itself; one that others wrote may not.
+            reasons = reasons if audit.said in reasons else (*reasons, audit.said)
     if quality is not None and quality.verdict == "failed":
         # A fast wrong answer is not a result.
         verdict = "invalid" if verdict != "unsupported" else verdict

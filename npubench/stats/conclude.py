@@ -16,7 +16,7 @@ from npubench.schema import Audit, Capacity, Trial, Validity, Value, Warmup, Win
 from npubench.stats.conforming import Measure, lacks, needed_by
 from npubench.stats.judge import judge
 from npubench.stats.samples import Samples
-from npubench.stats.summary import summarise
+from npubench.stats.summary import SCHEDULED, summarise
 from npubench.stats.trials import Limits, trial
 
 
@@ -33,7 +33,7 @@ class Concluded(msgspec.Struct, frozen=True, kw_only=True):
 def lanes_of(scenario: Scenario) -> int:
     """How many requests of this scenario can be in flight."""
     lanes = 1
-    for name in ("devices", "instances", "inflight"):
+    for name in ("devices", "instances", "inflight", "users"):
         lanes *= int(scenario.params.get(name, 1))
     return lanes
 
@@ -53,19 +53,23 @@ def conclude(
 ) -> Concluded:
     """What the samples of a launch say. `limits`: what a request of this cell must not exceed, where load is bound."""
     kind, lanes = KINDS[scenario.name], lanes_of(scenario)
+    planned = kind.arrival in SCHEDULED
+    counted = samples.within(window.start_ns, window.end_ns) if planned else samples
+    lag_ns = counted.lag_ns(lanes) if planned else None
     given: Trial | None = None
     if capacity is None and kind.load is not None and kind.load in scenario.params and limits is not None:
         given = trial(
-            samples,
+            counted,
             window,
             load=float(scenario.params[kind.load]),
             purpose="confirm",
             limits=limits,
             needed=needed_by(rules, scenario.name),
             lanes=lanes,
+            lag_ns=lag_ns,
         )
     summary = summarise(
-        samples,
+        counted,
         window,
         unit,
         kind.arrival,
@@ -73,9 +77,10 @@ def conclude(
         lanes=lanes,
         capacity=capacity,
         bound=rules.bounds.get(unit),
+        lag_ns=lag_ns,
     )
     verdict, reasons = judge(
-        samples,
+        counted,
         warmup,
         kind.arrival,
         rules,
@@ -84,8 +89,8 @@ def conclude(
         capacity=capacity,
         given=given,
         audits=audits,
+        lag_ns=lag_ns,
     )
-    counted = samples.within(window.start_ns, window.end_ns) if capacity is not None else samples
     measured = Measure(
         queries=len(counted.table),
         samples=int((counted.column("status") == 0).sum()) * samples_per_row,

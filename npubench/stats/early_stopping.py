@@ -21,30 +21,25 @@ CONFIDENCE = 0.99
 """LoadGen's, for estimates; a ruleset's own is for what it demands."""
 
 
-def _least(percent: float, over: int, confidence: float, tolerance: float) -> int:
-    """h(t): the least number of queries within the limit beside `over` ones over it."""
-    # Imported when first needed: most commands start without it.
-    from scipy.special import betainc  # type: ignore[import-untyped]
-
-    share = percent / 100 - tolerance
-    low, high = 1, 2
-    while betainc(high, over + 1, share) > 1 - confidence:
-        low, high = high, high * 2
-    while low < high:
-        middle = (low + high) // 2
-        if betainc(middle, over + 1, share) <= 1 - confidence:
-            high = middle
-        else:
-            low = middle + 1
-    return low
-
-
 @cache
 def needed(
     percent: float, most_over: int, *, confidence: float = CONFIDENCE, tolerance: float = 0.0
 ) -> tuple[int, ...]:
     """Least number of queries of which 0, 1, … `most_over` - 1 may be over the limit, at this percentile."""
-    return tuple(_least(percent, over, confidence, tolerance) + over for over in range(most_over))
+    # Imported when first needed: most commands start without it.
+    from scipy.special import betainc  # type: ignore[import-untyped]
+
+    share = percent / 100 - tolerance
+    over = np.arange(most_over)
+    # h(t), the least number of queries within the limit beside t over it: all t at once, by bisection.
+    low, high = np.ones(most_over, dtype=np.int64), np.full(most_over, 2, dtype=np.int64)
+    while (beyond := betainc(high, over + 1, share) > 1 - confidence).any():
+        low, high = np.where(beyond, high, low), np.where(beyond, high * 2, high)
+    while (low < high).any():
+        middle = (low + high) // 2
+        enough = betainc(middle, over + 1, share) <= 1 - confidence
+        low, high = np.where(enough, low, np.minimum(middle + 1, high)), np.where(enough, middle, high)
+    return tuple((low + over).tolist())
 
 
 @cache

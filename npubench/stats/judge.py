@@ -10,7 +10,7 @@ from npubench.lang import Text
 from npubench.rules import Ruleset
 from npubench.schema import DROPPED, Audit, Capacity, Trial, Validity, Warmup, Window
 from npubench.stats.percentiles import percentile
-from npubench.stats.samples import Samples
+from npubench.stats.samples import Int64, Samples
 from npubench.stats.summary import SCHEDULED
 
 # The first quarter of the window against the rest: beyond this the warm-up was not over.
@@ -40,19 +40,24 @@ def judge(
     capacity: Capacity | None = None,
     given: Trial | None = None,
     audits: Iterable[Audit] = (),
+    lag_ns: Int64 | None = None,
 ) -> tuple[Validity, tuple[Text, ...]]:
     """The verdict on one launch that finished, and why.
 
     With a `capacity` that was searched it is on the requests scheduled in `window`; `given` is the trial that a load
     which was given makes. A late generator degrades a launch, and makes it invalid when it turned the answer: when
-    what failed would have held without its lag.
+    what failed would have held without its lag. `lag_ns`: that lag, where it is known already.
     """
     if capacity is not None and window is not None:
         samples = samples.within(window.start_ns, window.end_ns)
     found: list[tuple[Validity, Text]] = [
         *_failures(samples),
         *_drift(samples, warmup),
-        *(_lag(samples, rules, lanes, capacity, given) if arrival in SCHEDULED else ()),
+        *(
+            _lag(samples, rules, lag_ns if lag_ns is not None else samples.lag_ns(lanes), capacity, given)
+            if arrival in SCHEDULED
+            else ()
+        ),
         *_audited(audits),
     ]
     verdict: Validity = max((item for item, _ in found), key=_RANK.__getitem__, default="valid")
@@ -97,12 +102,11 @@ def _drift(samples: Samples, warmup: Warmup) -> Found:
         )
 
 
-def _lag(samples: Samples, rules: Ruleset, lanes: int, capacity: Capacity | None, given: Trial | None) -> Found:
+def _lag(samples: Samples, rules: Ruleset, lag_ns: Int64, capacity: Capacity | None, given: Trial | None) -> Found:
     turned = capacity is not None and capacity.failed_by == "generator"
     if turned or (given is not None and given.failed_by == "generator"):
         yield "invalid", _TURNED
         return
-    lag_ns = samples.lag_ns(lanes)
     good = samples.column("status") == 0
     if not len(lag_ns) or not good.any():
         return

@@ -32,7 +32,10 @@ def percentile(values: Numbers, percent: float) -> float:
 
 def percentile_or_null(values: Numbers, percent: float, least: int) -> Value:
     """The percentile, or null with the number of samples that are missing."""
-    return of_sorted(np.sort(values), percent, least)
+    if len(values) < least:
+        return of_sorted(values, percent, least)
+    found = percentile(values, percent)
+    return Value(value=found) if np.isfinite(found) else Value(value=None, reason=INFINITE)
 
 
 def of_sorted(values: Numbers, percent: float, least: int) -> Value:

@@ -15,7 +15,7 @@ from npubench.rules import Bound
 from npubench.schema import DROPPED, Capacity, Value, Window
 from npubench.stats.early_stopping import estimate
 from npubench.stats.percentiles import Numbers, of_sorted, percentile, percentile_or_null
-from npubench.stats.samples import Samples
+from npubench.stats.samples import Int64, Samples
 from npubench.stats.tokens import TokenTimes, token_times
 
 SCHEDULED = ("poisson", "frames", "users")
@@ -44,12 +44,14 @@ def summarise(
     lanes: int = 1,
     capacity: Capacity | None = None,
     bound: Bound | None = None,
+    lag_ns: Int64 | None = None,
 ) -> dict[str, Value]:
     """Metric key → value. `unit` is the service unit, `samples_per_row` the batch of one request.
 
     `arrival` is how requests became due (`scenarios.Arrival`). With a `capacity` that was searched the figures are of
     the requests scheduled in `window` alone, the confirming trial's. `lanes`: how many requests can be in flight.
-    `bound`: what the ruleset binds a request of this unit to, for the goodput of a generating model.
+    `bound`: what the ruleset binds a request of this unit to, for the goodput of a generating model. `lag_ns`: the
+    generator's lag, where it is known already.
     """
     if capacity is not None:
         samples = samples.within(window.start_ns, window.end_ns)
@@ -61,8 +63,8 @@ def summarise(
         found.update(_latencies(samples, good, arrival))
     found["preempted_count"] = Value(value=float((samples.preempted & good).sum()))
     if arrival in SCHEDULED:
-        lag = samples.lag_ns(lanes)
-        found["lag_p99_ns"] = percentile_or_null(lag, 99, METRICS["lag_p99_ns"].minimum_n)
+        lag_ns = samples.lag_ns(lanes) if lag_ns is None else lag_ns
+        found["lag_p99_ns"] = percentile_or_null(lag_ns, 99, METRICS["lag_p99_ns"].minimum_n)
     else:
         found["lag_p99_ns"] = Value(value=None, reason="nothing is scheduled ahead in this scenario")
     if arrival == "frames":

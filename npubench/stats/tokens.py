@@ -37,17 +37,22 @@ def token_times(samples: Samples) -> TokenTimes:
     end = completed.copy()
     gaps = np.zeros(0, dtype=np.int64)
     if len(samples.tokens):
-        rows, times = samples.tokens[:, 0], samples.tokens[:, 1]
+        rows, times = np.ascontiguousarray(samples.tokens[:, 0]), np.ascontiguousarray(samples.tokens[:, 1])
         steps = np.diff(rows)
         if (steps < 0).any() or (np.diff(times)[steps == 0] < 0).any():
+            # Lanes note their tokens side by side.
             order = np.lexsort((times, rows))
             rows, times = rows[order], times[order]
-        here, at, events = np.unique(rows, return_index=True, return_counts=True)
+            steps = np.diff(rows)
+        next_row = np.flatnonzero(steps)
+        at, last = np.concatenate([[0], next_row + 1]), np.concatenate([next_row, [len(rows) - 1]])
+        here, several = rows[at], last > at
         first[here] = times[at]
         # With one event the rest came with it or was not seen: the completion is when all were there.
-        several = events > 1
-        end[here[several]] = times[at + events - 1][several]
-        gaps = np.diff(times)[(np.diff(rows) == 0) & good[rows[1:]]]
+        end[here[several]] = times[last[several]]
+        gaps = np.diff(times)[steps == 0]
+        if not good.all():
+            gaps = gaps[good[rows[1:][steps == 0]]]
     known = good & (first >= 0)
     ttft, tpot = np.full(count, np.nan), np.full(count, np.nan)
     ttft[known] = first[known] - scheduled[known]

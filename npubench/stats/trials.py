@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from npubench.schema import DROPPED, FailedBy, Trial, TrialEnd, TrialPurpose, Window
 from npubench.stats.percentiles import percentile
-from npubench.stats.samples import Samples
+from npubench.stats.samples import Int64, Samples
 from npubench.stats.tokens import token_times
 
 Needed = Sequence[tuple[float, Sequence[int]]]
@@ -114,10 +114,12 @@ def trial(
     ended: TrialEnd = "planned",
     lanes: int = 1,
     left: int = 0,
+    lag_ns: Int64 | None = None,
 ) -> Trial:
     """The trial whose requests are those of `samples` scheduled in `window`. `lanes`: how many can be in flight.
 
-    `left`: requests that were due and never run, of which there are no samples; they are over.
+    `left`: requests that were due and never run, of which there are no samples; they are over. `lag_ns`: the
+    generator's lag, where it is known already.
     """
     here = samples.within(window.start_ns, window.end_ns)
     requests = requests_of(here, limits)
@@ -125,7 +127,8 @@ def trial(
     held, percent = decide(queries, over, needed)
     if ended == "hopeless" and queries:
         held, percent = False, None
-    lag_ns = None if purpose == "saturate" else here.lag_ns(lanes)
+    if lag_ns is None:
+        lag_ns = here.lag_ns(lanes)
     shown = requests.ttft_ns if limits.latency_ns is None and limits.ttft_ns is not None else requests.latency_ns
     shown = np.concatenate([np.where(requests.failed, np.inf, shown), np.full(left, np.inf)])
     return Trial(
@@ -138,13 +141,13 @@ def trial(
         failed=int(requests.failed.sum()),
         passed=held is True,
         percent=percent,
-        failed_by=_why(here, requests, limits, needed, lanes) if held is False else None,
+        failed_by=_why(here, requests, limits, needed, lag_ns) if held is False else None,
         ended=ended,
         completed_per_s=_rate(here, window),
         p50_ns=_finite(shown, 50),
         p90_ns=_finite(shown, 90),
         p99_ns=_finite(shown, 99),
-        lag_p99_ns=percentile(lag_ns, 99) if lag_ns is not None and len(lag_ns) else None,
+        lag_p99_ns=percentile(lag_ns, 99) if purpose != "saturate" and len(lag_ns) else None,
     )
 
 
@@ -161,7 +164,7 @@ def _rate(samples: Samples, window: Window) -> float:
     return len(good) / max(1, max(int(good.max()), window.end_ns) - window.start_ns) * 1e9
 
 
-def _why(samples: Samples, requests: Requests, limits: Limits, needed: Needed, lanes: int) -> FailedBy:
+def _why(samples: Samples, requests: Requests, limits: Limits, needed: Needed, lag_ns: Int64) -> FailedBy:
     """Why a trial failed: what alone would have failed it, errors first; else what made the late ones late."""
     count = len(requests.dropped)
     if not count:
@@ -170,18 +173,18 @@ def _why(samples: Samples, requests: Requests, limits: Limits, needed: Needed, l
         if decide(count, int(flags.sum()), needed)[0] is False:
             return "errors" if cause == "errors" else "drops"
     late = decide(count, int(requests.over(limits).sum()), needed)[0] is False
-    if late and decide(count, int(requests.over(limits, spared(samples, lanes)).sum()), needed)[0] is not False:
+    if late and decide(count, int(requests.over(limits, spared(samples, lag_ns)).sum()), needed)[0] is not False:
         return "generator"
     # What was given up while few were late had a queue that would never have been worked off.
     return "queue" if growing(samples, limits) or not late else "latency"
 
 
-def spared(samples: Samples, lanes: int) -> Times:
+def spared(samples: Samples, lag_ns: Int64) -> Times:
     """The generator's own lag of each request, in the order of the table; 0 for the dropped."""
     found = np.zeros(len(samples.table))
     run = np.flatnonzero(samples.column("status") != DROPPED)
     # `lag_ns` is in the order of issue.
-    found[run[np.argsort(samples.column("issued_ns")[run], kind="stable")]] = samples.lag_ns(lanes)
+    found[run[np.argsort(samples.column("issued_ns")[run], kind="stable")]] = lag_ns
     return found
 
 

@@ -8,7 +8,6 @@ when nothing else runs. Not aware of: how load arrives, what is dropped.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,15 +15,15 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from npubench.clips import MOST_FRAMES, Clip, clip_files, read
+from npubench.clips import MOST_FRAMES, STILLS, Clip, clip_files, read
 from npubench.decoding import Decoder
 from npubench.errors import CardError, UnsupportedError
 from npubench.spi import Feed, Outputs, Request, Session, Step
 from npubench.workloads.asking import data_folder, whole
 from npubench.workloads.cameras import Cameras
 from npubench.workloads.detection import DetectionBound
-from npubench.workloads.feeding import Feeding
-from npubench.workloads.images import Canvas, Fit
+from npubench.workloads.images import Fit
+from npubench.workloads.laps import Laps
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -33,15 +32,16 @@ KEY = "video_frames"
 """The parameter that makes a model read clips: how many frames of each are used, over and over."""
 DECODE = ("inside", "outside")
 
-# Inputs of the quality run and of warming up: key frames, spread over the clips.
-STILLS = 8
+# Ten seconds at 15 frames per second: several groups of pictures.
+_OWN_FRAMES = 150
 
 
 class VideoBound(DetectionBound):
-    """A detector bound to clips (`spi.Streams`): `stream_step` takes a camera's frame, `step` a key frame.
+    """A detector bound to clips (`spi.Streams`): `stream_step` takes a camera's frame.
 
-    `step`, `inspect`, `detections` and quality take one of `count` key frames, decoded at each use whatever `decode`
-    says: they are never timed. `stages` takes the next frame of cameras of its own. Clips have no labels, so no scores.
+    `inspect`, `detections` and quality take one of `count` key frames, in both ways. `step` does what a camera's frame
+    costs: inside, it decodes the next frame of cameras that this lane has to itself; outside, it takes key frame
+    `index`, already decoded. `stages` tells the same. Clips have no labels, so there are no scores.
     """
 
     def __init__(self, session: Session, request: Request) -> None:
@@ -56,11 +56,17 @@ class VideoBound(DetectionBound):
         self._most = whole(request.params, KEY, MOST_FRAMES)
         self._files = clip_files(path)
         self._seed = request.seed
-        self._stills = _stills([read(file, self._most) for file in self._files])
+        clips = [read(file, self._most) for file in self._files]
+        self._stills = _stills(clips, min(STILLS, whole(request.params, "inputs", STILLS)))
+        # Outside, no step decodes; inside, memory must not depend on how many inputs there are.
+        self._pixels = [] if self._inside else [_first_frame(still) for _, still in self._stills]
         self._feed: Cameras | None = None
-        self._own: Cameras | None = None
-        self._told = 0
-        self._outputs: Outputs = {}
+        own = [_start(clip) for clip in clips[:STILLS]]
+        self._own = Cameras(own, request.seed, inside=True) if self._inside else None
+        self._own_cameras, self._taken = len(own), 0
+        if self._own is not None:
+            self._own.start(self._own_cameras)
+        self._comparable: Outputs = {}
         super().__init__(session, msgspec.structs.replace(request, scope="service"), path, [])
 
     def feed(self) -> Cameras:
@@ -87,8 +93,8 @@ class VideoBound(DetectionBound):
         return {}
 
     def recall(self) -> Outputs:
-        """The raw heads of the last step, copied."""
-        return {name: np.array(value) for name, value in self._outputs.items()}
+        """The raw heads of the last step, copied, where `inspect` takes the same picture; else nothing to compare."""
+        return {name: np.array(value) for name, value in self._comparable.items()}
 
     def close(self) -> None:
         """Frees this lane's own decoder; the feed belongs to whoever made it."""
@@ -101,57 +107,66 @@ class VideoBound(DetectionBound):
         self.count = len(self._stills)
 
         def run(index: int) -> tuple[Outputs, list[Fit]]:
-            fit = _drawn(canvas, _first_frame(self._stills[index % self.count][1]))
+            fit = self._draw(canvas, self._still(index), 0)
             return call(), [fit]
 
-        def answer(image: Image) -> None:
-            fit = _drawn(canvas, image)
-            self._outputs = {}
-            self._outputs = call()
-            # A service hands out plain numbers, not arrays.
-            self._found(self._outputs, 0, fit).tolist()
+        def answer(image: Image) -> Outputs:
+            self._comparable = {}
+            fit = self._draw(canvas, image, 0)
+            outputs = call()
+            self._hand_out(outputs, [fit])
+            return outputs
 
         def step(index: int) -> int:
-            answer(_first_frame(self._stills[index % self.count][1]))
+            outputs = answer(self._still(index) if self._own is None else self._next_frame(self._own))
+            if self._own is None:
+                self._comparable = outputs
             return 1
 
         def stages(index: int) -> dict[str, int]:
+            laps = Laps()
             if self._own is None:
-                self._own = Cameras([read(file, self._most) for file in self._files[:STILLS]], self._seed, inside=True)
-                self._own.start(STILLS)
-            now = time.perf_counter_ns
-            camera, number = self._told % STILLS, self._told // STILLS
-            start = now()
-            image = self._own.frame(camera, number)
-            decoded = now()
-            fit = _drawn(canvas, image)
-            drawn = now()
+                image = self._still(index)
+            else:
+                image = self._next_frame(self._own)
+                laps.end("decode")
+            fit = self._draw(canvas, image, 0)
+            laps.end("pre")
             outputs = call()
-            inferred = now()
-            self._found(outputs, 0, fit).tolist()
-            done = now()
-            self._told += 1
-            spent = {"pre": drawn - decoded, "infer": inferred - drawn, "post": done - inferred}
-            return {"decode": decoded - start, **spent} if self._inside else spent
+            laps.end("infer")
+            self._hand_out(outputs, [fit])
+            laps.end("post")
+            return laps.spent
 
-        self._answer: Callable[[Image], None] = answer
+        self._answer: Callable[[Image], Outputs] = answer
         self._run = run
         self.stages = stages
         return step
 
+    def _still(self, index: int) -> Image:
+        place = index % len(self._stills)
+        return self._pixels[place] if self._pixels else _first_frame(self._stills[place][1])
 
-def _drawn(canvas: Canvas | Feeding, image: Image) -> Fit:
-    return canvas.draw(image, 0) if isinstance(canvas, Feeding) else canvas.draw(image, 0, centred=True)
+    def _next_frame(self, own: Cameras) -> Image:
+        camera, number = self._taken % self._own_cameras, self._taken // self._own_cameras
+        self._taken += 1
+        return own.frame(camera, number)
 
 
-def _stills(clips: Sequence[Clip]) -> list[tuple[str, Clip]]:
-    """Up to `STILLS` key frames by turns of the clips, each as a clip of its own with its name."""
+def _start(clip: Clip) -> Clip:
+    """The first `_OWN_FRAMES` of a clip: many lanes must not hold a long recording each."""
+    keys = tuple(key for key in clip.keys if key < _OWN_FRAMES)
+    return msgspec.structs.replace(clip, packets=clip.packets[:_OWN_FRAMES], keys=keys)
+
+
+def _stills(clips: Sequence[Clip], most: int) -> list[tuple[str, Clip]]:
+    """Up to `most` key frames by turns of the clips, each as a clip of its own with its name."""
     turns = max(len(clip.keys) for clip in clips)
     found = [(clip, clip.keys[turn]) for turn in range(turns) for clip in clips if turn < len(clip.keys)]
     return [
         # The packet after it completes a frame that is sent in two fields.
         (f"{clip.name}:{key}", msgspec.structs.replace(clip, packets=clip.packets[key : key + 2], keys=(0,)))
-        for clip, key in found[:STILLS]
+        for clip, key in found[:most]
     ]
 
 

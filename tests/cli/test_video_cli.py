@@ -35,6 +35,8 @@ def test_a_model_that_reads_frames_becomes_cameras_that_play_clips(tmp_path: Pat
     assert wanted.scopes == ("service",)
     model = found.models["cctv-detect"]
     assert model.card.params["video_frames"] == 900
+    # Key frames, of which a quality run takes as many as there are, eight at most.
+    assert model.card.params["inputs"] == 3
     assert model.data == tmp_path.resolve()
     assert model.inputs is not None
     assert (model.inputs.source, model.inputs.files) == ("own", 1)

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from npubench.engine import auditing, staging
-from npubench.engine.auditing import Sampler, audits, no_cache, output_length, same_outputs
+from npubench.engine import auditing, repeating, staging
+from npubench.engine.auditing import Sampler, audits, output_length, same_outputs
+from npubench.engine.repeating import no_cache
 from npubench.engine.staging import staged
 from npubench.spi import Outputs, RequestError, Step
 
@@ -33,7 +34,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    for module in (auditing, staging):
+    for module in (auditing, repeating, staging):
         monkeypatch.setattr(module, "time", made)
     return made
 
@@ -172,37 +173,70 @@ def test_a_cache_needs_inputs_and_time(clock: Clock) -> None:
     assert "no time" in told.said.en
 
 
+def test_noise_convicts_nobody(clock: Clock) -> None:
+    """Steps of a busy machine take twice as long now and then: hardly ever is that called a cache."""
+    told = []
+    for seed in range(100):
+        random = np.random.default_rng(seed)
+
+        class Busy(Honest):
+            def cost(self, index: int, random: Any = random) -> int:
+                return int(super().cost(index) * (1 + 0.3 * abs(random.standard_normal()) + (random.random() < 0.2)))
+
+        told.append(no_cache(Busy(clock, 3), 300 * MS, seed).passed)
+    assert told.count(False) <= 2
+    assert told.count(True) > 50
+
+
+def test_one_block_convicts_nobody(clock: Clock) -> None:
+    told = no_cache(Caching(clock, 1), 15 * MS, 1)
+    assert told.passed is None
+    assert "not sure" in told.said.en
+
+
+def test_comparing_answers_keeps_to_its_time(clock: Clock) -> None:
+    class Slow(Honest):
+        def inspect(self, index: int) -> Outputs:
+            self.clock.now += 100 * MS
+            return super().inspect(index)
+
+    found = same_outputs([run(Slow(clock)), run(Slow(clock))], 950 * MS)
+    assert found.passed
+    assert found.said.en.startswith("10 answers")
+
+
+@settings(max_examples=30)
 @given(budget_ms=st.integers(1, 500), count=st.integers(2, 40))
 def test_the_cache_audit_keeps_to_its_time(budget_ms: int, count: int) -> None:
     clock = Clock()
     bound = Honest(clock, count)
     bound.cost = lambda index: MS  # type: ignore[method-assign]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(auditing, "time", clock)
+        patch.setattr(repeating, "time", clock)
         no_cache(bound, budget_ms * MS, 1)
     # One block is made where it takes no more than twice the time.
     assert clock.now <= (2 * budget_ms + 2) * MS + 10_000
 
 
 def test_another_inputs_output_is_found(clock: Clock) -> None:
-    found = same_outputs([run(Wrong(clock))])
+    found = same_outputs([run(Wrong(clock))], 1000 * MS)
     assert found.passed is False
     assert "another" in found.said.en
 
 
 @pytest.mark.parametrize("noise", [1e-6, 1e-3])
 def test_a_backend_that_does_not_repeat_itself_is_judged_by_that(clock: Clock, noise: float) -> None:
-    honest = same_outputs([run(Shaky(clock, noise))])
+    honest = same_outputs([run(Shaky(clock, noise))], 1000 * MS)
     assert honest.passed
     assert "as closely as it repeats itself" in honest.said.en
-    assert same_outputs([run(Shaky(clock, noise, off=20 * noise))]).passed is False
+    assert same_outputs([run(Shaky(clock, noise, off=20 * noise))], 1000 * MS).passed is False
 
 
 def test_nan_and_other_shapes_are_no_answers(clock: Clock) -> None:
     for wrong in ({"y": np.full((2, 3), np.nan, np.float32)}, {"y": np.zeros((3, 2), np.float32)}, {"z": np.zeros(1)}):
         bound = Honest(clock)
         bound.given = lambda index, wrong=wrong: wrong  # type: ignore[method-assign, misc]
-        assert same_outputs([run(bound)]).passed is False
+        assert same_outputs([run(bound)], 1000 * MS).passed is False
 
 
 def test_rows_that_are_gone_are_not_compared(clock: Clock) -> None:
@@ -214,15 +248,15 @@ def test_rows_that_are_gone_are_not_compared(clock: Clock) -> None:
             return {"y": np.ma.MaskedArray(whole, mask=np.broadcast_to([[True], [False]], whole.shape))}
 
     bound = Partly(clock)
-    assert same_outputs([run(bound)]).passed
+    assert same_outputs([run(bound)], 1000 * MS).passed
     bound.wrong = True
-    assert same_outputs([run(bound)]).passed is False
+    assert same_outputs([run(bound)], 1000 * MS).passed is False
 
 
 def test_a_workload_without_memory_is_not_audited(clock: Clock) -> None:
     bound: Any = SimpleNamespace(unit="frame", count=1, step=lambda index: 1, inspect=answer, close=lambda: None)
-    assert same_outputs([run(bound)]).passed is None
-    assert same_outputs([Sampler(Honest(clock), 1)]).passed is None
+    assert same_outputs([run(bound)], 1000 * MS).passed is None
+    assert same_outputs([Sampler(Honest(clock), 1)], 1000 * MS).passed is None
 
 
 @given(rows=st.integers(1, 5000), promised=st.integers(1, 100_000), count=st.integers(1, 32), seed=st.integers(0, 99))

@@ -101,7 +101,7 @@ def test_a_late_generator_is_named_and_a_queue_is_not_its_fault() -> None:
 def test_lag_is_what_is_neither_waiting_for_the_moment_nor_for_a_lane(service: list[int], lanes: int, lag: int) -> None:
     samples = queue_of(service, 7, lanes, lag)
     assert (samples.lag_ns(lanes) == lag).all()
-    assert (spared(samples, lanes) == lag).all()
+    assert (spared(samples, samples.lag_ns(lanes)) == lag).all()
 
 
 def test_dropped_frames_are_infinitely_late() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from npubench.clips import read
 from npubench.errors import CardError, DataError, UnsupportedError
-from npubench.spi import Request, Scores, Staged, Streams
+from npubench.spi import Decodes, Request, Scores, Staged, Streams
 from npubench.workloads.cameras import Cameras
 from npubench.workloads.detection import Detection
 from npubench.workloads.video import VideoBound
@@ -144,34 +144,48 @@ def test_inside_and_outside_feed_the_same_pictures(tmp_path: Path) -> None:
     assert all(np.array_equal(one, other) for one, other in zip(*fed, strict=True))
 
 
-def test_what_runs_outside_of_the_timed_window_takes_key_frames(tmp_path: Path) -> None:
+def test_steps_cost_what_a_cameras_frame_costs(tmp_path: Path) -> None:
+    """Outside: key frames, decoded before. Inside: consecutive frames, decoded in the step."""
     path = made.write(tmp_path / "a.mp4")
     session = detector()
-    lane = bound(session, path, "inside")
+    lane = bound(session, path, "outside")
     assert isinstance(lane, Streams)
     assert isinstance(lane, Staged)
     assert isinstance(lane, Scores)
     assert lane.count == 3
     assert [lane.names(index) for index in range(4)] == [["a.mp4:0"], ["a.mp4:8"], ["a.mp4:16"], ["a.mp4:0"]]
     assert lane.step(1) == 1
-    stepped = session.fed[-1]["images"]
+    stepped, kept = session.fed[-1]["images"], lane.recall()
     raw = lane.inspect(1)
     assert np.array_equal(session.fed[-1]["images"], stepped)
     assert set(raw) == {"box_s8", "cls_s8", "box_s16", "cls_s16"}
-    assert all(np.array_equal(raw[name], value) for name, value in lane.recall().items())
+    assert all(np.array_equal(raw[name], kept[name]) for name in raw)
     assert len(lane.detections(2)) == 1
     assert lane.score() == {}
-    for index in range(3):
-        assert set(lane.stages(index)) == {"decode", "pre", "infer", "post"}
-    # As a placement or quality job asks, without a scenario.
-    assert set(bound(detector(), path).stages(0)) == {"pre", "infer", "post"}
-    lane.close()
+    assert set(lane.stages(0)) == {"pre", "infer", "post"}
+    # As a placement or quality job asks, without a scenario and for fewer inputs.
+    assert bound(detector(), path, inputs=2).count == 2
+
+    other = detector()
+    moving = bound(other, path, "inside")
+    assert np.array_equal(moving.inspect(1)["cls_s8"], raw["cls_s8"])
+    other.fed.clear()
+    for _ in range(3):
+        assert moving.step(0) == 1
+        # `inspect(0)` is another picture.
+        assert moving.recall() == {}
+    assert len({one["images"].tobytes() for one in other.fed}) == 3
+    assert set(moving.stages(0)) == {"decode", "pre", "infer", "post"}
+    for one in (lane, moving):
+        one.close()
 
 
 def test_the_decoder_alone(tmp_path: Path) -> None:
     made.write(tmp_path / "a.mp4")
     made.write(tmp_path / "b.mkv", "hevc")
-    rates = bound(detector(), tmp_path, "inside").feed().decoder_rates(lanes=2, seconds=0.02)
+    feed = bound(detector(), tmp_path, "inside").feed()
+    assert isinstance(feed, Decodes)
+    rates = feed.decoder_rates(lanes=2, seconds=0.02)
     assert set(rates) == {"a.mp4", "b.mkv"}
     assert all(rate > 0 for rate in rates.values())
 
