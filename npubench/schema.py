@@ -273,10 +273,13 @@ class Stages(_Document, frozen=True, kw_only=True):
     """Where the time of one input goes: the median of each stage over `inputs` inputs, outside the timed window.
 
     decode, pre, host-to-device, infer, device-to-host, post; a stage that the backend cannot tell apart is missing.
+    `decoder_per_s`: frames of video that the host decodes per second in as many threads as the launch has lanes, with
+    no model running; None where nothing is decoded from streams.
     """
 
     inputs: int
     median_ns: dict[str, float]
+    decoder_per_s: float | None = None
 
 
 class Audit(_Document, frozen=True, kw_only=True):

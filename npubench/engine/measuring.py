@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
 import numpy as np
 
 from npubench import __version__
@@ -30,7 +31,8 @@ from npubench.engine.staging import staged
 from npubench.engine.table import SampleTable
 from npubench.engine.warmup import tolerant, warm_up
 from npubench.schema import Audit, ExecutionKind, FailureKind
-from npubench.spi import Adapter, Bound, Feed, Placement, Places, Session, Streams, Workload
+from npubench.spi import Adapter, Bound, Decodes, Feed, Placement, Places, Session, Streams, Workload
+from npubench.stats.limiting import by_turns
 from npubench.stats.placement import execution_kind, together
 from npubench.stats.samples import Samples
 
@@ -40,6 +42,9 @@ LANE_STEPS = 2
 # How long stages are looked at after the window, and the slowest of the audits may take.
 STAGES_NS = 2_000_000_000
 AUDIT_NS = 10_000_000_000
+
+# How long each clip is decoded for nothing but to see how fast the host does it.
+DECODING_S = 0.5
 
 # How often a launch of a mix looks for the others. They start within this of each other.
 GATE_S = 0.002
@@ -92,8 +97,6 @@ def measure(job: MeasureJob, make: Callable[[int], Adapter], events: Events) -> 
         making = Making(job, lanes, table, hosting.enter, samplers if job.audit else (), feed)
         window, found = making.make()
     after = resource.getrusage(resource.RUSAGE_SELF)
-    if feed is not None:
-        feed.close()
     events.enter("check")
     check_all(first.bound, first.sessions)
     if table.tokens_dropped:
@@ -101,6 +104,10 @@ def measure(job: MeasureJob, make: Callable[[int], Adapter], events: Events) -> 
     placement, kind = _placed(job, first)
     sessions = first.sessions
     stages = staged(first.bound, STAGES_NS)
+    if stages is not None:
+        stages = msgspec.structs.replace(stages, decoder_per_s=_decoder_per_s(feed, len(lanes.lanes)))
+    if feed is not None:
+        feed.close()
     audited = _audited(job, first.bound, samplers, table, making.next_row) if job.audit else ()
     events.send(
         Measured(
@@ -152,6 +159,13 @@ def _feed(lanes: Lanes) -> Feed | None:
         if isinstance(lane.bound, Streams):
             lane.bound.take(feed)
     return feed
+
+
+def _decoder_per_s(feed: object, lanes: int) -> float | None:
+    """How many frames per second the host decodes in so many threads; None where it decodes no streams."""
+    if not isinstance(feed, Decodes):
+        return None
+    return by_turns(feed.decoder_rates(lanes, DECODING_S).values())
 
 
 def _audited(

@@ -1,7 +1,8 @@
 """Where the time of one input goes: a bar of stages, their medians, and the part that is largest, by name.
 
-Guarantees: the sentence says whether that part is the device's or the host's (many a camera count measures the host's
-decoder). A stage that the backend cannot tell apart is missing, not 0. Pure.
+Guarantees: the sentence says whether that part is the device's or the host's, and of cameras that play video which of
+the two limits (many a camera count measures the host's decoder). A stage that the backend cannot tell apart is missing,
+not 0. Pure.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from npubench.report.numbers import backend_name, count, model_name
 from npubench.report.shown_loads import StagePart, StageRow
 from npubench.report.words import KINDS, same, scope
 from npubench.schema import Cell, Run
-from npubench.units import show_ns, show_share
+from npubench.stats.limiting import limiting
+from npubench.units import show, show_ns, show_share
 
 _NAMES: dict[str, tuple[Text, Text]] = {
     "decode": (Text(en="decoding", ko="디코딩"), Text(en="the host's decoder", ko="호스트의 디코더")),
@@ -61,7 +63,7 @@ def row(run: Run, key: str, cell: Cell) -> StageRow | None:
         backend=backend_name(run, cell.backend),
         precision=clean(cell.precision),
         context=Text(en=f"{where.en} · {how.en}", ko=f"{where.ko} · {how.ko}"),
-        sentence=_sentence(known, total, found.inputs),
+        sentence=_joined(_sentence(known, total, found.inputs), _decoder(run, cell)),
         total=show_ns(total),
         stages=tuple(stages),
         parts=tuple(parts),
@@ -74,10 +76,38 @@ def _sentence(known: dict[str, float], total: float, inputs: int) -> Text:
     what, who = _NAMES.get(largest, (same(largest), same(largest)))
     one = inputs == 1
     return Text(
-        en=f"The largest part is {what.en}, {share}: {who.en} limits. Medians over {n} input{'' if one else 's'}, one "
-        "at a time, outside the timed window.",
-        ko=f"가장 큰 부분은 {what.ko}({share})이며, 병목은 {who.ko}입니다. 측정 구간 밖에서 하나씩 처리한 입력 "
+        en=f"The largest part is {what.en}, {share}, the work of {who.en}. Medians over {n} input{'' if one else 's'}, "
+        "one at a time, outside the timed window.",
+        ko=f"가장 큰 부분은 {what.ko}({share})이며 {who.ko}의 일입니다. 측정 구간 밖에서 하나씩 처리한 입력 "
         f"{n}개의 중앙값입니다.",
+    )
+
+
+def _joined(first: Text, more: Text | None) -> Text:
+    return first if more is None else Text(en=f"{first.en} {more.en}", ko=f"{first.ko} {more.ko}")
+
+
+def _decoder(run: Run, cell: Cell) -> Text | None:
+    """Which part limits cameras that play video: the host's decoder, or everything behind it; None without video."""
+    decoder = cell.stages.decoder_per_s if cell.stages is not None else None
+    if decoder is None:
+        return None
+    key = {**cell.key, "scenario.decode": "outside"}
+    behind = next((other.summary.get("sustained_frames_per_s") for other in run.cells if other.key == key), None)
+    behind_fps = behind.median if behind is not None else None
+    alone = show(decoder, "frames/s")
+    said = Text(
+        en=f"With no model running, the host decodes {alone} in as many threads.",
+        ko=f"모델 없이 같은 수의 스레드로 호스트는 {alone}을(를) 디코딩합니다.",
+    )
+    part = limiting(decoder, behind_fps)
+    if part is None:
+        return said
+    rest = show(behind_fps, "frames/s")
+    who = _NAMES["decode" if part == "decoder" else "infer"][1]
+    return Text(
+        en=f"{said.en} Everything behind the decoder sustains {rest}: {who.en} limits.",
+        ko=f"{said.ko} 디코더 뒤 전체는 {rest}을(를) 유지하므로 병목은 {who.ko}입니다.",
     )
 
 

@@ -5,7 +5,7 @@ A capacity is worth what every launch confirmed, so the smallest counts; stages 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from statistics import median
 
 from npubench.lang import Text
@@ -60,7 +60,13 @@ def stages(launches: Sequence[Launch]) -> Stages | None:
     return Stages(
         inputs=min(item.inputs for item in found),
         median_ns={name: float(median(item.median_ns[name] for item in found)) for name in names},
+        decoder_per_s=_median(item.decoder_per_s for item in found),
     )
+
+
+def _median(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(median(known)) if known else None
 
 
 def audits(launches: Sequence[Launch]) -> tuple[Audit, ...]:
