@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 from npubench.lang import Text
+from npubench.metrics import MINIMUM_N
 from npubench.report import loads, reasons
 from npubench.report.cells import own_words
 from npubench.report.foreign import clean
@@ -132,16 +133,16 @@ def why(found: Capacity, unit: str) -> Text | None:
 
 def _detail(found: Capacity, trial: Trial, unit: str) -> Text | None:
     n, all_of = count(trial.queries), _counted(count(trial.queries), unit)
-    if found.failed_by == "drops" or (found.failed_by == "latency" and trial.dropped and trial.p99_ns is None):
+    if found.failed_by == "drops":
         dropped = count(trial.dropped)
         return Text(en=f"{dropped} of {n} {all_of[0]} dropped", ko=f"{all_of[1]} 중 {dropped}개 버려짐")
     if found.failed_by == "latency":
-        percent, limits = trial.percent or found.percent, bounds(found)
-        seen = {99.0: trial.p99_ns, 90.0: trial.p90_ns, 50.0: trial.p50_ns}.get(percent or 99.0)
+        limits = bounds(found)
+        enough = trial.p99_ns is not None and trial.queries >= MINIMUM_N[99]
         # Of two bounds (TTFT, TPOT) the percentile is that of the first only, which need not be the one missed.
-        if seen is not None and len(limits) == 1 and seen > limits[0][1]:
-            told = f"p{percent or 99:g} {show_ns(seen)} of {show_ns(limits[0][1])}"
-            return Text(en=told, ko=told.replace(" of ", " / 한계 "))
+        if enough and len(limits) == 1 and trial.p99_ns is not None and trial.p99_ns > limits[0][1]:
+            seen, limit = show_ns(trial.p99_ns), show_ns(limits[0][1])
+            return Text(en=f"p99 {seen} of {limit}", ko=f"p99 {seen} / 한계 {limit}")
         over = count(trial.over)
         return Text(en=f"{over} of {n} {all_of[0]} over the bound", ko=f"{all_of[1]} 중 {over}건 한계 초과")
     if found.failed_by == "errors":
@@ -220,12 +221,12 @@ def _found(found: Capacity, cell: Cell) -> tuple[str, str]:
         told = reason(found)
         return f"How much it holds is unknown: {told.en}.", f"감당하는 부하를 알 수 없습니다: {told.ko}."
     if found.confirmed == 0:
-        none = loaded(0, cell.unit, found.searched)
-        said = _none_held(found, cell)
-        english = f"It holds {none.en}" if found.searched != "rate" else "It holds no rate that was tried"
-        return (f"{english}: {said.en}.", f"한계를 지킨 부하가 없습니다. {said.ko}.") if said else (
-            f"{english}.", "한계를 지킨 부하가 없습니다."
-        )  # fmt: skip
+        missed = why(found, cell.unit)
+        if missed is None or found.failed is None:
+            last = reason(found)
+            return f"No load is held: {last.en}.", f"한계를 지킨 부하가 없습니다({last.ko})."
+        least = loaded(found.failed, cell.unit, found.searched)
+        return f"Not even {least.en} is held: {missed.en}.", f"{least.ko}도 감당하지 못합니다({missed.ko})."
     much, bound = loaded(found.confirmed, cell.unit, found.searched), held(found)
     at = f" with {bound.en}" if bound is not None else ""
     at_ko = f"({bound.ko})" if bound is not None else ""
@@ -234,6 +235,12 @@ def _found(found: Capacity, cell: Cell) -> tuple[str, str]:
         english += f" {short.en[:1].upper()}{short.en[1:]}." if not short.en.startswith("p") else f" {short.en}."
         korean += f" {short.ko}."
     return english, korean
+
+
+def _seen(trial: Trial) -> str | None:
+    """`p99 61.0 ms`: the highest percentile for which there were requests enough."""
+    known = ((99, trial.p99_ns), (90, trial.p90_ns), (50, trial.p50_ns))
+    return next((f"p{p} {show_ns(ns)}" for p, ns in known if ns is not None and trial.queries >= MINIMUM_N[p]), None)
 
 
 def brief(found: Capacity, scenario: Scenario, unit: str) -> Text:
@@ -249,10 +256,8 @@ def brief(found: Capacity, scenario: Scenario, unit: str) -> Text:
     else:
         english, korean = f"{name.en}: {much} confirmed", f"{name.ko}: {much} 확인"
     best = next((t for t in reversed(found.trials) if t.load == found.confirmed and t.passed), None)
-    if best is not None and found.confirmed:
-        seen = f"p99 {show_ns(best.p99_ns)}" if best.p99_ns is not None else None
-        if seen is not None:
-            english, korean = f"{english} ({seen})", f"{korean}({seen})"
+    if best is not None and found.confirmed and (seen := _seen(best)) is not None:
+        english, korean = f"{english} ({seen})", f"{korean}({seen})"
     if found.failed is not None:
         least, word = value(found.failed, unit, found.searched), blame(found.failed_by)
         english, korean = f"{english}, {least} failed: {word.en}", f"{korean}, {least} 실패: {word.ko}"

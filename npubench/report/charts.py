@@ -182,13 +182,18 @@ def load_spec(curve: Curve) -> dict[str, Any]:
     data: dict[str, list[dict[str, float]]] = {}
     for name, points in curve.lines:
         look, pattern = LOAD_LINES[name]
-        data[name] = [{"x": px, "y": py} for px, py in points]
+        data[name] = [{"x": px, "y": py} for px, py, _ in points]
         line = {"type": "line", "color": colour(look), "strokeWidth": 1.8, "strokeDash": list(DASHES[pattern])}
-        point = {"type": "point", "shape": _SHAPES[name], "size": 44, "filled": True, "opacity": 1}
-        layers += [
-            _layer({**line, "clip": True}, {"x": x, "y": y}, name),
-            _layer({**point, "color": colour(look), "stroke": "#fffffe", "strokeWidth": 1}, {"x": x, "y": y}, name),
-        ]
+        layers.append(_layer({**line, "clip": True}, {"x": x, "y": y}, name))
+        point = {"type": "point", "shape": _SHAPES[name], "size": 44, "opacity": 1}
+        full = {"filled": True, "color": colour(look), "stroke": "#fffffe", "strokeWidth": 1}
+        # Hollow: of too few requests for its percentile.
+        hollow = {"filled": True, "color": "#fffffe", "stroke": colour(look), "strokeWidth": 1.4}
+        for kind, fill, wanted in (("full", full, True), ("few", hollow, False)):
+            chosen = [{"x": px, "y": py} for px, py, enough in points if enough is wanted]
+            if chosen:
+                data[f"{name}-{kind}"] = chosen
+                layers.append(_layer({**point, **fill}, {"x": x, "y": y}, f"{name}-{kind}"))
     if curve.beyond:
         # At the upper edge, pointing out of the picture: p99 is infinite.
         data["beyond"] = [{"x": px} for px in curve.beyond]

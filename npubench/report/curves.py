@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 
 from npubench.lang import Text
+from npubench.metrics import MINIMUM_N
 from npubench.report import capacity, loads
 from npubench.report.cells import anchor
 from npubench.report.foreign import clean
@@ -31,6 +32,12 @@ _WITHOUT_PAUSE = Text(en="no pause", ko="쉼 없이")
 _INFINITE = Text(
     en="too many requests were dropped: dropped is infinitely late",
     ko="버려진 요청이 많아 무한히 늦은 것으로 봅니다",
+)
+_BELOW = Text(
+    en=f"fewer requests than a percentile needs (p50 {MINIMUM_N[50]}, p90 {MINIMUM_N[90]}, p99 {MINIMUM_N[99]}): only "
+    "for the shape of the curve",
+    ko=f"백분위수에 필요한 요청 수(p50 {MINIMUM_N[50]}, p90 {MINIMUM_N[90]}, p99 {MINIMUM_N[99]})보다 적어 곡선의 "
+    "모양을 보는 용도입니다",
 )
 _FEW = Text(en="too few requests for this percentile", ko="이 백분위수를 말하기에는 요청이 적습니다")
 
@@ -66,10 +73,15 @@ def curve(found: Capacity, unit: str) -> Curve | None:
     """The picture of a search; None where no load has a latency to draw."""
     shown, times = _of_each_load(found.trials), capacity.factor(unit, found.searched)
     lines = []
-    for name in ("p50", "p90", "p99"):
-        points = [(trial.load * times, getattr(trial, f"{name}_ns")) for trial in shown if trial.load is not None]
-        lines.append((name, tuple((x, float(y)) for x, y in points if y is not None)))
-    ys = [y for _, points in lines for _, y in points]
+    for percent in (50, 90, 99):
+        seen = [(trial, getattr(trial, f"p{percent}_ns")) for trial in shown]
+        points = tuple(
+            (trial.load * times, float(ns), trial.queries >= MINIMUM_N[percent])
+            for trial, ns in seen
+            if trial.load is not None and ns is not None
+        )
+        lines.append((f"p{percent}", points))
+    ys = [y for _, points in lines for _, y, _ in points]
     if not ys:
         return None
     bound = _first_bound(found)
@@ -115,9 +127,10 @@ def _result(trial: Trial) -> tuple[Tone, Text]:
 
 
 def _rows(found: Capacity, unit: str, notes: Footnotes) -> tuple[LoadRow, ...]:
-    def number(value: float | None, trial: Trial) -> Number:
+    def number(percent: int, value: float | None, trial: Trial) -> Number:
         if value is not None:
-            return Number(text=show_ns(value))
+            shown = Number(text=show_ns(value))
+            return shown if trial.queries >= MINIMUM_N[percent] else notes.mark(shown, _BELOW)
         why = _INFINITE if trial.dropped else _FEW
         return notes.add(Number(text=UNKNOWN, reason=why), why)
 
@@ -132,9 +145,9 @@ def _rows(found: Capacity, unit: str, notes: Footnotes) -> tuple[LoadRow, ...]:
                 purpose=_PURPOSES[trial.purpose],
                 queries=count(trial.queries),
                 dropped=capacity.dropped(trial),
-                p50=number(trial.p50_ns, trial),
-                p90=number(trial.p90_ns, trial),
-                p99=number(trial.p99_ns, trial),
+                p50=number(50, trial.p50_ns, trial),
+                p90=number(90, trial.p90_ns, trial),
+                p99=number(99, trial.p99_ns, trial),
                 tone=tone,
                 result=result,
                 best=trial.passed and trial.purpose == "confirm" and trial.load == found.confirmed,

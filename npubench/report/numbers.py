@@ -26,6 +26,10 @@ class Footnotes:
         note = self._numbers.setdefault(reason, len(self._numbers) + 1)
         return msgspec.structs.replace(number, note=note)
 
+    def mark(self, number: Number, reason: Text) -> Number:
+        """`number`, which is known, with a footnote that says how far to trust it."""
+        return msgspec.structs.replace(number, note=self._numbers.setdefault(reason, len(self._numbers) + 1))
+
     @property
     def texts(self) -> tuple[Text, ...]:
         return tuple(self._numbers)

@@ -9,10 +9,11 @@ from npubench.report.shown_base import Name, Number, Shown, Tone
 class Curve(Shown, frozen=True, kw_only=True):
     """All that a load curve draws. Loads are in what a buyer counts, latencies in ns, ticks are (value, label).
 
+    Points are (load, latency, whether the percentile had the requests that it needs).
     `beyond`: loads whose p99 dropped requests make infinite. `drops`: (load, share dropped), empty where none was.
     """
 
-    lines: tuple[tuple[str, tuple[tuple[float, float], ...]], ...]
+    lines: tuple[tuple[str, tuple[tuple[float, float, bool], ...]], ...]
     beyond: tuple[float, ...]
     drops: tuple[tuple[float, float], ...]
     bound: float | None

@@ -27,7 +27,7 @@ def number_of(number: Number, language: Language) -> str:
 
 
 # Columns of a search and their widths: together with the indent and the gaps no wider than 80.
-_LOAD_COLUMNS = (("p50", 8), ("p90", 8), ("p99", 8))
+_LOAD_COLUMNS = (("p50", 8), ("p90", 11), ("p99", 11))
 
 
 def _load(figure: LoadFigure, language: Language) -> list[RenderableType]:

@@ -74,7 +74,9 @@ def test_a_search_without_an_answer_says_why(monkeypatch: pytest.MonkeyPatch) ->
     none = msgspec.structs.replace(GOOD, unit="frame", capacity=no_camera(30))
     assert outcome(none, parse("cameras:fps=30")[0]) == "cameras at 30 fps: 0 confirmed, 1 failed: latency"
     pages = msgspec.structs.replace(GOOD, unit="page", capacity=rate(1.5, {"latency_p99_ns": 2e9}))
-    assert outcome(pages, parse("server")[0]).startswith("random arrivals: 90.0 pages/min confirmed, 108 failed:")
+    assert outcome(pages, parse("server")[0]).startswith(
+        "random arrivals: 90.0 pages/min confirmed (p90 1.28 s), 108 failed:"
+    )
 
 
 def test_a_failure_without_a_message_is_shown_too() -> None:

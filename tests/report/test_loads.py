@@ -143,7 +143,7 @@ def test_the_sentence_says_what_held_what_failed_and_what_is_sustained() -> None
         "It holds 1 camera with p99 ≤ 66.7 ms, confirmed. The smallest load that failed was 2 cameras: latency, "
         "p99 93.3 ms of 66.7 ms. Without a bound it completes 15.6 frames/s in a closed loop."
     )
-    assert sentences["r1-l3"].en.startswith("It holds 0 cameras: 1 camera failed: latency, p99 35.5 ms of 33.3 ms.")
+    assert sentences["r1-l3"].en.startswith("Not even 1 camera is held: latency, p99 35.5 ms of 33.3 ms.")
     assert "a queue that only grew" in sentences["r1-l4"].en
     assert sentences["r1-l5"].en.startswith("How much it holds is unknown: the time was over")
 
@@ -172,8 +172,9 @@ def test_every_trial_is_a_row_and_one_per_load_is_drawn() -> None:
     assert len(figure.rows) == len(loaded.cameras(15, 1).trials)
     drawn = curves.curve(found, "frame")
     assert drawn is not None
-    assert [x for x, _ in dict(drawn.lines)["p99"]] == [1.0, 3.0, 4.0]
+    assert [x for x, _, _ in dict(drawn.lines)["p99"]] == [1.0, 3.0, 4.0]
     assert dict(drawn.lines)["p99"][1][1] == pytest.approx(1e9 / 15 * 0.92)
+    assert [enough for _, _, enough in dict(drawn.lines)["p99"]] == [False, True, True]
     assert drawn.beyond == (7.0,)
     assert (drawn.held, drawn.failed) == (3.0, 4.0)
     assert drawn.drops[-1] == (7.0, 90 / 210)
@@ -188,6 +189,23 @@ def test_a_trial_with_too_few_requests_is_undecided_not_failed() -> None:
     (figure,) = built(loaded.searching(source, {cell.id: found})).curves
     assert figure.rows[0].result.en == "undecided: too few requests"
     assert "gives no reason" in figure.sentence.en
+
+
+def test_percentiles_of_few_requests_are_marked_and_never_a_reason() -> None:
+    few = loaded.trial(1, 80.0, passed=False, failed_by="latency", queries=70, over=9)
+    found = Capacity(
+        searched="cameras", confirmed=0.0, failed=1.0, failed_by="latency", bound={"latency_p99_ns": 5e7}, trials=(few,)
+    )
+    assert capacity.why(found, "frame") == Text(
+        en="latency, 9 of 70 frames over the bound", ko="지연 시간, 프레임 70개 중 9건 한계 초과"
+    )
+    cell = loaded.planned("cctv-detect", "cpu", "cameras:fps=20")
+    rows = sample.samples(24e6, 700, seed=5)
+    source = sample.files([cell], [sample.launched(cell, 1, rows, "frame")], {}, profile="smoke")
+    (figure,) = built(loaded.searching(source, {cell.id: found})).curves
+    row = figure.rows[0]
+    assert (row.p50.note, row.p90.note, row.p99.note) == (0, 0, 1)
+    assert "p99 662" in figure.notes[0].en
 
 
 def test_nothing_to_draw_is_said() -> None:
