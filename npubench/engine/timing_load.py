@@ -26,7 +26,7 @@ from npubench.engine.timing_facts import SECOND_NS, Line, Numbers, Part, TimingJ
 from npubench.lang import Text
 from npubench.schema import SAMPLE_COLUMNS
 from npubench.spi import Artifact, Bound, Request, Step
-from npubench.stats.lindley import latencies
+from npubench.stats.lindley import latencies, own_lag
 
 # As the kernel has it unless asked (prctl(2)).
 USUAL_SLACK_NS = 50_000
@@ -151,9 +151,12 @@ def lindley(job: TimingJob) -> Part:
         service = found["completed_ns"] - found["issued_ns"]
         must = latencies(found["scheduled_ns"].tolist(), service.tolist(), lanes)
         measured = found["completed_ns"] - found["scheduled_ns"]
+        # The error of a request is also that of all before it in the same busy period; its own is what it added.
+        own = own_lag(found["scheduled_ns"], found["issued_ns"], found["completed_ns"], lanes)
         lines += [
             Line(title=Text(en=f"{en}: latency", ko=f"{ko}: 지연 시간"), spread=spread(measured)),
             Line(title=Text(en=f"{en}: error", ko=f"{ko}: 오차"), spread=spread(np.abs(measured - must))),
+            Line(title=Text(en=f"{en}: each one's own", ko=f"{ko}: 요청 자체의 몫"), spread=spread(own)),
         ]
     return Part(
         name="lindley",
