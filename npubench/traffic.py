@@ -49,7 +49,8 @@ def named(name: str) -> Traffic:
 
 
 def params(scenario: Scenario) -> dict[str, Any]:
-    """The parameters of a language workload that a scenario's `traffic`, `in` and `out` decide. The latter two win."""
+    """The parameters of a language workload that a scenario's `traffic`, `in` and `out` decide. The latter two win; of
+    another length of input the same part is shared."""
     found: dict[str, Any] = {}
     if "traffic" in scenario.params:
         traffic = named(scenario.params["traffic"])
@@ -59,8 +60,9 @@ def params(scenario: Scenario) -> dict[str, Any]:
             "shared_tokens": traffic.shared_tokens,
         }
     if "in" in scenario.params:
-        found["prompt_tokens"] = scenario.params["in"]
-        found["shared_tokens"] = min(found.get("shared_tokens", 0), scenario.params["in"] - 1)
+        usual, length = found.get("prompt_tokens", 1), scenario.params["in"]
+        found["prompt_tokens"] = length
+        found["shared_tokens"] = found.get("shared_tokens", 0) * length // usual
     if "out" in scenario.params:
         found["new_tokens"] = scenario.params["out"]
     return found

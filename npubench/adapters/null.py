@@ -7,7 +7,9 @@ shape, and happens at inference number `fault_at`.
 
 from __future__ import annotations
 
+import copy
 import ctypes
+import itertools
 import os
 import signal
 import time
@@ -42,13 +44,19 @@ class NullSession:
         self._work_ns = int(options.get("work_ns", 0))
         self._fault = options.get("fault")
         self._fault_at = int(options.get("fault_at", 0))
-        self._count = 0
+        # Taken by every view: which one meets the fault does not matter.
+        self._numbers = itertools.count()
+
+    def fork(self) -> NullSession:
+        """A view with outputs of its own."""
+        view = copy.copy(self)
+        view._answer = {name: value.copy() for name, value in self._answer.items()}
+        return view
 
     def infer(self, feeds: Feeds) -> Outputs:
         """The declared outputs, all zero."""
-        if self._fault is not None and self._count >= self._fault_at:
+        if self._fault is not None and next(self._numbers) >= self._fault_at:
             return self._fail()
-        self._count += 1
         if self._work_ns:
             end = time.perf_counter_ns() + self._work_ns
             while time.perf_counter_ns() < end:

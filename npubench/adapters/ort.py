@@ -21,7 +21,9 @@ from typing import Any
 from npubench.adapters import ort_install
 from npubench.adapters.ort_compile import compile_model
 from npubench.adapters.ort_devices import CPU, Reach, chosen, devices_of, offered, reach, runtime_for
+from npubench.adapters.ort_running import Running
 from npubench.adapters.ort_session import NotSelectedError, OrtSession, usable_threads
+from npubench.adapters.ort_submit import session_for
 from npubench.spi import Artifact, Availability
 
 __all__ = ["OrtAdapter", "OrtSession", "usable_threads"]
@@ -45,7 +47,8 @@ class OrtAdapter:
         self._provider = provider or CPU
         self._device = dict(device or {})
         self._plugin = dict(plugin) if plugin is not None else None
-        self._sessions: weakref.WeakSet[OrtSession] = weakref.WeakSet()
+        # A session's own end is not that of its views.
+        self._running: weakref.WeakSet[Running] = weakref.WeakSet()
         self._loading: Any = None
 
     def probe(self) -> Availability:
@@ -116,8 +119,8 @@ class OrtAdapter:
         """Ends what its sessions run and cancels what it loads; may be called from another thread."""
         if self._loading is not None and hasattr(self._loading, "set_load_cancellation_flag"):
             self._loading.set_load_cancellation_flag(True)
-        for session in list(self._sessions):
-            session.interrupt()
+        for running in list(self._running):
+            running.end()
 
     def libraries(self) -> Sequence[str]:
         """The files that a result depends on: the provider's library and what lies beside it, else ONNX Runtime's."""
@@ -144,18 +147,18 @@ class OrtAdapter:
     def _session(self, runtime: Any, model: str | bytes, options: Mapping[str, Any], **more: Any) -> OrtSession:
         """Opens by name or by devices. A provider that this onnxruntime registered itself as a plug-in (CUDA in some
         builds of 1.32) is silently left out when it is named, so then it is tried through its devices."""
-        way = reach(runtime, self._provider, self._device, self._plugin)
+        way, kind = reach(runtime, self._provider, self._device, self._plugin), session_for(options)
         try:
             try:
-                session = OrtSession(runtime, model, way, options, loading=self._load, **more)
+                session = kind(runtime, model, way, options, loading=self._load, **more)
             except NotSelectedError:
                 if way.devices or not offered(runtime, self._provider):
                     raise
                 way = Reach(self._provider, chosen(runtime, self._provider, self._device))
-                session = OrtSession(runtime, model, way, options, loading=self._load, **more)
+                session = kind(runtime, model, way, options, loading=self._load, **more)
         finally:
             self._loading = None
-        self._sessions.add(session)
+        self._running.add(session.running)
         return session
 
     def _load(self, settings: Any) -> None:

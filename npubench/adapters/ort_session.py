@@ -9,6 +9,7 @@ Source: the Python API of onnxruntime 1.32.
 
 from __future__ import annotations
 
+import copy
 import os
 import tempfile
 from collections import Counter
@@ -23,6 +24,7 @@ import numpy as np
 from npubench.adapters import ort_profile
 from npubench.adapters.ort_devices import Reach, describe, device_type, devices_of
 from npubench.adapters.ort_options import check_taken, level_of, provider_options
+from npubench.adapters.ort_running import Running
 from npubench.spi import Array, AssignedNode, Feeds, Outputs, Placement, Profile, TensorSpec
 
 _DTYPES = {
@@ -39,6 +41,11 @@ _DTYPES = {
     "tensor(uint64)": "uint64",
     "tensor(bool)": "bool",
 }
+
+
+def threads_of(options: Mapping[str, Any]) -> int:
+    """How many threads a session with these options computes with."""
+    return int(options.get("intra_op_num_threads", 0)) or usable_threads()
 
 
 def usable_threads() -> int:
@@ -76,7 +83,7 @@ def configured(
 ) -> Configured:
     """Session options for a card's options; `entries` are ONNX Runtime's own configuration keys. Raises ValueError."""
     level = level_of(options)
-    intra = int(options.get("intra_op_num_threads", 0)) or usable_threads()
+    intra = threads_of(options)
     inter = int(options.get("inter_op_num_threads", 1)) or 1
     own = provider_options(options)
     settings = runtime.SessionOptions()
@@ -113,18 +120,6 @@ def optimisation(runtime: Any, level: str) -> Any:
     }[level]
 
 
-def run_options(runtime: Any) -> Any:
-    """Options of a run, through which another thread can end it.
-
-    With the number of the GPU graph spelled out (0 is what ONNX Runtime takes without it): from 1.32 its Python side
-    asks for this entry at every run, and where there is none that costs an exception in C++, 38 µs here; with it a run
-    costs less than one without options (2.8 instead of 4.0 µs below Python).
-    """
-    options = runtime.RunOptions()
-    options.add_run_config_entry("gpu_graph_id", "0")
-    return options
-
-
 def _memory(session: Any) -> str:
     """Where the provider wants its inputs (`Cpu`, `Cuda`): what lies elsewhere is copied in every run."""
     try:
@@ -135,7 +130,7 @@ def _memory(session: Any) -> str:
 
 
 class OrtSession:
-    """One `InferenceSession` on one provider.
+    """One `InferenceSession` on one provider, or a view of it (`fork`): one thread at a time, views side by side.
 
     `profile_into`: a folder, to record node times while it runs. `loading` is told the session options before the model
     is loaded, so that somebody else can cancel that.
@@ -178,7 +173,20 @@ class OrtSession:
         self.outputs: Sequence[TensorSpec] = tuple(tensor_spec(node) for node in self._session.get_outputs())
         self._buffers: dict[tuple[str, tuple[int, ...]], Array] = {}
         self._output_names = [spec.name for spec in self.outputs]
-        self._run_options = run_options(runtime)
+        self.running = Running(runtime)
+        self._run_options = self.running.enter()
+
+    def fork(self) -> OrtSession:
+        """A view of the same loaded model, with buffers and run options of its own.
+
+        The model is freed when the last of its views is closed. What was bound with `prepare` belongs to one view.
+        """
+        view = copy.copy(self)
+        view._buffers = {}
+        view._run_options = self.running.enter()
+        # The recording is the opened session's.
+        view._profile_folder = None
+        return view
 
     def infer(self, feeds: Feeds) -> Outputs:
         """Runs the model on host arrays; the outputs are fresh host arrays."""
@@ -186,15 +194,15 @@ class OrtSession:
         return dict(zip(self._output_names, found, strict=True))
 
     def interrupt(self) -> None:
-        """Ends the request in flight, which then raises; may be called from another thread. No other can follow it."""
-        self._run_options.terminate = True
+        """Ends the requests in flight, of every view, which then raise; from any thread. No other can follow them."""
+        self.running.end()
 
     def prepare(self, feeds: Feeds) -> Callable[[], Outputs]:
         """Binds `feeds` and outputs once (IOBinding); each call runs the model into the same output buffers.
 
         Nothing runs here: symbolic output shapes are learned by the first call, which runs the model once like any
-        other. Calls with equal output shapes share their buffers: a page of text has forty batches of lines, and one
-        buffer serves them all.
+        other. Calls of one view with equal output shapes share their buffers: a page of text has forty batches of
+        lines, and one buffer serves them all.
         """
         binding = self._session.io_binding()
         kept = {name: np.ascontiguousarray(value) for name, value in feeds.items()}
@@ -276,9 +284,10 @@ class OrtSession:
             folder.rmdir()
 
     def close(self) -> None:
-        """Frees the session, and a profile that nobody asked for."""
+        """Ends this view, and a profile that nobody asked for; the last view frees the model."""
         if self._profile_folder is not None:
             with suppress(Exception):
                 self._session.end_profiling()
+        self.running.leave(self._run_options)
         del self._session
         self._drop_profile()

@@ -4,12 +4,13 @@ On a GPU inputs go through pinned memory, so that copies need no wait of their o
 copies and kernels. Guarantees: outputs that are not on the wanted device are an error; torch's words for exhausted
 memory become MemoryError; gradients are off.
 
-Not aware of: files (`torch_import`), options (`torch_options`). Threads that share a session on a GPU take turns, for
-its buffers are shared; on a CPU they run side by side.
+Not aware of: files (`torch_import`), options (`torch_options`). Threads that share a session on a GPU take turns, and
+so do its views (`fork`), for they share a stream and captured graphs; on a CPU they run side by side.
 """
 
 from __future__ import annotations
 
+import copy
 import gc
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -61,6 +62,14 @@ class TorchSession:
         self._sizes: dict[str, int] | None = None
         self._checked = False
         self._turn: AbstractContextManager[Any] = nullcontext() if device.type == "cpu" else Lock()
+
+    def fork(self) -> TorchSession:
+        """A view of the same module with buffers of its own. Raises RuntimeError where node times are recorded."""
+        if self._watch is not None:
+            raise RuntimeError("a session that records node times has no views: it times one node at a time")
+        view = copy.copy(self)
+        view._pinned = {}
+        return view
 
     def infer(self, feeds: Feeds) -> Outputs:
         """Runs the graph on host arrays; the outputs are fresh host arrays."""

@@ -43,6 +43,9 @@ __all__ = ["Arrivals", "Driven", "Enter", "Limit", "closed_loop", "driven", "ope
 Enter = Callable[[int], None]
 """Called in each lane's own thread with the lane's number, before its first request; see `hosting`."""
 
+After = Sequence[Callable[[int], None]]
+"""Called in each lane behind a completion stamp, with the position of what is complete: outside of timed intervals."""
+
 # How long a thread that wants the interpreter lets another one keep it; Python's 5 ms would be the stamp's error.
 SWITCH_S = 1e-5
 # From "every lane is ready" to the start: lanes must wake first.
@@ -75,6 +78,7 @@ def open_loop(
     limit: Limit | None,
     grace_ns: int | None = None,
     enter: Enter | None = None,
+    after: After | None = None,
 ) -> Driven:
     """Runs every arrival when it is due, or as soon afterwards as a lane is free: `steps[lane](position)`.
 
@@ -90,7 +94,7 @@ def open_loop(
     lanes: list[Lane] = []
 
     def work(number: int, start_ns: int) -> None:
-        lane = Lane(steps[number], table, number, course)
+        lane = Lane(steps[number], table, number, course, None if after is None else after[number])
         lanes.append(lane)
         last_ns = start_ns + arrivals.duration_ns + grace
         serve(lane, take, course, first_row, start_ns, due, streams, frames, last_ns)
@@ -114,6 +118,7 @@ def closed_loop(
     stagger_ns: int | None = None,
     limit: Limit | None = None,
     enter: Enter | None = None,
+    after: After | None = None,
 ) -> Driven:
     """Each lane runs the next request when its last one is complete, for `window_ns`, longer until `least` are done in
     all, but no longer than `last_ns`, both from the start. `steps[lane](position)`; the row's stream is the lane.
@@ -129,7 +134,7 @@ def closed_loop(
     def work(number: int, start_ns: int) -> None:
         stop, last = start_ns + window_ns, start_ns + last_ns
         if think_ns or spread or (limit is not None and not at_once):
-            lane = Lane(steps[number], table, number, course)
+            lane = Lane(steps[number], table, number, course, None if after is None else after[number])
             begin = start_ns + spread * number // len(steps)
             converse(lane, number, take, course, first_row, begin, stop, least, last, think_ns)
             rows.append(lane.last)
@@ -139,7 +144,8 @@ def closed_loop(
             while time.perf_counter_ns() < start_ns:
                 pass
             due = start_ns if at_once else None
-            rows.append(repeat(steps[number], table, number, take, course, first_row, stop, least, last, due))
+            then = None if after is None else after[number]
+            rows.append(repeat(steps[number], table, number, take, course, first_row, stop, least, last, due, then))
 
     start_ns, end_ns = _side_by_side(len(steps), work, course, enter)
     return driven(start_ns, end_ns, course, first_row, max(rows, default=-1), 0)

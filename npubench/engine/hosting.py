@@ -15,9 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Literal
 
-import msgspec
-
-from npubench.engine.protocol import Host
+from npubench.schema import Host, HostEffect
 
 # linux/prctl.h
 _SET_TIMERSLACK, _GET_TIMERSLACK = 29, 30
@@ -26,25 +24,15 @@ HIGH_NICE = -10
 What = Literal["timer slack", "pin", "priority"]
 
 
-class Effect(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that was asked for. `in_effect`: what is so in the lane that was looked at last, None where that cannot
-    be seen. `refused`: why it is not as asked."""
-
-    what: What
-    asked: str
-    in_effect: str | None
-    refused: str | None = None
-
-
 class Hosting:
     """How the threads of one run are treated; see `hosted`."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
-        self._effects: dict[What, Effect] = {}
+        self._effects: dict[What, HostEffect] = {}
 
     @property
-    def effects(self) -> tuple[Effect, ...]:
+    def effects(self) -> tuple[HostEffect, ...]:
         """What was asked for and is in effect, over all threads: where one of them was refused, that."""
         return tuple(self._effects.values())
 
@@ -70,7 +58,7 @@ class Hosting:
             change()
         except (OSError, NotImplementedError, ValueError) as error:
             refused = str(error)
-        self._effects[what] = Effect(what=what, asked=asked, in_effect=_seen(look), refused=refused)
+        self._effects[what] = HostEffect(what=what, asked=asked, in_effect=_seen(look), refused=refused)
 
 
 @contextmanager

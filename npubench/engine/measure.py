@@ -187,14 +187,17 @@ class Rows:
 class Lane(Rows):
     """One thread's way of running requests: its step, its token times, its rows of the table."""
 
-    __slots__ = ("_course", "_switches", "step", "tokens")
+    __slots__ = ("_course", "_switches", "after", "step", "tokens")
 
-    def __init__(self, step: Step, table: SampleTable, lane: int, course: Course) -> None:
-        """Made in the thread that runs it: context switches are counted per thread."""
+    def __init__(
+        self, step: Step, table: SampleTable, lane: int, course: Course, after: Callable[[int], None] | None = None
+    ) -> None:
+        """Made in the thread that runs it: context switches are counted per thread. `after`: see `repeat`."""
         super().__init__(table)
         self.step = step
         self.tokens = table.tokens_of(lane)
         self._course = course
+        self.after = after
         self._switches = resource.getrusage(THREAD).ru_nivcsw
 
     def finish(
@@ -221,12 +224,14 @@ def repeat(
     least: int,
     last_ns: int,
     due_ns: int | None,
+    after: Callable[[int], None] | None = None,
 ) -> int:
     """Closed loop: runs requests until `stop_ns`, or longer until `least` are done, but never past `last_ns` or the
     table's room.
 
     `take` hands out positions (shared between lanes). A request is due when the last one is complete, or has been since
     `due_ns`. A RequestError is a sample with its status; any other exception ends the launch. Returns the last row.
+    `after(position)` is called behind each completion stamp, outside the timed interval (audits).
     """
     now = time.perf_counter_ns
     usage = resource.getrusage
@@ -270,6 +275,8 @@ def repeat(
         header[COMPLETED] = row + 1
         switches = switched
         last = row
+        if after is not None:
+            after(position)
 
 
 def converse(
@@ -313,6 +320,8 @@ def converse(
             units, status = 0, error.status
         completed = now()
         lane.finish(row, user, due, issued, mark, completed, units, status)
+        if lane.after is not None:
+            lane.after(position)
         due = completed + think_ns
 
 
@@ -398,3 +407,5 @@ def serve(
             units, status = 0, error.status
         completed = now()
         lane.finish(row, stream, scheduled, issued, mark, completed, units, status)
+        if lane.after is not None:
+            lane.after(position)

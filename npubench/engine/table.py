@@ -82,6 +82,14 @@ class SampleTable:
         """Where `lane` keeps its token times. Used by that lane's thread only."""
         return self._lanes[lane]
 
+    def between(self, first: int, last: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """What `read` gives of the rows `first` to `last` - 1, copied while the table is still being filled."""
+        table = np.frombuffer(self.rows, dtype=np.int64)[first * WIDTH : last * WIDTH].reshape(-1, WIDTH)
+        parts = [np.frombuffer(lane.cells, dtype=np.int64)[: 2 * lane.used].reshape(-1, 2) for lane in self._lanes]
+        tokens = np.concatenate(parts)
+        chosen = tokens[(tokens[:, 0] >= first) & (tokens[:, 0] < last)]
+        return _finished(table, np.column_stack([chosen[:, 0] - first, chosen[:, 1]]))
+
     def _map(self, path: Path, words: int) -> memoryview:
         with path.open("w+b") as stream:
             # Claimed, not sparse: on a full disk this raises ENOSPC now, where a hole would end the loop with SIGBUS.
@@ -104,10 +112,15 @@ def completed(folder: Path) -> int:
 def read(folder: Path) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """(requests, columns) and (tokens, 2) of the requests that were finished, in their order."""
     words = np.fromfile(folder / "samples.bin", dtype=np.int64)
-    table = words[HEADER_WORDS:].reshape(-1, WIDTH)
+    tokens = np.fromfile(folder / "tokens.bin", dtype=np.int64).reshape(-1, 2)
+    return _finished(words[HEADER_WORDS:].reshape(-1, WIDTH), tokens)
+
+
+def _finished(
+    table: npt.NDArray[np.int64], tokens: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     # A row without a completion is a request that was never finished, wherever it lies: it is no sample.
     rows = np.flatnonzero(table[:, SAMPLE_COLUMNS.index("completed_ns")] > 0)
-    tokens = np.fromfile(folder / "tokens.bin", dtype=np.int64).reshape(-1, 2)
     tokens = tokens[(tokens[:, 1] > 0) & np.isin(tokens[:, 0], rows)]
     # By request, each in the order of its times, whichever lane it went through.
     tokens = tokens[np.argsort(tokens[:, 0], kind="stable")]

@@ -19,12 +19,12 @@ import numpy as np
 
 from npubench.engine.generator import Driven, closed_loop, open_loop
 from npubench.engine.hosting import hosted
-from npubench.engine.protocol import Host, resolve
+from npubench.engine.protocol import resolve
 from npubench.engine.schedule import poisson
 from npubench.engine.table import SampleTable, read
 from npubench.engine.timing_facts import SECOND_NS, Line, Numbers, Part, TimingJob, spread
 from npubench.lang import Text
-from npubench.schema import SAMPLE_COLUMNS
+from npubench.schema import SAMPLE_COLUMNS, Host
 from npubench.spi import Artifact, Bound, Request, Step
 from npubench.stats.lindley import latencies, own_lag
 

@@ -5,23 +5,26 @@ Scope `service`: a step takes a JPEG's bytes from memory to a list of boxes: dec
 infer, decode the heads, NMS, back to picture coordinates. A batch stacks consecutive frames.
 
 Both scopes feed the session the same bytes. A Bound is for one thread at a time: its buffers are reused by every step.
-Not aware of: floors for its scores.
+In scope `device` a session that is `Submits` makes it `Begins`; in scope `service` it is `Staged`, with the very
+functions that a step is made of. Not aware of: floors for its scores.
 
 Parameters: `input_size` ([640, 640], height and width), `strides`, `classes`, `score_threshold`, `nms_iou`,
 `max_detections`, `max_candidates`, `inputs` (32: the first so many files are cycled through, the same in both scopes).
 A detector that is not ours has the tables `input` (`feeding.InputSpec`) and `head` (`heads.HeadSpec`) as well.
+`video_frames`: the data are clips (`workloads.video`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 
 from npubench.cards import table
-from npubench.spi import Array, Outputs, Request, Session, Step, TokenClock, prepared
+from npubench.spi import Array, Outputs, Request, Session, Step, Submits, TokenClock, prepared
 from npubench.workloads.asking import (
     check_scope,
     data_folder,
@@ -40,7 +43,12 @@ from npubench.workloads.feeding import PAD, Feeding, InputSpec, fixed_feeds
 from npubench.workloads.heads import Decoder, HeadSpec, load_anchors
 from npubench.workloads.images import Canvas, Fit, image_files, open_image
 from npubench.workloads.labels import Truth, read_coco
+from npubench.workloads.laps import Laps, Stages
+from npubench.workloads.overlapping import Begin, beginner
 from npubench.workloads.scoring import MOST_DETECTIONS, mean_average_precision
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 ROLE = "detector"
 INPUT = "images"
@@ -61,6 +69,10 @@ class Detection:
         """Raises DataError for a folder or a picture that cannot be used, CardError for a graph of another shape."""
         check_scope(request, self.scopes)
         session = role(sessions, ROLE)
+        if "video_frames" in request.params:
+            from npubench.workloads.video import VideoBound
+
+            return VideoBound(session, request)
         folder = data_folder(request, "frames")
         files = image_files(folder, whole(request.params, "inputs", 32))
         return DetectionBound(session, request, folder, files)
@@ -71,7 +83,10 @@ class DetectionBound:
 
     unit = Detection.unit
     step: Step
+    begin: Begin
+    stages: Stages
     _run: Callable[[int], tuple[Outputs, list[Fit]]]
+    _last: Callable[[], Outputs]
 
     def __init__(self, session: Session, request: Request, folder: Path, files: Sequence[Path]) -> None:
         params = request.params
@@ -119,6 +134,10 @@ class DetectionBound:
         """The raw heads of input `index`, copied."""
         return {name: np.array(value) for name, value in self._run(index)[0].items()}
 
+    def recall(self) -> Outputs:
+        """The raw heads of the last step, copied."""
+        return {name: np.array(value) for name, value in self._last().items()}
+
     def score(self) -> Mapping[str, float]:
         """mAP over all inputs against the folder's annotations.json (COCO); empty where there is none.
 
@@ -160,9 +179,12 @@ class DetectionBound:
             return Feeding(self._declared, self._spec, self._batch, self._width, self._height, ROLE)
         return Canvas(self._spec, self._batch, self._width, self._height, PAD, ROLE)
 
+    def _feeds(self, canvas: Canvas | Feeding) -> dict[str, Array]:
+        return {self._input: canvas.tensor, **self._fixed}
+
     def _prepared(self, canvas: Canvas | Feeding) -> Callable[[], Outputs]:
         """Buffers bound once, but for a graph whose outputs differ in size from picture to picture (NMS inside)."""
-        feeds = {self._input: canvas.tensor, **self._fixed}
+        feeds = self._feeds(canvas)
         given = {size for spec in self._session.inputs for size in spec.shape}
         varying = {size for spec in self._session.outputs for size in spec.shape[1:] if isinstance(size, str)}
         if self._declared and varying - given:
@@ -173,20 +195,24 @@ class DetectionBound:
         first = index % self.count * self._batch
         return [(first + row) % len(self._paths) for row in range(self._batch)]
 
+    def _decode(self, file: int) -> Image:
+        return open_image(self._bytes[file], self._paths[file])
+
+    def _draw(self, canvas: Canvas | Feeding, image: Image, row: int) -> Fit:
+        return canvas.draw(image, row) if isinstance(canvas, Feeding) else canvas.draw(image, row, centred=True)
+
     def _fill(self, canvas: Canvas | Feeding, index: int) -> list[Fit]:
-        fits = []
-        for row, file in enumerate(self._files_of(index)):
-            image = open_image(self._bytes[file], self._paths[file])
-            if isinstance(canvas, Feeding):
-                fits.append(canvas.draw(image, row))
-            else:
-                fits.append(canvas.draw(image, row, centred=True))
-        return fits
+        return [self._draw(canvas, self._decode(file), row) for row, file in enumerate(self._files_of(index))]
 
     def _found(self, outputs: Outputs, row: int, fit: Fit) -> Floats:
         rows = self._heads.detections(outputs, row)
         rows[:, :4] = fit.to_source(rows[:, :4])
         return rows
+
+    def _hand_out(self, outputs: Outputs, fits: Sequence[Fit]) -> None:
+        for row, fit in enumerate(fits):
+            # A service hands out plain numbers, not arrays.
+            self._found(outputs, row, fit).tolist()
 
     def _bind_device(self) -> Step:
         canvases = [self._canvas() for _ in range(self.count)]
@@ -194,10 +220,17 @@ class DetectionBound:
         calls = [self._prepared(canvas) for canvas in canvases]
         self._bytes.clear()
         count, batch = self.count, self._batch
+        last: Outputs | None = None
         self._run = lambda index: (calls[index % count](), fits[index % count])
+        self._last = lambda: last or {}
+        if isinstance(self._session, Submits):
+            self.begin = beginner(self._session, [self._feeds(canvas) for canvas in canvases], batch)
 
         def step(index: int) -> int:
-            calls[index % count]()
+            nonlocal last
+            # Outputs that a session made anew are freed before it makes the next ones.
+            last = None
+            last = calls[index % count]()
             return batch
 
         return step
@@ -209,17 +242,34 @@ class DetectionBound:
             self._fill(canvas, index)
         call = self._prepared(canvas)
         batch = self._batch
+        last: Outputs | None = None
+        self._last = lambda: last or {}
 
         def run(index: int) -> tuple[Outputs, list[Fit]]:
             fits = self._fill(canvas, index)
             return call(), fits
 
         def step(index: int) -> int:
-            outputs, fits = run(index)
-            for row, fit in enumerate(fits):
-                # A service hands out plain numbers, not arrays.
-                self._found(outputs, row, fit).tolist()
+            nonlocal last
+            last = None
+            last, fits = run(index)
+            self._hand_out(last, fits)
             return batch
 
+        def stages(index: int) -> Mapping[str, int]:
+            laps = Laps()
+            fits = []
+            for row, file in enumerate(self._files_of(index)):
+                image = self._decode(file)
+                laps.end("decode")
+                fits.append(self._draw(canvas, image, row))
+                laps.end("pre")
+            outputs = call()
+            laps.end("infer")
+            self._hand_out(outputs, fits)
+            laps.end("post")
+            return laps.spent
+
         self._run = run
+        self.stages = stages
         return step

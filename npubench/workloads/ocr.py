@@ -7,8 +7,8 @@ CTC. With `boxes = "detected"`, and always for a folder without annotations.json
 With `boxes = "reference"` they are computed all the same, but the data set's word boxes are cropped: seeded weights
 find regions of noise, whose number would set the amount of work.
 
-A batch takes consecutive pages; their words share the recogniser's batches. A Bound is for one thread at a time.
-Not aware of: floors for its scores.
+A batch takes consecutive pages; their words share the recogniser's batches. A Bound is for one thread at a time. In
+scope `service` it is `Staged`, with the very functions that a step is made of. Not aware of: floors for its scores.
 
 Parameters: `charset`, `page_size` [1024, 736], `line_height` (32), `line_widths` ([128, 320]), `batch_lines` (8),
 `static_lines` (false), `boxes` ("reference"), `text_threshold` (0.3), `text_shrink` (0.4, r of `textregions`),
@@ -27,7 +27,7 @@ import numpy.typing as npt
 
 from npubench.errors import CardError, DataError
 from npubench.lang import here
-from npubench.spi import Outputs, Request, Session, Step, TokenClock, prepared
+from npubench.spi import Array, Outputs, Request, Session, Step, TokenClock, prepared
 from npubench.workloads.asking import (
     check_scope,
     data_folder,
@@ -42,6 +42,7 @@ from npubench.workloads.asking import (
 )
 from npubench.workloads.ctc import Alphabet
 from npubench.workloads.images import Canvas, Fit, Pixels, image_files, open_image
+from npubench.workloads.laps import Laps, Stages
 from npubench.workloads.lines import Batch, LineBuffers, Quads, shape_for, straighten
 from npubench.workloads.pages import ANNOTATIONS, reference_pages, restore
 from npubench.workloads.pages import quads as quads_of_page
@@ -60,6 +61,8 @@ WHITE = 255
 # x0, y0, x1, y1 → the corners tl, tr, br, bl.
 _CORNERS = [0, 1, 2, 1, 2, 3, 0, 3]
 
+Drawn = tuple["Image", Fit]
+"""A page as a grey picture in full size, and where it lies on the detector's canvas."""
 Passed = tuple[Outputs, list[Quads], Iterable[Batch]]
 """One pass: the detector's outputs, the quads of each page, the recogniser's batches (run each before the next)."""
 
@@ -82,8 +85,13 @@ class OcrBound:
 
     unit = Ocr.unit
     step: Step
+    stages: Stages
     _pass: Callable[[int, list[Quads] | None], Passed]
-    _detect: Callable[[int], tuple[list[tuple[Image, Fit]], Outputs]]
+    _detect: Callable[[int], tuple[list[Drawn], Outputs]]
+    # What the last step left: the detector's outputs, how many words it read, the rows and outputs of its last batch.
+    _mapped: Outputs | None = None
+    _words = 0
+    _ended: tuple[list[int], Outputs] | None = None
 
     def __init__(self, sessions: Mapping[str, Session], request: Request, folder: Path, files: Sequence[Path]) -> None:
         params = request.params
@@ -144,6 +152,24 @@ class OcrBound:
             chars[rows, : part.shape[1]] = part
         return {f"{DETECTOR}/{MAP}": page_map, f"{RECOGNISER}/{CHARS}": chars}
 
+    def recall(self) -> Outputs:
+        """The raw outputs of the last step in the form of `inspect`, copied. The recogniser's buffers still hold its
+        last batch only: other rows are masked (`numpy.ma`). Words that `inspect` would not read are left out."""
+        if self._mapped is None:
+            return {}
+        kept: dict[str, Array] = {f"{DETECTOR}/{MAP}": np.array(self._mapped[MAP])}
+        if self._ended is not None and (self._given or self._quads is None):
+            rows, outputs = self._ended
+            part = outputs[CHARS][: len(rows)]
+            # The last batch is one of the widest bucket, whose frames are those of all.
+            chars = np.zeros((self._words, *part.shape[1:]), part.dtype)
+            chars[rows] = part
+            gone = np.full((self._words, 1, 1), True)
+            gone[rows] = False
+            # One flag per row, spread without a copy: a page's letters are fifty megabytes.
+            kept[f"{RECOGNISER}/{CHARS}"] = np.ma.MaskedArray(chars, mask=np.broadcast_to(gone, chars.shape))
+        return kept
+
     def score(self) -> Mapping[str, float]:
         """How well pages are read, against the folder's annotations.json; empty where there is none.
 
@@ -185,10 +211,15 @@ class OcrBound:
         """The texts of `count` words from their batches, in the order of the words."""
         texts = [""] * count
         for batch in batches:
-            chars = batch.run()[CHARS][: len(batch.rows)]
-            for row, text in zip(batch.rows, self._alphabet.read(chars), strict=True):
-                texts[row] = text
+            outputs = batch.run()
+            self._spell(texts, batch, outputs)
+            self._ended = batch.rows, outputs
         return texts
+
+    def _spell(self, texts: list[str], batch: Batch, outputs: Outputs) -> None:
+        chars = outputs[CHARS][: len(batch.rows)]
+        for row, text in zip(batch.rows, self._alphabet.read(chars), strict=True):
+            texts[row] = text
 
     def _said(self, grey: Image, quads: Quads) -> list[str]:
         return self._texts(self._lines.batches(self._crop(grey, quads)), len(quads))
@@ -203,13 +234,15 @@ class OcrBound:
     def _canvas(self) -> Canvas:
         return Canvas(self._page_spec, self._batch, self._page_width, self._page_height, WHITE, DETECTOR)
 
-    def _fill(self, canvas: Canvas, index: int) -> list[tuple[Image, Fit]]:
-        """Draws the pages of input `index`; returns each as a grey picture in full size, and where it lies."""
-        pages = []
-        for row, file in enumerate(self._files_of(index)):
-            image = open_image(self._bytes[file], self._paths[file])
-            pages.append((image.convert("L"), canvas.draw(image, row, centred=False)))
-        return pages
+    def _decode(self, file: int) -> Image:
+        return open_image(self._bytes[file], self._paths[file])
+
+    def _draw(self, canvas: Canvas, image: Image, row: int) -> Drawn:
+        return image.convert("L"), canvas.draw(image, row, centred=False)
+
+    def _fill(self, canvas: Canvas, index: int) -> list[Drawn]:
+        """Draws the pages of input `index`."""
+        return [self._draw(canvas, self._decode(file), row) for row, file in enumerate(self._files_of(index))]
 
     def _found(self, outputs: Outputs, row: int, fit: Fit) -> Quads:
         """The text regions of row `row` as quads [n, 4, 2] in page pixels."""
@@ -227,6 +260,13 @@ class OcrBound:
         placed = placed[((placed[:, 2:] - placed[:, :2]) >= 1).all(axis=1)]
         return placed[:, _CORNERS].reshape(-1, 4, 2)
 
+    def _regions(self, outputs: Outputs, pages: Sequence[Drawn]) -> list[Quads]:
+        return [self._found(outputs, row, fit) for row, (_, fit) in enumerate(pages)]
+
+    def _cut(self, pages: Sequence[Drawn], quads: Sequence[Quads]) -> list[Pixels]:
+        """The words of all pages, upright."""
+        return [word for (grey, _), found in zip(pages, quads, strict=True) for word in self._crop(grey, found)]
+
     def _crop(self, grey: Image, quads: Quads) -> list[Pixels]:
         shape = self._lines.shape
         return [straighten(grey, quad, shape.height, shape.widths[-1]) for quad in quads]
@@ -240,8 +280,11 @@ class OcrBound:
         return self._true_quads(index) if self._given else None
 
     def _read(self, index: int) -> list[list[tuple[Quads, str]]]:
-        _, quads, batches = self._pass(index, None)
-        following = iter(self._texts(batches, sum(map(len, quads))))
+        # Outputs that a session made anew are freed before it makes the next ones.
+        self._mapped = self._ended = None
+        self._mapped, quads, batches = self._pass(index, None)
+        self._words = sum(map(len, quads))
+        following = iter(self._texts(batches, self._words))
         return [[(quad, next(following)) for quad in of_page] for of_page in quads]
 
     def _bind_device(self) -> Step:
@@ -253,12 +296,11 @@ class OcrBound:
             detect = prepared(self._detector, {PAGE: canvas.tensor})
             quads = self._quads_of(index)
             if quads is None:
-                outputs = detect()
-                quads = [self._found(outputs, row, fit) for row, (_, fit) in enumerate(pages)]
-            words = [word for (grey, _), found in zip(pages, quads, strict=True) for word in self._crop(grey, found)]
-            inputs.append((detect, quads, self._lines.keep(words)))
+                quads = self._regions(detect(), pages)
+            inputs.append((detect, quads, self._lines.keep(self._cut(pages, quads))))
         self._bytes.clear()
-        calls = [(detect, *(batch.run for batch in batches)) for detect, _, batches in inputs]
+        calls = [(detect, [batch.run for batch in batches]) for detect, _, batches in inputs]
+        ends = [(batches[-1].rows if batches else [], sum(map(len, quads))) for _, quads, batches in inputs]
         count, batch_pages = self.count, self._batch
 
         def run(index: int, _given: list[Quads] | None) -> Passed:
@@ -266,8 +308,16 @@ class OcrBound:
             return detect(), quads, batches
 
         def step(index: int) -> int:
-            for call in calls[index % count]:
-                call()
+            number = index % count
+            detect, recognise = calls[number]
+            self._mapped = self._ended = None
+            self._mapped = detect()
+            outputs = None
+            for call in recognise:
+                outputs = call()
+            rows, self._words = ends[number]
+            if outputs is not None:
+                self._ended = rows, outputs
             return batch_pages
 
         self._pass = run
@@ -281,27 +331,48 @@ class OcrBound:
         infer = prepared(self._detector, {PAGE: canvas.tensor})
         batch_pages = self._batch
 
-        def detect(index: int) -> tuple[list[tuple[Image, Fit]], Outputs]:
+        def detect(index: int) -> tuple[list[Drawn], Outputs]:
             return self._fill(canvas, index), infer()
 
         def run(index: int, given: list[Quads] | None) -> Passed:
             pages, outputs = detect(index)
-            found = [self._found(outputs, row, fit) for row, (_, fit) in enumerate(pages)]
+            found = self._regions(outputs, pages)
             quads = given or self._quads_of(index) or found
-            words = [
-                word for (grey, _), of_page in zip(pages, quads, strict=True) for word in self._crop(grey, of_page)
-            ]
-            return outputs, quads, self._lines.batches(words)
+            return outputs, quads, self._lines.batches(self._cut(pages, quads))
 
         def step(index: int) -> int:
             self._read(index)
             return batch_pages
 
+        def stages(index: int) -> Mapping[str, int]:
+            laps = Laps()
+            pages = []
+            for row, file in enumerate(self._files_of(index)):
+                image = self._decode(file)
+                laps.end("decode")
+                pages.append(self._draw(canvas, image, row))
+                laps.end("pre")
+            outputs = infer()
+            laps.end("infer")
+            found = self._regions(outputs, pages)
+            laps.end("post")
+            quads = self._quads_of(index) or found
+            texts = [""] * sum(map(len, quads))
+            # Cutting words out and drawing each batch is done as the batches are asked for.
+            for batch in self._lines.batches(self._cut(pages, quads)):
+                laps.end("pre")
+                outputs = batch.run()
+                laps.end("infer")
+                self._spell(texts, batch, outputs)
+                laps.end("post")
+            return laps.spent
+
         self._pass = run
         self._detect = detect
+        self.stages = stages
         return step
 
-    def _check_sizes(self, index: int, pages: Sequence[tuple[Image, Fit]]) -> None:
+    def _check_sizes(self, index: int, pages: Sequence[Drawn]) -> None:
         """Reference boxes are in pixels of a page of the annotated size; another size would crop the wrong places."""
         if self._pages is None:
             return

@@ -62,11 +62,12 @@ def read_prompts(path: Path) -> list[Prompt]:
     return prompts
 
 
-def exactly(tokenizer: Tokenizer, prompts: Sequence[Prompt], start: int, length: int) -> Fed:
-    """A text that begins with prompt `start`, goes on with those after it, and has `length` tokens or a few more."""
-    pieces: list[str] = []
-    tokens = 0
-    place = start
+def exactly(tokenizer: Tokenizer, prompts: Sequence[Prompt], start: int, length: int, lead: str = "") -> Fed:
+    """A text that begins with `lead` and prompt `start`, goes on with those after it, and has `length` tokens or a few
+    more. Where the prompts are used up, they begin again. Raises DataError where they have no tokens at all."""
+    pieces: list[str] = [lead] if lead else []
+    tokens = len(tokenizer.encode(lead)) if lead else 0
+    place, before = start, tokens
     while True:
         text = prompts[place % len(prompts)].text
         for piece in tokenizer.pieces(("\n" if pieces and text else "") + text):
@@ -79,15 +80,55 @@ def exactly(tokenizer: Tokenizer, prompts: Sequence[Prompt], start: int, length:
                 if len(ids) >= length:
                     return Fed(cut, ids[:length])
         place += 1
+        if (place - start) % len(prompts) == 0:
+            if tokens == before:
+                raise DataError(
+                    here(f"{PROMPTS}: the texts have no tokens", f"{PROMPTS}: 글에 토큰이 없습니다"),
+                    hint=here("use the tokeniser that belongs to the model", "모델에 맞는 토크나이저를 쓰십시오"),
+                )
+            before = tokens
 
 
-def windows(tokenizer: Tokenizer, path: Path, length: int) -> list[npt.NDArray[np.int64]]:
-    """The first `MOST_WINDOWS` stretches of `length` tokens of the text in `path`; empty where there is no such file.
+def sharing(tokenizer: Tokenizer, prompts: Sequence[Prompt], count: int, length: int, shared: int) -> list[Fed]:
+    """`count` texts of `length` tokens, whose first `shared` tokens are the same: a common text before each prompt.
 
-    Raises DataError for a text that is not UTF-8 or too short for one.
+    The common text is made of the prompts after the first `count`. Raises DataError where the tokeniser splits it
+    otherwise before each prompt.
     """
+    # Where a text goes on decides how its very end is split; some more of it keeps that away from what is shared.
+    for more in range(_MOST_MORE):
+        lead = exactly(tokenizer, prompts, count, shared + more).text
+        # A prompt must begin within its `length` tokens, or all would be one.
+        if len(tokenizer.encode(lead)) >= length:
+            break
+        made = [exactly(tokenizer, prompts, start, length, lead) for start in range(count)]
+        if all(fed.ids[:shared] == made[0].ids[:shared] for fed in made):
+            return made
+    raise DataError(
+        here(
+            f"{PROMPTS}: no {shared} tokens can be shared by prompts of {length}: the tokeniser splits them otherwise "
+            "before each prompt",
+            f"{PROMPTS}: {length}토큰 프롬프트가 앞 {shared}토큰을 공유할 수 없습니다. 토크나이저가 다르게 나눕니다",
+        ),
+        hint=here("share fewer tokens", "공유하는 토큰 수를 줄이십시오"),
+    )
+
+
+# A piece of our texts has at most a few tokens.
+_MOST_MORE = 16
+
+
+class UserText(NamedTuple):
+    """A text of the user's own, as ids."""
+
+    path: Path
+    ids: npt.NDArray[np.int64]
+
+
+def user_text(tokenizer: Tokenizer, path: Path) -> UserText | None:
+    """The text in `path`; None where there is no such file. Raises DataError for one that is not UTF-8."""
     if not path.is_file():
-        return []
+        return None
     try:
         text = read_bytes(path).decode("utf-8")
     except UnicodeDecodeError as error:
@@ -95,7 +136,12 @@ def windows(tokenizer: Tokenizer, path: Path, length: int) -> list[npt.NDArray[n
             here(f"{path}: is not UTF-8: {error}", f"{path}: UTF-8이 아닙니다: {error}"),
             hint=here("save the text as UTF-8", "텍스트를 UTF-8로 저장하십시오"),
         ) from None
-    ids = np.array(tokenizer.encode(text), np.int64)
+    return UserText(path, np.array(tokenizer.encode(text), np.int64))
+
+
+def windows(text: UserText, length: int) -> list[npt.NDArray[np.int64]]:
+    """The first `MOST_WINDOWS` stretches of `length` tokens of the text. Raises DataError for one too short for one."""
+    path, ids = text
     count = min(MOST_WINDOWS, len(ids) // length)
     if not count:
         raise DataError(

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from npubench.errors import CardError, UnsupportedError
+from npubench.lang import here
 from npubench.spi import Array, Outputs, Request, Session, TensorSpec, prepared
 from npubench.workloads.asking import role, the_input, whole
 
@@ -38,22 +39,28 @@ class StaticDriver:
     """Two sessions and the cache between them. Lives as long as they do; for one thread at a time."""
 
     def __init__(self, sessions: Mapping[str, Session], request: Request, prompt_tokens: int) -> None:
-        """Raises CardError for graphs of another shape, UnsupportedError for a batch."""
+        """Raises CardError for graphs of another shape, UnsupportedError for a batch and for other lengths."""
         if request.batch != 1:
             raise UnsupportedError(f"batch {request.batch}: the static form takes one prompt at a time; use batch 1")
         prefill, decode = role(sessions, PREFILL), role(sessions, DECODE)
         ids = the_input(prefill, "input_ids", PREFILL)
-        if ids.shape != (1, prompt_tokens):
+        if len(ids.shape) != 2 or ids.shape[0] != 1 or not isinstance(ids.shape[1], int):
             found = f"graphs.{PREFILL}: input input_ids {list(ids.shape)}"
             raise CardError((f"{found}; expected [1, {prompt_tokens}] (params.prompt_tokens)",))
+        if ids.shape[1] != prompt_tokens:
+            raise _other_length(
+                f"prompts of {ids.shape[1]} tokens; {prompt_tokens} were asked for",
+                f"{ids.shape[1]}토큰 프롬프트용입니다. {prompt_tokens}토큰이 지정되었습니다",
+            )
         self._length = prompt_tokens
         self.dtype = np.dtype(ids.dtype)
         self._layers = _caches(decode)
         needed = prompt_tokens + whole(request.params, "new_tokens", 32) - 1
         size = min(layer.cache.shape[2] for layer in self._layers)
         if size < needed:
-            raise CardError(
-                (f"graphs.{DECODE}: past holds {size} tokens; expected ≥ {needed} (prompt_tokens + new_tokens − 1)",)
+            raise _other_length(
+                f"a cache of {size} tokens; prompt_tokens + new_tokens − 1 = {needed} were asked for",
+                f"캐시가 {size}토큰입니다. prompt_tokens + new_tokens − 1 = {needed}이 지정되었습니다",
             )
         first = _buffers(prefill, PREFILL)
         first["positions"][:] = np.arange(prompt_tokens)
@@ -97,6 +104,16 @@ class StaticDriver:
             outputs = self.follow(tokens)
         emit(outputs["logits"].argmax(axis=-1))
         return outputs
+
+
+def _other_length(en: str, ko: str) -> UnsupportedError:
+    return UnsupportedError(
+        here(f"the static form was built for {en}", f"정적 그래프는 {ko}"),
+        hint=here(
+            "use the portable or the fused form, or build this model with other prompt_tokens and new_tokens",
+            "portable 또는 fused 형식을 쓰거나 prompt_tokens와 new_tokens를 바꿔 모델을 다시 빌드하십시오",
+        ),
+    )
 
 
 def _caches(decode: Session) -> tuple[_Layer, ...]:

@@ -19,8 +19,21 @@ from msgspec import structs
 
 from npubench.errors import CardError, DataError, UnsupportedError
 from npubench.lang import here
-from npubench.spi import Array, Bound, Outputs, Request, Session, Step, TensorSpec, TokenClock, prepared, seeded_feeds
+from npubench.spi import (
+    Array,
+    Bound,
+    Outputs,
+    Request,
+    Session,
+    Step,
+    Submits,
+    TensorSpec,
+    TokenClock,
+    prepared,
+    seeded_feeds,
+)
 from npubench.workloads.asking import check_scope, whole
+from npubench.workloads.overlapping import Begin, beginner
 
 
 class Tensor:
@@ -41,22 +54,31 @@ class Tensor:
         feeds = [_feeds(specs, request.seed + index, sizes) for index in range(count)]
         # A graph without inputs has nothing to vary.
         feeds = feeds[: count if specs else 1]
-        return _Bound([prepared(session, fed) for fed in feeds], feeds, request.batch)
+        return _Bound(session, feeds, request.batch)
 
 
 class _Bound:
+    """`Begins` where the session is `Submits`."""
+
     unit = Tensor.unit
     step: Step
+    begin: Begin
 
-    def __init__(
-        self, calls: Sequence[Callable[[], Outputs]], feeds: Sequence[Mapping[str, Array]], batch: int
-    ) -> None:
+    def __init__(self, session: Session, feeds: Sequence[Mapping[str, Array]], batch: int) -> None:
+        calls = [prepared(session, fed) for fed in feeds]
         self.count = count = len(calls)
         self.feeds = tuple(feeds)
         self._calls = calls
+        last: Outputs | None = None
+        self._last: Callable[[], Outputs] = lambda: last or {}
+        if isinstance(session, Submits):
+            self.begin = beginner(session, self.feeds, batch)
 
         def step(index: int) -> int:
-            calls[index % count]()
+            nonlocal last
+            # Outputs that a session made anew are freed before it makes the next ones.
+            last = None
+            last = calls[index % count]()
             return batch
 
         self.step = step
@@ -64,6 +86,10 @@ class _Bound:
     def inspect(self, index: int) -> Outputs:
         """The outputs of input `index`, copied."""
         return {name: np.array(value) for name, value in self._calls[index % self.count]().items()}
+
+    def recall(self) -> Outputs:
+        """The outputs of the last step, copied."""
+        return {name: np.array(value) for name, value in self._last().items()}
 
     def close(self) -> None:
         """Nothing to release: sessions belong to the caller."""

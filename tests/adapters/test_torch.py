@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from npubench.adapters.torch import TorchAdapter
 from npubench.errors import ArtifactError, CardError, DataError, UnsupportedError
-from npubench.spi import Artifact, Assigns, Places, Prepares, Profiled, Profiles, Strict, prepared, seeded_feeds
+from npubench.spi import Artifact, Assigns, Forks, Places, Prepares, Profiled, Profiles, Strict, prepared, seeded_feeds
 
 torch = pytest.importorskip("torch")
 
@@ -272,3 +272,34 @@ def test_graphs_without_names_get_those_that_evidence_uses(tmp_path: Path) -> No
     found = TorchAdapter().open(model, {}).assignment()
     assert found is not None
     assert [node.name for node in found] == ["Relu#0", "Neg#1"]
+
+
+def test_views_answer_side_by_side(tmp_path: Path) -> None:
+    """Two threads, each with a view: each gets its own answers, and closing one leaves the other alone."""
+    from threading import Thread
+
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["a"]), helper.make_node("Relu", ["a"], ["y"])]
+    weights = np.random.default_rng(0).standard_normal((64, 64)).astype(np.float32)
+    artifact = saved(
+        tmp_path / "m.onnx", nodes, [value("x", FLOAT, [1, 64])], [value("y", FLOAT, [1, 64])], ("w", weights)
+    )
+    session = TorchAdapter().open(artifact, {})
+    assert isinstance(session, Forks)
+    wrong: list[str] = []
+
+    def work(number: int, view: Any) -> None:
+        fed = {"x": np.empty((1, 64), np.float32)}
+        call = prepared(view, fed)
+        for turn in range(500):
+            fed["x"][:] = number * 1000 + turn
+            if not np.allclose(call()["y"], np.maximum(fed["x"] @ weights, 0), rtol=1e-3, atol=1e-2):
+                wrong.append(f"thread {number}, turn {turn}")
+        view.close()
+
+    threads = [Thread(target=work, args=(number, session.fork())) for number in (1, 2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    assert session.infer({"x": np.ones((1, 64), np.float32)})["y"].shape == (1, 64)

@@ -111,7 +111,6 @@ def worker_rate(artifact: Artifact, folder: Path) -> float:
         workload=code("workloads", "tensor"),
         artifacts=(artifact,),
         request=Request(scope="device"),
-        scenario="single-stream",
         load=Load(arrival="completion"),
         folder=str(folder),
         window_ns=300_000_000,

@@ -11,8 +11,9 @@ from types import SimpleNamespace
 import pytest
 
 from npubench.engine import hosting
-from npubench.engine.hosting import Effect, hosted, timer_slack
+from npubench.engine.hosting import hosted, timer_slack
 from npubench.engine.protocol import Host
+from npubench.schema import HostEffect
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Linux only")
 
@@ -21,7 +22,7 @@ def state() -> tuple[object, ...]:
     return timer_slack(), os.sched_getaffinity(0), os.getpriority(os.PRIO_PROCESS, 0), os.sched_getscheduler(0)
 
 
-def entered(host: Host, lanes: int = 1) -> tuple[Effect, ...]:
+def entered(host: Host, lanes: int = 1) -> tuple[HostEffect, ...]:
     with hosted(host) as made:
         for lane in range(lanes):
             made.enter(lane)
@@ -34,7 +35,7 @@ def test_sleeps_are_exact_inside_and_as_they_were_afterwards() -> None:
         made.enter(0)
         assert timer_slack() == 1
     assert state() == before
-    assert made.effects == (Effect(what="timer slack", asked="1 ns", in_effect="1 ns"),)
+    assert made.effects == (HostEffect(what="timer slack", asked="1 ns", in_effect="1 ns"),)
 
 
 def test_lanes_are_pinned_in_turn_and_each_in_its_own_thread() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from npubench.errors import CardError, DataError, UsageError
+from npubench.errors import CardError, DataError, UnsupportedError, UsageError
 from npubench.spi import Feeds, Outputs, Request
 from npubench.workloads.bpe import byte_characters
 from npubench.workloads.llm import Generation
@@ -214,8 +214,76 @@ def test_without_a_text_nothing_is_scored_and_a_short_one_is_refused(folder: Pat
     bind, _ = bound(decoder(), folder)
     assert bind.score() == {}
     (folder / "text.txt").write_text("short", encoding="utf-8")
+    # A cell with other lengths than the card's needs no text.
+    longer, _ = bound(decoder(), folder)
     with pytest.raises(DataError, match="5 tokens; expected at least 46"):
-        bound(decoder(), folder)
+        longer.score()
     (folder / "text.txt").write_bytes(b"\xff\xfe")
     with pytest.raises(DataError, match="not UTF-8"):
         bound(decoder(), folder)
+
+
+def lengths(ids: list[list[int]]) -> set[int]:
+    return {len(one) for one in ids}
+
+
+def fed_prompts(session: FakeSession, bind: Any) -> list[list[int]]:
+    """The ids of every prompt, as the graph gets them."""
+    found = []
+    for index in range(bind.count):
+        session.fed.clear()
+        bind.step(index)
+        found += session.fed[0]["input_ids"].tolist()
+    return found
+
+
+@pytest.mark.parametrize("scope", ["device", "service"])
+@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize(("prompt", "new", "shared"), [(8, 3, 0), (100, 12, 0), (40, 2, 20), (40, 2, 35)])
+def test_lengths_of_a_scenario(folder: Path, scope: str, batch: int, prompt: int, new: int, shared: int) -> None:
+    """Exactly so long, from as many texts as it takes, the same every time; the first ids shared, the others not."""
+    session = decoder()
+    params = {"prompt_tokens": prompt, "new_tokens": new, "shared_tokens": shared}
+    bind, clock = bound(session, folder, scope, batch, **params)
+    prompts = fed_prompts(session, bind)
+    assert lengths(prompts) == {prompt}
+    assert clock.ticks == new * bind.count
+    assert bind.step(0) == bind.units_asked == new * batch
+    assert len({tuple(one[:shared]) for one in prompts}) == 1
+    # Three texts; a batch of two fills its last one up with the first.
+    assert len({tuple(one) for one in prompts}) == 3
+    assert len({tuple(one[shared:]) for one in prompts}) == 3
+    again = decoder()
+    assert fed_prompts(again, bound(again, folder, scope, batch, **params)[0]) == prompts
+    texts = [text for index in range(bind.count) for text in bind.prompt(index)]
+    assert [list(text.encode())[:prompt] for text in texts] == prompts
+
+
+def test_what_is_shared_is_less_than_a_prompt(folder: Path) -> None:
+    with pytest.raises(CardError, match="shared_tokens: found 40; expected fewer than prompt_tokens, 40"):
+        bound(decoder(), folder, shared_tokens=40)
+    with pytest.raises(DataError, match=r"no 39 tokens can be shared|39토큰"):
+        bound(decoder(), folder, shared_tokens=39)
+
+
+def test_beyond_the_length_of_the_model(folder: Path) -> None:
+    assert bound(decoder(), folder, max_positions=46)[0].step(0) == 6
+    with pytest.raises(UnsupportedError, match="40 input and 6 output tokens are 46 positions; the model takes 45"):
+        bound(decoder(), folder, max_positions=45)
+
+
+def test_texts_without_tokens_do_not_go_on_for_ever(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("npubench.workloads.bpe.Tokenizer.pieces", lambda self, text: iter(()))
+    with pytest.raises(DataError, match=r"no tokens|토큰이 없습니다"):
+        bound(decoder(), folder)
+
+
+def test_a_generator_that_stops_early_has_fewer_units(folder: Path) -> None:
+    class Short(Endpoint):
+        def generate(self, prompt: Sequence[int], new_tokens: int, tick: Callable[[], None]) -> Sequence[int]:
+            return super().generate(prompt, new_tokens - 2, tick)
+
+    for scope in ("device", "service"):
+        bind, clock = bound(Short(), folder, scope)
+        assert bind.step(0) == clock.ticks == 4
+        assert bind.units_asked == 6
