@@ -1,4 +1,4 @@
-"""What the latencies of a queue must be, Lindley's recursion for one server and for several; a generator's own lag.
+"""What the latencies of a queue must be: Lindley's recursion, for one server and for several.
 
 For one server the wait of a request is max(0, the wait of the one before + its service − the gap between them); for
 several, first come first served, a request is served by the server that is free first, once it is due. Exact, from
@@ -37,22 +37,3 @@ def latencies(due_ns: Iterable[int], service_ns: Iterable[int], servers: int = 1
         heapq.heapreplace(free, done)
         found.append(done - int(due))
     return np.array(found, dtype=np.int64)
-
-
-def own_lag(due_ns: Times, issued_ns: Times, completed_ns: Times, servers: int = 1) -> Times:
-    """How much later each request was issued than it could have been: it was due, and a server was free.
-
-    That is the generator's own doing, where `issued - due` also holds the wait for a device that is busy. Requests in
-    the order in which they are due, without those that were never run. Raises ValueError.
-    """
-    if servers < 1:
-        raise ValueError(f"{servers} servers; expected 1 or more")
-    free = np.full(len(due_ns), -(2**62), dtype=np.int64)
-    if servers == 1:
-        free[1:] = completed_ns[:-1]
-    else:
-        ends = [-(2**62)] * servers
-        for position, done in enumerate(completed_ns.tolist()):
-            free[position] = heapq.heapreplace(ends, done)
-    lag: Times = issued_ns - np.maximum(due_ns, free)
-    return lag

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from npubench.stats.lindley import latencies, own_lag
+from npubench.stats.lindley import latencies
 
 queues = st.lists(st.tuples(st.integers(0, 100), st.integers(0, 100)), max_size=60).map(
     lambda pairs: (np.cumsum([gap for gap, _ in pairs], dtype=np.int64), np.array([each for _, each in pairs], int))
@@ -61,25 +61,6 @@ def test_the_mean_wait_of_a_random_queue_is_the_known_one() -> None:
     due = np.cumsum(source.exponential(2_000_000, 200_000)).astype(np.int64)
     service = source.exponential(1_000_000, 200_000).astype(np.int64)
     assert latencies(due, service).mean() == pytest.approx(2_000_000, rel=0.03)
-
-
-@given(queues, st.integers(1, 4), st.integers(0, 9))
-def test_a_queue_that_is_as_it_must_be_has_no_lag_of_its_own_and_what_is_added_is_found(
-    queue: tuple[np.ndarray, np.ndarray], servers: int, late: int
-) -> None:
-    due, service = queue
-    completed = due + latencies(due, service, servers)
-    issued = completed - service
-    assert (own_lag(due, issued, completed, servers) == 0).all()
-    # Every request is issued later than it could be: each one's share, not what it inherits from those before.
-    completed = due + latencies(due, service + late, servers)
-    issued = completed - service
-    assert (own_lag(due, issued, completed, servers) == late).all()
-
-
-def test_a_lag_needs_a_server() -> None:
-    with pytest.raises(ValueError, match="0 servers"):
-        own_lag(*(np.zeros(1, dtype=np.int64) for _ in range(3)), servers=0)
 
 
 @pytest.mark.parametrize(
