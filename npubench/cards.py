@@ -216,7 +216,8 @@ class BackendCard(_Card, frozen=True, kw_only=True):
     `variants`: which builds of a model it takes, the most wanted first; a model has at least `portable`.
     `refuses`: why it does not take a precision, for those where a reader would ask. `compile_ahead`: whether graphs are
     compiled into a file before they are measured. `prebuilt`: model → build (`build_name`) → role → a file compiled
-    elsewhere.
+    elsewhere. `threads_option`: which option is the number of threads of a session, where that may be searched (offline
+    tuning); not given, the one that says `{threads}`.
     """
 
     schema: Literal["npubench.backend/1"]
@@ -230,6 +231,7 @@ class BackendCard(_Card, frozen=True, kw_only=True):
     variants: Annotated[tuple[Variant, ...], Meta(min_length=1)] = ("portable",)
     refuses: dict[str, Text] = {}
     options: dict[str, Any] = {}
+    threads_option: str | None = None
     plugin: PluginSpec | None = None
     compile_ahead: bool = False
     prebuilt: dict[str, dict[str, dict[str, PrebuiltSpec]]] = {}
@@ -268,7 +270,7 @@ class DataCard(_Card, frozen=True, kw_only=True):
 
     schema: Literal["npubench.data/1"]
     id: Identifier
-    kind: Literal["frames", "pages", "prompts"]
+    kind: Literal["frames", "pages", "prompts", "clips"]
     title: Text
     generator: str
     seed: str
@@ -520,7 +522,15 @@ THREADS = "{threads}"
 def resolved(card: BackendCard, threads: int | None) -> BackendCard:
     """`card` with the number of usable threads in its options where it says `{threads}`."""
     options = {key: (threads or 1) if value == THREADS else value for key, value in card.options.items()}
-    return msgspec.structs.replace(card, options=options)
+    declared = next((key for key, value in card.options.items() if value == THREADS), None)
+    return msgspec.structs.replace(card, options=options, threads_option=card.threads_option or declared)
+
+
+def with_threads(card: BackendCard, threads: int | None) -> BackendCard:
+    """`card` with so many threads a session; as it is where it has no option for that, or None is asked."""
+    if threads is None or card.threads_option is None:
+        return card
+    return msgspec.structs.replace(card, options={**card.options, card.threads_option: threads})
 
 
 def to_builtins(value: Any) -> Any:

@@ -65,6 +65,49 @@ def _percentiles(stem: str, en: str, ko: str, meaning_en: str, meaning_ko: str) 
     return found
 
 
+def _estimates() -> list[Metric]:
+    return [
+        _metric(
+            f"latency_p{percent:g}".replace(".", "") + "_estimate_ns",
+            "ns",
+            "higher",
+            f"latency p{percent:g}, early-stopping estimate",
+            f"지연 시간 p{percent:g} 조기 종료 추정값",
+            f"With 99 % confidence at least {percent:g} % of all requests take at most this long (MLPerf LoadGen's "
+            "statistic).",
+            f"99 % 신뢰도로 전체 요청의 {percent:g} % 이상이 이 시간 안에 끝납니다(MLPerf LoadGen의 통계).",
+            least,
+        )
+        for percent, least in MINIMUM_N.items()
+    ]
+
+
+def _capacities() -> list[Metric]:
+    """What was confirmed, and what is sustained whatever the latency, by service unit."""
+    held = "The largest load at which the bound was held, confirmed at full length by every launch"
+    held_ko = "한계를 지킨 가장 큰 부하로, 모든 실행에서 전체 시간 동안 확인한 값입니다"
+    steady = "Completed in a closed loop, whatever the latency: what the device can do at most"
+    steady_ko = "지연 시간과 무관하게 쉬지 않고 처리할 때의 값으로, 장치가 낼 수 있는 최대입니다"
+    rows = [
+        ("capacity_cameras", "cameras", "cameras held", "감당하는 카메라", held, held_ko),
+        ("capacity_frames_per_s", "frames/s", "frames per second held", "감당하는 초당 프레임", held, held_ko),
+        ("capacity_pages_per_min", "pages/min", "pages per minute held", "감당하는 분당 페이지", held, held_ko),
+        ("capacity_requests_per_s", "requests/s", "requests per second held", "감당하는 초당 요청", held, held_ko),
+        ("capacity_users", "users", "users held", "감당하는 사용자", held, held_ko),
+        ("sustained_frames_per_s", "frames/s", "frames per second sustained", "초당 지속 프레임", steady, steady_ko),
+        ("sustained_pages_per_min", "pages/min", "pages per minute sustained", "분당 지속 페이지", steady, steady_ko),
+        (
+            "sustained_requests_per_s",
+            "requests/s",
+            "requests per second sustained",
+            "초당 지속 요청",
+            steady,
+            steady_ko,
+        ),
+    ]
+    return [_metric(key, unit, "lower", en, ko, f"{say}.", f"{say_ko}.") for key, unit, en, ko, say, say_ko in rows]
+
+
 METRICS: dict[str, Metric] = {
     metric.key: metric
     for metric in [
@@ -85,6 +128,17 @@ METRICS: dict[str, Metric] = {
             "운영체제가 코어를 빼앗지 않은 표본만으로 계산한 같은 백분위수입니다.",
             662,
         ),
+        *_estimates(),
+        _metric(
+            "dropped_share",
+            "ratio",
+            "higher",
+            "dropped frames",
+            "버려진 프레임",
+            "Share of frames that were never run because their camera's previous one was still waiting.",
+            "같은 카메라의 앞 프레임이 기다리고 있어 처리하지 않고 버린 프레임의 비율입니다.",
+        ),
+        *_capacities(),
         _metric(
             "samples_per_s",
             "samples/s",
@@ -120,6 +174,34 @@ METRICS: dict[str, Metric] = {
             "초당 토큰",
             "Output tokens generated per second.",
             "초당 생성한 출력 토큰 수입니다.",
+        ),
+        _metric(
+            "tokens_per_s_user_p50",
+            "tokens/s",
+            "lower",
+            "tokens per second and user",
+            "사용자당 초당 토큰",
+            "How fast one user's answer is written after its first token: one over the median time per output token.",
+            "첫 토큰 이후 한 사용자의 답이 나오는 속도로, 출력 토큰당 시간 중앙값의 역수입니다.",
+            11,
+        ),
+        _metric(
+            "goodput_requests_per_s",
+            "requests/s",
+            "lower",
+            "requests per second within the bounds",
+            "한계를 지킨 초당 요청",
+            "Requests per second whose first token and token pace met the ruleset's bounds (goodput).",
+            "첫 토큰 시간과 토큰 속도가 모두 규칙의 한계를 지킨 초당 요청 수입니다(goodput).",
+        ),
+        _metric(
+            "output_tokens_p50",
+            "tokens",
+            "neither",
+            "output length",
+            "출력 길이",
+            "Median number of output tokens per request, counted by the tokenizer or the server, not by stream events.",
+            "요청당 출력 토큰 수의 중앙값으로, 스트림 이벤트가 아니라 토크나이저나 서버가 센 값입니다.",
         ),
         *_percentiles(
             "ttft",
@@ -315,6 +397,25 @@ QUALITY: dict[str, Metric] = {
     ]
 }
 """`1 − CER` instead of CER: a relative floor (99 % of the reference) then means the same for every task metric."""
+
+# What is searched and the service unit → (metric of what is held, factor); see `capacity_metric`.
+_RATES = {"frame": ("capacity_frames_per_s", 1.0), "page": ("capacity_pages_per_min", 60.0)}
+_SUSTAINED = {"frame": ("sustained_frames_per_s", 1.0), "page": ("sustained_pages_per_min", 60.0)}
+CAPACITY = tuple(metric.key for metric in METRICS.values() if metric.key.startswith("capacity_"))
+"""Metrics of which a cell's value is the smallest of its launches: every one of them confirmed that."""
+
+
+def capacity_metric(searched: str, unit: str) -> tuple[str, float]:
+    """(metric, factor) of a confirmed load; `searched` is rate, cameras or users."""
+    if searched != "rate":
+        return f"capacity_{searched}", 1.0
+    return _RATES.get(unit, ("capacity_requests_per_s", 1.0))
+
+
+def sustained_metric(unit: str) -> tuple[str, float]:
+    """(metric, factor) of what is sustained, from requests per second."""
+    return _SUSTAINED.get(unit, ("sustained_requests_per_s", 1.0))
+
 
 # Service unit → (metric, factor from units per second).
 THROUGHPUT: dict[str, tuple[str, float]] = {

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from npubench.errors import UnknownNameError
+from npubench.lang import Text
 
 FOLDER = Path(__file__).resolve().parent / "rulesets"
 DEFAULT = "npubench-1"
@@ -70,9 +71,15 @@ class Bound(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 class Ruleset(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One ruleset file. `bounds` by service unit (frame, page, token, sample); a camera's frame is bound by 1/F."""
+    """One ruleset file. `bounds` by service unit (frame, page, token, sample); a camera's frame is bound by 1/F.
+
+    `note`: what has to be known about it. `grid`: axes along which it wants a model measured, each with its values.
+    """
 
     id: str
+    title: Text
+    note: Text | None = None
+    grid: dict[str, tuple[str | int, ...]] = {}
     percentile: str
     overhead_factor: float
     min_macs_assigned: float
@@ -88,11 +95,15 @@ class Ruleset(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     profiles: dict[str, ProfileRule]
 
 
+def known() -> tuple[str, ...]:
+    """The ids of all rulesets."""
+    return tuple(sorted(found.stem for found in FOLDER.glob("*.toml")))
+
+
 def load(name: str = DEFAULT) -> Ruleset:
     """The ruleset called `name`. Raises UnknownNameError."""
     path = FOLDER / f"{name}.toml"
     if not path.is_file():
-        known = ", ".join(sorted(found.stem for found in FOLDER.glob("*.toml")))
-        raise UnknownNameError(f'no ruleset "{name}"; known: {known}')
+        raise UnknownNameError(f'no ruleset "{name}"; known: {", ".join(known())}')
     document: Any = msgspec.toml.decode(path.read_bytes())
     return msgspec.convert(document, Ruleset)

@@ -35,12 +35,16 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Param(msgspec.Struct, frozen=True):
-    """A parameter: its type, the least value, what it means, and its default (None: there is none)."""
+    """A parameter: its type, the least value, what it means, and its default (None: there is none).
+
+    `choices`: the only names that it takes, where it is one of a few.
+    """
 
     type: type
     least: float
     meaning: Text
     default: Any = None
+    choices: tuple[str, ...] = ()
 
 
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +64,12 @@ _DEVICES = Param(int, 1, Text(en="devices of the backend's kind", ko="장치 수
 _TRAFFIC = Param(str, 0, Text(en="lengths of a named kind of use (language models)", ko="용도별 길이(언어 모델)"))
 _IN = Param(int, 1, Text(en="input tokens per request", ko="요청당 입력 토큰"))
 _OUT = Param(int, 1, Text(en="output tokens per request", ko="요청당 출력 토큰"))
+_DECODE = Param(
+    str,
+    0,
+    Text(en="with --video: is decoding part of a frame's time", ko="--video 사용 시: 디코딩을 시간에 포함할지"),
+    choices=("inside", "outside"),
+)
 _TUNE = Param(int, 0, Text(en="1: search batch, instances, threads and in-flight first", ko="1: 최적 구성을 먼저 탐색"))
 
 
@@ -131,6 +141,7 @@ KINDS: dict[str, Kind] = {
             **_COMMON,
             "fps": Param(float, 0.01, Text(en="frames per second of a camera", ko="카메라당 초당 프레임"), 15),
             "cameras": Param(int, 1, Text(en="number of cameras", ko="카메라 수")),
+            "decode": _DECODE,
             "instances": _INSTANCES,
             "inflight": _in_flight(2),
         },
@@ -147,8 +158,6 @@ KINDS: dict[str, Kind] = {
             **_COMMON,
             "users": Param(int, 1, Text(en="number of users", ko="사용자 수")),
             "think_s": Param(float, 0, Text(en="think time in seconds", ko="생각하는 시간(초)")),
-            "instances": _INSTANCES,
-            "inflight": _in_flight(1),
         },
         load="users",
     ),
@@ -192,6 +201,8 @@ def _value(name: str, key: str, param: Param, text: str) -> Any:
         words = {int: "a whole number", float: "a number", str: "a name"}[param.type]
         least = "" if param.type is str else f" ≥ {param.least:g}"
         raise UsageError(f'scenario {name}: {key}: found "{text}"; expected {words}{least}')
+    if param.choices and value not in param.choices:
+        raise UsageError(f'scenario {name}: {key}: found "{text}"; expected {" or ".join(param.choices)}')
     if param.type is float and value == int(value) and abs(value) < 1e9:
         # 15 and 15.0 are one scenario, and look like one.
         return int(value)

@@ -24,6 +24,7 @@ from npubench.evidence import Certificate
 from npubench.lang import Text
 from npubench.scenarios import Scenario as Scenario
 from npubench.spi import Availability, Device, EnvironmentFacts, Placement, TensorSpec
+from npubench.tuning import Tuning
 
 RUN_SCHEMA = "npubench.run/1"
 LAUNCH_SCHEMA = "npubench.launch/1"
@@ -310,6 +311,7 @@ class ProcessFacts(_Document, frozen=True, kw_only=True):
     cpu_ns: int
     involuntary_switches: int
     memory: MemoryUse | None = None
+    host: tuple[HostEffect, ...] = ()
     versions: dict[str, str] = {}
     options: dict[str, dict[str, Any]] = {}
     inputs: dict[str, tuple[TensorSpec, ...]] = {}
@@ -359,6 +361,34 @@ class Launch(_Document, frozen=True, kw_only=True):
     lacks: tuple[Text, ...] = ()
 
 
+Priority = Literal["normal", "high", "realtime"]
+
+
+class Host(_Document, frozen=True, kw_only=True):
+    """How the measuring process asks the operating system to treat it; what it was refused is said in the result.
+
+    `timer_slack_ns`: how late a sleep may end (Linux: 50 000 unless asked). `pin`: processors of the lanes, one each in
+    turn. `priority`: none, `high` (nice −10) or `realtime` (SCHED_FIFO, the lowest of its priorities).
+    """
+
+    timer_slack_ns: int = 1
+    pin: tuple[int, ...] = ()
+    priority: Priority = "normal"
+
+
+class HostEffect(_Document, frozen=True, kw_only=True):
+    """One thing that was asked of the operating system for the measuring threads (`Host`).
+
+    `in_effect`: what is so in the lane that was looked at last, None where that cannot be seen. `refused`: why it is
+    not as asked.
+    """
+
+    what: Literal["timer slack", "pin", "priority"]
+    asked: str
+    in_effect: str | None
+    refused: str | None = None
+
+
 class InputFacts(_Document, frozen=True, kw_only=True):
     """What a model was fed with. `source`: a data set's id, or `own` for the user's own folder."""
 
@@ -370,7 +400,8 @@ class InputFacts(_Document, frozen=True, kw_only=True):
 class PlannedCell(_Document, frozen=True, kw_only=True):
     """A cell before it is measured. `key` are the canonical key's parts, `identity` what decides comparability.
 
-    `window_s` is the timed window of each launch, `warmup_s` the most that warming up may take.
+    `window_s` is the timed window of each launch, `warmup_s` the most that warming up may take. Cells of one `mix` are
+    measured at the same time, beside each other; `alone` is the cell with which such a one is compared.
     """
 
     id: str
@@ -385,6 +416,8 @@ class PlannedCell(_Document, frozen=True, kw_only=True):
     window_s: float
     warmup_s: float
     purpose: Purpose = "measure"
+    mix: str | None = None
+    alone: str | None = None
 
 
 class UnsupportedCell(_Document, frozen=True, kw_only=True):
@@ -463,6 +496,7 @@ class Plan(_Document, frozen=True, kw_only=True):
     availability: dict[str, Availability] = {}
     environments: dict[str, EnvironmentFacts] = {}
     measured_by: str = "unknown"
+    host: Host = Host()
 
 
 class Score(_Document, frozen=True, kw_only=True):
@@ -547,6 +581,9 @@ class Cell(_Document, frozen=True, kw_only=True):
     stages: Stages | None = None
     audits: tuple[Audit, ...] = ()
     lacks: tuple[Text, ...] = ()
+    tuning: Tuning | None = None
+    mix: str | None = None
+    alone: str | None = None
 
 
 class Run(_Document, frozen=True, kw_only=True):
@@ -576,9 +613,10 @@ class Run(_Document, frozen=True, kw_only=True):
     files: dict[str, str] = {}
     varying: dict[str, str] = {}
     measured_by: str = "unknown"
+    host: Host = Host()
 
 
-D = TypeVar("D", Run, Launch, Plan, Quality, Certificate)
+D = TypeVar("D", Run, Launch, Plan, Quality, Certificate, Tuning)
 
 # One entry per version step and document kind, e.g. {("npubench.run", 1): migrate_run_1_to_2}.
 MIGRATIONS: Mapping[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {}
@@ -588,6 +626,7 @@ CURRENT = {
     "npubench.plan": 1,
     "npubench.quality": 1,
     "npubench.placement": 1,
+    "npubench.tuning": 1,
 }
 
 
@@ -619,7 +658,7 @@ def parse(data: bytes, kind: type[D], source: str) -> D:
         raise NotComparableError(f"{source}: damaged document: {error}") from error
 
 
-def encode(document: _Document | Certificate) -> bytes:
+def encode(document: _Document | Certificate | Tuning) -> bytes:
     """`document` as indented JSON with a final newline."""
     return msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
 

@@ -292,6 +292,13 @@ class Libraries(Protocol):
     def libraries(self) -> Sequence[str]: ...
 
 
+@runtime_checkable
+class SharesThreads(Protocol):
+    """An adapter whose number of threads is one for the process: opening a session changes it for all that are open."""
+
+    shares_threads: bool
+
+
 class TokenClock(Protocol):
     """Where token times go while a step generates. `tick` stores the current time."""
 
@@ -362,15 +369,38 @@ class Recalls(Protocol):
     def recall(self) -> Outputs: ...
 
 
+class Feed(Protocol):
+    """What all lanes of a launch share of its streams: one decoder per camera, say. Any thread may use it.
+
+    `start` makes `count` streams ready before a load is tried, outside the timed window: their next frame is number 0.
+    """
+
+    def start(self, count: int) -> None: ...
+    def close(self) -> None: ...
+
+
+@runtime_checkable
+class Decodes(Protocol):
+    """A Feed that decodes on the host: how many frames per second that gives alone, by clip.
+
+    Asked outside the timed window: `lanes` threads decode for `seconds` per clip, and no model runs.
+    """
+
+    def decoder_rates(self, lanes: int, seconds: float) -> Mapping[str, float]: ...
+
+
 @runtime_checkable
 class Streams(Protocol):
     """A Bound that is fed by continuous streams (video of cameras) in place of single inputs.
 
-    `stream_step(stream, number)` runs the frame `number` of camera `stream`: frames of one stream come in rising order,
-    and those in between were dropped. `streams` is called before, with how many there will be.
+    One lane's Bound makes the `feed`, every lane's (that one's too) is told to `take` it; whoever asked for it closes
+    it after the last step. `stream_step(stream, number)` runs the frame `number` of camera `stream` and returns the
+    units done: frames of one stream are asked for in rising order, and those left out were dropped. Two lanes may run
+    frames of one stream at once.
     """
 
-    def streams(self, count: int) -> None: ...
+    def feed(self) -> Feed: ...
+    def take(self, feed: Feed) -> None: ...
     def stream_step(self, stream: int, number: int) -> int: ...
 
 

@@ -26,9 +26,10 @@ from npubench.cards import build_name
 from npubench.errors import StoreError, UsageError
 from npubench.evidence import Certificate
 from npubench.schema import Launch, Plan, Quality, Run, encode, parse
+from npubench.tuning import Tuning
 
 PLAN, RUN, WORK = "plan.json", "run.json", "work"
-LAUNCHES, QUALITY, PLACEMENT = "launches", "quality", "placement"
+LAUNCHES, QUALITY, PLACEMENT, TUNING = "launches", "quality", "placement", "tuning"
 
 
 def results_root(out: Path | None, checkout: Path | None) -> Path:
@@ -162,6 +163,17 @@ class RunFolder(msgspec.Struct, frozen=True):
         """Every placement certificate, in file-name order. A damaged file raises NotComparableError."""
         for path in sorted((self.path / PLACEMENT).glob("*.json")):
             yield parse(path.read_bytes(), Certificate, str(path))
+
+    def write_tuning(self, found: Tuning) -> None:
+        write_once(self.tuning_path(found.cell), encode(found))
+
+    def tuning_path(self, cell: str) -> Path:
+        return self.path / TUNING / f"{cell}.json"
+
+    def tunings(self) -> Iterator[Tuning]:
+        """Every search for a way to run a cell, in file-name order. A damaged file raises NotComparableError."""
+        for path in sorted((self.path / TUNING).glob("*.json")):
+            yield parse(path.read_bytes(), Tuning, str(path))
 
     def samples_path(self, cell: str, number: int) -> Path:
         return self.path / LAUNCHES / f"{cell}-{number}.npz"

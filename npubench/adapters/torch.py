@@ -29,6 +29,9 @@ _PROVIDERS = ("cpu", "cuda")
 class TorchAdapter:
     """torch on one device."""
 
+    # torch.set_num_threads is for the process.
+    shares_threads = True
+
     def __init__(self, provider: str | None = None, device: Mapping[str, Any] | None = None) -> None:
         self._provider = provider or "cpu"
         self._wanted = dict(device or {})

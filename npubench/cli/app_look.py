@@ -20,6 +20,8 @@ class Kind(str, Enum):
     models = "models"
     scenarios = "scenarios"
     suites = "suites"
+    rulesets = "rulesets"
+    traffic = "traffic"
 
 
 @app.command(
@@ -49,7 +51,10 @@ def doctor(json: Json = False, cards: Cards = None, machine: MachineName = None,
 
 @app.command(
     "list",
-    help=here("List backends, models, scenarios or suites.", "백엔드, 모델, 시나리오, 스위트 목록을 보여 줍니다."),
+    help=here(
+        "List backends, models, scenarios, suites, rulesets or traffic.",
+        "백엔드, 모델, 시나리오, 스위트, 규칙, 용도의 목록을 보여 줍니다.",
+    ),
 )
 def list_(kind: Annotated[Kind, typer.Argument()], cards: Cards = None) -> None:
     """See `look.listing`."""

@@ -125,16 +125,19 @@ class Selftest(str, Enum):
 
     overhead = "overhead"
     quality = "quality"
+    tuner = "tuner"
+    timing = "timing"
 
 
 @app.command(
     help=here(
-        "Test npubench itself on this machine: its overhead, or that the quality gate catches faults.",
-        "npubench 자체를 시험합니다(하네스 비용 또는 품질 게이트).",
+        "Test npubench itself on this machine: its overhead, its timing, the offline tuner, or that the quality gate "
+        "catches faults.",
+        "npubench 자체를 시험합니다(하네스 비용, 시각 정확도, 오프라인 튜너, 품질 게이트).",
     ),
 )
 def selftest(
-    kind: Annotated[Selftest, typer.Argument(metavar="[overhead|quality]")] = Selftest.overhead,
+    kind: Annotated[Selftest, typer.Argument(metavar="[overhead|timing|quality|tuner]")] = Selftest.overhead,
     model: Annotated[
         list[str] | None,
         typer.Option("--model", "-m", metavar="NAME", help=here("Only these models.", "이 모델만.")),
@@ -144,7 +147,17 @@ def selftest(
     ] = "standard",
     json: Json = False,
 ) -> None:
-    """See `selftest.selftest` and `selftest_quality`."""
+    """See `selftest.selftest`, `selftest_quality`, `selftest_timing` and `selftest_tuner`."""
+    if kind is Selftest.tuner:
+        from npubench.cli.selftest_tuner import selftest_tuner
+
+        selftest_tuner(model or [], as_json=json)
+        return
+    if kind is Selftest.timing:
+        from npubench.cli.selftest_timing import selftest_timing
+
+        selftest_timing(as_json=json)
+        return
     if kind is Selftest.quality:
         from npubench.cli.selftest_quality import selftest_quality
 

@@ -65,12 +65,31 @@ def run(
     ] = None,
     scenario: Annotated[
         list[str] | None,
-        typer.Option("--scenario", "-s", metavar="NAME", help=here("Scenario (repeatable).", "시나리오(반복 가능).")),
+        typer.Option(
+            "--scenario",
+            "-s",
+            metavar="NAME[:KEY=VALUE,…]",
+            help=here(
+                "Scenario, cameras:fps=15 (repeatable; see list scenarios).",
+                "시나리오, 예: cameras:fps=15(반복 가능, list scenarios 참고).",
+            ),
+        ),
     ] = None,
     scope: Annotated[
         list[str] | None,
         typer.Option(
             "--scope", metavar="NAME", help=here("device or service (repeatable).", "device 또는 service(반복 가능).")
+        ),
+    ] = None,
+    mix: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--mix",
+            metavar="MODEL=SCENARIO",
+            help=here(
+                "Services measured alone and then all at once (repeatable).",
+                "각각 잰 다음 동시에 재는 서비스(반복).",
+            ),
         ),
     ] = None,
     suite: Annotated[
@@ -87,6 +106,14 @@ def run(
             "--profile",
             metavar="NAME",
             help=here("smoke, standard (default), nightly, certify.", "smoke, standard(기본), nightly, certify."),
+        ),
+    ] = None,
+    ruleset: Annotated[
+        str | None,
+        typer.Option(
+            "--ruleset",
+            metavar="NAME",
+            help=here("Bounds and minimums (default: npubench-1).", "한계와 최소 조건(기본: npubench-1)."),
         ),
     ] = None,
     launches: Annotated[
@@ -131,6 +158,17 @@ def run(
             "--frames", metavar="DIR", help=here("Your own frames for detection.", "탐지에 쓸 자체 프레임 폴더.")
         ),
     ] = None,
+    video: Annotated[
+        Path | None,
+        typer.Option(
+            "--video",
+            metavar="FILE|DIR",
+            help=here(
+                "Your own clips as cameras (H.264, H.265), or street-clips.",
+                "자체 영상(H.264, H.265)을 카메라로, 또는 street-clips.",
+            ),
+        ),
+    ] = None,
     pages: Annotated[
         Path | None,
         typer.Option("--pages", metavar="DIR", help=here("Your own pages for OCR.", "OCR에 쓸 자체 문서 폴더.")),
@@ -168,6 +206,18 @@ def run(
             "--report",
             metavar="PATH",
             help=here("Also write the HTML report, to a file or folder.", "HTML 보고서도 파일 또는 폴더에 씁니다."),
+        ),
+    ] = None,
+    pin: Annotated[
+        str | None,
+        typer.Option("--pin", metavar="0,1", help=here("Processors of the requests.", "요청을 실행할 프로세서.")),
+    ] = None,
+    priority: Annotated[
+        str | None,
+        typer.Option(
+            "--priority",
+            metavar="NAME",
+            help=here("normal (default), high or realtime.", "normal(기본), high, realtime."),
         ),
     ] = None,
     dry_run: Annotated[
@@ -212,14 +262,19 @@ def run(
             text=text,
             scenarios=tuple(scenario or ()),
             scopes=tuple(scope or ()),
+            mix=tuple(mix or ()),
             suite=suite,
             profile=profile,
+            ruleset=ruleset,
+            pin=pin,
+            priority=priority,
             launches=launches,
             budget=budget,
             seed=seed,
             onnx=tuple(onnx or ()),
             shapes=tuple(shape or ()),
             frames=frames,
+            video=video,
             pages=pages,
             calibrate=calibrate,
             measured_by=measured_by,

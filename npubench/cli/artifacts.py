@@ -15,7 +15,7 @@ import msgspec
 from npubench.cards import BackendCard, ModelCard, PrebuiltSpec, build_name, read_toml, table
 from npubench.cli.asked import Asked
 from npubench.engine import prebuilt
-from npubench.engine.plan import NATIVE, variant_of
+from npubench.engine.planned import NATIVE, variant_of
 from npubench.errors import UsageError
 from npubench.lang import here
 from npubench.store import sha256_file

@@ -5,7 +5,9 @@ An option that would reach nothing is an error: a result that looks like what wa
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import cast, get_args
 
 import msgspec
 
@@ -15,6 +17,7 @@ from npubench.engine import plan as planning
 from npubench.errors import UnknownNameError, UsageError
 from npubench.lang import here
 from npubench.rules import Ruleset
+from npubench.schema import Host, Priority
 from npubench.units import parse_duration_s
 
 SUITE, PROFILE = "public-sector", "standard"
@@ -29,6 +32,10 @@ _PLANNING = {
     "text": "--text",
     "scenarios": "--scenario",
     "scopes": "--scope",
+    "mix": "--mix",
+    "ruleset": "--ruleset",
+    "pin": "--pin",
+    "priority": "--priority",
     "suite": "--suite",
     "profile": "--profile",
     "launches": "--launches",
@@ -37,6 +44,7 @@ _PLANNING = {
     "onnx": "--onnx",
     "shapes": "--shape",
     "frames": "--frames",
+    "video": "--video",
     "pages": "--pages",
     "calibrate": "--calibrate",
     "measured_by": OPTION,
@@ -52,8 +60,13 @@ _PLANNING = {
 }
 # What an ONNX file of the user's own decides by itself, or does not have.
 _NOT_WITH_ONNX = (
-    "models", "precisions", "variant", "weights", "text", "scopes", "suite", "frames", "pages", "calibrate",
+    "models", "precisions", "variant", "weights", "text", "scopes", "suite", "frames", "video", "pages", "calibrate",
+    "mix",
 )  # fmt: skip
+
+
+# What a mix says itself.
+_NOT_WITH_MIX = ("models", "scenarios", "scopes", "suite", "weights", "calibrate", "precisions")
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +80,10 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     text: Path | None = None
     scenarios: tuple[str, ...] = ()
     scopes: tuple[str, ...] = ()
+    mix: tuple[str, ...] = ()
+    ruleset: str | None = None
+    pin: str | None = None
+    priority: str | None = None
     suite: str | None = None
     profile: str | None = None
     launches: int | None = None
@@ -75,6 +92,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     onnx: tuple[Path, ...] = ()
     shapes: tuple[str, ...] = ()
     frames: Path | None = None
+    video: Path | None = None
     pages: Path | None = None
     calibrate: Path | None = None
     measured_by: str | None = None
@@ -129,6 +147,13 @@ def check_options(asked: Asked, rules: Ruleset) -> None:
                 "ONNX 파일은 있는 그대로, 장치에서, 만들어 낸 입력으로 측정합니다",
             ),
         )
+    if asked.mix and (beside := [_PLANNING[field] for field in _NOT_WITH_MIX if asked.given(field)]):
+        raise UsageError(
+            here(f"--mix and {beside[0]} do not go together", f"--mix와 {beside[0]}은 함께 쓸 수 없습니다"),
+            hint=here("a mix names its models and their loads itself", "--mix가 모델과 부하를 직접 정합니다"),
+        )
+    mixed(asked.mix)
+    host(asked)
     check_variant(asked.variant)
     measured_by(asked.measured_by)
     if not asked.artifacts and (asked.compiled_by is not None or asked.compiled_from is not None):
@@ -160,6 +185,58 @@ def check_options(asked: Asked, rules: Ruleset) -> None:
     for scope in asked.scopes:
         if scope not in ("device", "service"):
             raise UsageError(f'no scope "{scope}"; known: device, service')
+
+
+def mixed(texts: tuple[str, ...]) -> tuple[planning.Part, ...]:
+    """`--mix MODEL[@BACKEND]=SCENARIO`, taken apart; none where it was not given. Raises UsageError."""
+    parts: list[planning.Part] = []
+    for text in texts:
+        left, equals, scenario = text.partition("=")
+        model, at, backend = left.partition("@")
+        if not (model and equals and scenario) or (at and not backend):
+            raise UsageError(
+                here(
+                    f'--mix: found "{text}"; expected MODEL[@BACKEND]=SCENARIO',
+                    f'--mix: "{text}"; MODEL[@BACKEND]=SCENARIO 형식이어야 합니다',
+                ),
+                hint="--mix cctv-detect=cameras:cameras=2 --mix ocr-korean=server:rate=0.5",
+            )
+        planning.check_scenarios((scenario,))
+        parts.append(planning.Part(model=model, scenario=scenario, backend=backend or None))
+    if len(parts) == 1:
+        raise UsageError(
+            here("--mix is given once; a mix has two services or more", "--mix를 둘 이상 지정하십시오"),
+            hint="--mix cctv-detect=cameras:cameras=2 --mix ocr-korean=server:rate=0.5",
+        )
+    return tuple(parts)
+
+
+def host(asked: Asked) -> Host:
+    """What the measuring process asks of the operating system. Raises UsageError."""
+    priorities = get_args(Priority)
+    if asked.priority is not None and asked.priority not in priorities:
+        raise UsageError(f'no priority "{asked.priority}"; known: {", ".join(priorities)}')
+    pin: tuple[int, ...] = ()
+    if asked.pin is not None:
+        numbers = asked.pin.split(",")
+        if not all(number.isdigit() for number in numbers):
+            raise UsageError(
+                here(
+                    f'--pin: found "{asked.pin}"; expected processor numbers such as 0,1',
+                    f'--pin: "{asked.pin}"; 0,1과 같은 프로세서 번호여야 합니다',
+                )
+            )
+        pin = tuple(map(int, numbers))
+        if hasattr(os, "sched_getaffinity") and (lacking := set(pin) - os.sched_getaffinity(0)):
+            usable = ",".join(map(str, sorted(os.sched_getaffinity(0))))
+            missing = ",".join(map(str, sorted(lacking)))
+            raise UsageError(
+                here(
+                    f"--pin: processor {missing} is not usable here; usable: {usable}",
+                    f"--pin: 프로세서 {missing} 사용 불가, 사용 가능: {usable}",
+                )
+            )
+    return Host(pin=pin, priority=cast(Priority, asked.priority or "normal"))
 
 
 def check_variant(name: str | None) -> None:

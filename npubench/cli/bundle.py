@@ -21,6 +21,7 @@ from npubench.engine import installing
 from npubench.engine import plan as planning
 from npubench.engine import select as selection
 from npubench.engine.environments import FLOOR, distribution
+from npubench.engine.planned import scenarios_of, variant_of
 from npubench.engine.protocol import BuildJob, Event, Said
 from npubench.errors import UsageError
 from npubench.lang import here, language
@@ -155,11 +156,11 @@ def _builds(
         card: ModelCard = models[item.model].card
         for precision in item.precisions or (card.precisions[0],):
             for backend in backends:
-                variant = planning.variant_of(card, backend, precision)
+                variant = variant_of(card, backend, precision)
                 if precision not in card.precisions or precision not in backend.precisions or variant is None:
                     continue
                 for text in item.scenarios:
-                    for scenario in planning.scenarios_of(text, card):
+                    for scenario in scenarios_of(text, card):
                         batch = scenario.params.get("batch", 1) if variant == "static" else 1
                         found[item.model, precision, variant, batch] = None
     yield from found

@@ -26,6 +26,7 @@ from npubench.errors import NotComparableError
 from npubench.lang import Language, Text, language
 from npubench.report import words
 from npubench.report.foreign import LINE_LIMIT, NAME_LIMIT, clean
+from npubench.report.loads import written
 from npubench.schema import Run
 from npubench.stats.compare import compare as compare_runs
 from npubench.stats.compared import CellComparison, Comparison, MetricComparison, Status, Verdict, percent
@@ -60,6 +61,14 @@ _SHORT = {
     "latency_p99_ns": "p99",
     "ttft_p50_ns": "TTFT p50",
     "tpot_p50_ns": "TPOT p50",
+    "capacity_cameras": "cameras",
+    "capacity_pages_per_min": "held p/min",
+    "capacity_frames_per_s": "held f/s",
+    "capacity_requests_per_s": "held req/s",
+    "capacity_users": "users",
+    "sustained_frames_per_s": "sust. f/s",
+    "sustained_pages_per_min": "sust.p/min",
+    "sustained_requests_per_s": "sust. r/s",
 }
 # With one column of space between them no wider than 80.
 _COLUMNS = (
@@ -168,7 +177,7 @@ def draw(found: Comparison, spoken: Language) -> Iterator[RenderableType]:
 
 
 def _name(cell: CellComparison, spoken: Language) -> Drawn:
-    rest = " · ".join(_line(part) for part in (cell.scenario.name, cell.scope))
+    rest = " · ".join(_line(part) for part in (written(cell.scenario), cell.scope))
     title = Drawn(_line(f"{cell.model} {cell.precision} {cell.backend}"), style="bold cyan")
     title.append(f" · {rest}", style="not bold default")
     if cell.execution_kind not in (None, "hardware"):

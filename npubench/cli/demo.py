@@ -19,7 +19,7 @@ from npubench.discovery import Catalogue, catalogue, code
 from npubench.engine import select as selection
 from npubench.engine.finding import Seen, Thing
 from npubench.engine.launcher import run_job
-from npubench.engine.plan import variant_of
+from npubench.engine.planned import variant_of
 from npubench.engine.protocol import BuildJob, Built, Event, Said
 from npubench.errors import CardError, DataError, MeasurementError, UsageError
 from npubench.lang import here

@@ -18,6 +18,7 @@ from npubench.errors import ArtifactError, CardError, UsageError
 from npubench.evidence import Certificate
 from npubench.lang import Language, here, language
 from npubench.schema import Launch, Plan, Quality, Run, encode
+from npubench.tuning import Tuning
 
 
 def _print(text: str = "") -> None:
@@ -86,13 +87,19 @@ def doctor(as_json: bool, cards: Sequence[Path], machine: str | None, out: Path 
 
 
 def listing(kind: str, folders: Sequence[Path]) -> None:
-    """One line per card, then its summary."""
+    """One line per card, then its summary; scenarios, rulesets and traffic with all that they say (`listing`)."""
+    from npubench.cli import listing as tables
+
+    known = {
+        "scenarios": tables.list_scenarios,
+        "rulesets": tables.list_rulesets,
+        "traffic": tables.list_traffic,
+    }
+    if kind in known:
+        tables.show_all(known[kind]())
+        return
     cards = catalogue(folders)
     spoken = language()
-    if kind == "scenarios":
-        for name, text in SCENARIO_TEXT.items():
-            _print(f"{name:<18} {here(*text)}")
-        return
     if kind == "backends":
         for backend in cards.backends.values():
             card = backend.card
@@ -106,18 +113,6 @@ def listing(kind: str, folders: Sequence[Path]) -> None:
         for suite in cards.suites.values():
             listed = ", ".join(dict.fromkeys(entry.model for entry in suite.card.entries))
             _print(f"{suite.card.id:<18} {suite.card.title[spoken]}: {listed}")
-
-
-SCENARIO_TEXT = {
-    "single-stream": (
-        "one request at a time, the next on completion: latency",
-        "한 번에 한 요청, 끝나면 다음 요청: 지연 시간",
-    ),
-    "offline": (
-        "everything is there from the start, in batches: throughput",
-        "모든 입력이 처음부터 준비됨, 배치 처리: 처리량",
-    ),
-}
 
 
 def build(
@@ -259,6 +254,7 @@ def schemas() -> dict[str, bytes]:
     documents = {"run": Run, "launch": Launch, "plan": Plan, "quality": Quality, "placement": Certificate}
     documents["compare"] = Comparison
     documents["conformance"] = Conformance
+    documents["tuning"] = Tuning
     kinds = {**{f"{name}-card": kind for name, kind in CARD_TYPES.items()}, **documents}
     return {
         f"{name}.schema.json": msgspec.json.format(

@@ -22,7 +22,7 @@ from npubench.engine.resume import check_inputs, check_machine, given_name
 from npubench.engine.run import Execution
 from npubench.errors import AbsentBackendError, MeasurementError, combine_exit_codes
 from npubench.lang import here
-from npubench.rules import load
+from npubench.rules import DEFAULT, load
 from npubench.schema import Plan, Run, encode
 
 
@@ -62,7 +62,7 @@ def run(asked: Asked) -> None:
 
 
 def _show_plan(asked: Asked, root: Path, console: Console, stop: Stop) -> None:
-    rules = load()
+    rules = load(asked.ruleset or DEFAULT)
     check_options(asked, rules)
     plan = make_plan(asked, choose(asked, console, stop), rules, root, console, stop)
     console.plan(plan)
@@ -73,7 +73,7 @@ def _show_plan(asked: Asked, root: Path, console: Console, stop: Stop) -> None:
 def _fresh(
     asked: Asked, root: Path, limits: Limits, wait_s: float, console: Console, stop: Stop
 ) -> tuple[store.RunFolder, Run]:
-    rules = load()
+    rules = load(asked.ruleset or DEFAULT)
     check_options(asked, rules)
     store.ensure_writable(root)
     choice = choose(asked, console, stop)

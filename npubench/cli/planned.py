@@ -11,8 +11,8 @@ import msgspec
 from npubench import store
 from npubench.build.materialise import cache_root
 from npubench.cards import BackendCard, ModelCard, did_you_mean
-from npubench.cli import artifacts, plugged
-from npubench.cli.asked import PROFILE, SUITE, Asked, duration_s
+from npubench.cli import artifacts, plugged, video
+from npubench.cli.asked import PROFILE, SUITE, Asked, duration_s, host, mixed
 from npubench.cli.measurer import measured_by
 from npubench.cli.progress import Console
 from npubench.discovery import Catalogue, Found, catalogue, pick
@@ -21,6 +21,7 @@ from npubench.engine import prebuilt, preflight
 from npubench.engine import select as selection
 from npubench.engine.devices import look
 from npubench.engine.machine import facts
+from npubench.engine.planned import NATIVE
 from npubench.engine.protocol import Event, Said
 from npubench.engine.resume import given_name
 from npubench.errors import UnknownNameError, UsageError
@@ -48,8 +49,9 @@ def choose(asked: Asked, console: Console, stop: Callable[[], bool]) -> Choice:
 
     Raises UsageError, CardError, DataError, ArtifactError, and StopRequested when `stop()` turns true.
     """
+    video.check_options(asked)
     cards = _with_plugin(asked, catalogue(asked.cards))
-    for name in asked.backends:
+    for name in (*asked.backends, *(part.backend for part in mixed(asked.mix) if part.backend)):
         pick(cards.backends, name, "backend")
     choice = _onnx(asked, cards, console, stop) if asked.onnx else _known(asked, cards)
     if asked.weights is not None:
@@ -63,6 +65,10 @@ def choose(asked: Asked, console: Console, stop: Callable[[], bool]) -> Choice:
             # Kept so that a resume can read the folder as it was read now.
             sources[f"kind:{name}"] = selection.kind_of(model, cards) or ""
     notes = [note for model in models.values() if (note := selection.cycled(model)) is not None]
+    if asked.video is not None:
+        filmed = video.filmed(asked.video, asked.scenarios, choice.wanted, models, cards)
+        choice = msgspec.structs.replace(choice, wanted=filmed.wanted)
+        models, sources, notes = filmed.models, {**sources, **filmed.sources}, [*notes, *filmed.notes]
     if asked.calibrate is not None:
         (name,) = models if len(models) == 1 else ("",)
         if not name:
@@ -101,7 +107,9 @@ def _with_plugin(asked: Asked, cards: Catalogue) -> Catalogue:
 def _named(asked: Asked) -> tuple[str, ...]:
     """The backends that were asked for, the plug-in of the command line among them."""
     card = plugged.backend(asked)
-    return asked.backends if card is None else (*asked.backends, card.id)
+    beside = [part.backend for part in mixed(asked.mix) if part.backend is not None]
+    names = (*asked.backends, *beside, *(() if card is None else (card.id,)))
+    return tuple(dict.fromkeys(names))
 
 
 def _with_prebuilt(
@@ -141,7 +149,7 @@ def _onnx(asked: Asked, cards: Catalogue, console: Console, stop: Callable[[], b
     wanted = tuple(
         planning.Wanted(
             model=name,
-            precisions=(planning.NATIVE,),
+            precisions=(NATIVE,),
             scenarios=asked.scenarios or DEFAULT_SCENARIOS,
             scopes=("device",),
         )
@@ -151,6 +159,9 @@ def _onnx(asked: Asked, cards: Catalogue, console: Console, stop: Callable[[], b
 
 
 def _known(asked: Asked, cards: Catalogue) -> Choice:
+    if asked.mix:
+        named = {part.model: selection.model_of(cards, part.model) for part in mixed(asked.mix)}
+        return Choice(cards=cards, wanted=(), models=named)
     suite = pick(cards.suites, asked.suite or SUITE, "suite").card
     # A model may have several entries: its headline precision in every scenario, others in one.
     entries: dict[str, list[planning.Wanted]] = {}
@@ -268,6 +279,7 @@ def make_plan(
     plan = planning.make(
         run=store.new_run_id(),
         wanted=choice.wanted,
+        mix=mixed(asked.mix),
         models={name: model.card for name, model in models.items()},
         backends=backends.ready,
         inputs={name: model.inputs for name, model in models.items() if model.inputs is not None},
@@ -289,6 +301,7 @@ def make_plan(
         availability=backends.availability,
         environments=backends.environments,
         measured_by=measured_by(asked.measured_by),
+        host=host(asked),
     )
     measured = {cell.precision for cell in plan.cells if cell.purpose == "measure"}
     nothing = asked.variant is not None and not measured

@@ -20,15 +20,19 @@ from rich.table import Table
 from rich.text import Text as RichText
 
 from npubench.cards import build_name
+from npubench.engine.launching import Watcher
+from npubench.engine.loading import CONFIRM_SHARE
 from npubench.engine.lock import Holder
 from npubench.engine.protocol import Event, Phase
-from npubench.engine.run import Watcher
 from npubench.engine.select import OWN
 from npubench.evidence import Certificate
 from npubench.lang import here, language
 from npubench.metrics import METRICS, THROUGHPUT
+from npubench.report.capacity import brief as found_load
+from npubench.report.loads import written
 from npubench.report.quality import line as quality_line
-from npubench.schema import Launch, Plan, PlannedCell, Quality, Run
+from npubench.scenarios import searched
+from npubench.schema import Launch, Plan, PlannedCell, Quality, Run, Scenario
 from npubench.units import show, show_duration_s, show_ns
 
 # Process start, imports and model loading, before anything of this run has been seen.
@@ -38,13 +42,13 @@ _ASSUMED_LOAD_S = 2.0
 def title_of(cell: PlannedCell) -> str:
     """A cell in a few words."""
     form = cell.precision if cell.variant == "portable" else f"{cell.precision} {cell.variant}"
-    return f"{cell.model} {form} · {cell.backend} · {cell.scenario.name} · {cell.scope}"
+    return f"{cell.model} {form} · {cell.backend} · {written(cell.scenario)} · {cell.scope}"
 
 
 def planned_s(cell: PlannedCell) -> float:
     """What a launch of this cell is planned to take, its loading apart.
 
-    Slow requests make it longer: a window with too few samples goes on for up to twice its time (`worker.EXTEND`).
+    Slow requests make it longer: a window with too few samples goes on for up to twice its time (`measuring.EXTEND`).
     """
     return cell.window_s + cell.warmup_s
 
@@ -106,7 +110,10 @@ class Console:
     def plan(self, plan: Plan) -> None:
         """What will be measured, what is absent and what to mind."""
         measured = [cell for cell in plan.cells if cell.purpose == "measure"]
-        seconds = len(plan.order) * _ASSUMED_LOAD_S + sum(planned_s(cell) for cell in measured) * plan.launches
+        later = plan.launches - 1
+        seconds = len(plan.order) * _ASSUMED_LOAD_S + sum(
+            planned_s(cell) * (1 + later * (CONFIRM_SHARE if searched(cell.scenario) else 1)) for cell in measured
+        )
         self.say(
             here(
                 f"{len(measured)} cells × {plan.launches} launches, profile {plan.profile}, "
@@ -180,7 +187,7 @@ class _Lines:
 
     def finished(self, cell: PlannedCell, launch: Launch) -> None:
         at, total = self._index
-        self._console.say(f"[{at}/{total}] {title_of(cell)}: {outcome(launch)}")
+        self._console.say(f"[{at}/{total}] {title_of(cell)}: {outcome(launch, cell.scenario)}")
         if launch.failure is not None and launch.failure.hint:
             self._console.say(f"  → {launch.failure.hint}")
 
@@ -214,11 +221,14 @@ def where(found: Certificate) -> str:
     return f"{lead} {found.model} {build} · {found.backend}: {said or here('unknown', '알 수 없음')}"
 
 
-def outcome(launch: Launch) -> str:
-    """A launch in a few words: its service value and p50, or what went wrong."""
+def outcome(launch: Launch, scenario: Scenario | None = None) -> str:
+    """A launch in a few words: what a search found, else its service value and p50; or what went wrong."""
     if launch.failure is not None:
         first = next(iter(launch.failure.message.splitlines()), "")
         return f"{launch.failure.kind.value}: {first[:160]}"
+    if launch.capacity is not None and scenario is not None:
+        said = found_load(launch.capacity, scenario, launch.unit)[language()]
+        return said if launch.verdict == "valid" else f"{said}, {launch.verdict}"
     # A workload of somebody else's may count in a unit of its own.
     key = THROUGHPUT.get(launch.unit, THROUGHPUT["sample"])[0]
     rate = launch.summary.get(key)
@@ -265,7 +275,7 @@ class _LiveTable:
     def finished(self, cell: PlannedCell, launch: Launch) -> None:
         self._paces.append((time.monotonic() - self._started) / (planned_s(cell) + _ASSUMED_LOAD_S))
         mark = "✓" if launch.failure is None else "✗"
-        self._done.append(f"{mark} {title_of(cell)}: {outcome(launch)}")
+        self._done.append(f"{mark} {title_of(cell)}: {outcome(launch, cell.scenario)}")
         self._left -= 1
 
     def asking(self, cell: PlannedCell) -> None:

@@ -42,6 +42,7 @@ from npubench.engine.protocol import (
     Placed,
     Probed,
     Surveyed,
+    Tuned,
 )
 from npubench.engine.warmup import PATIENCE
 from npubench.schema import Failure, FailureKind
@@ -89,7 +90,7 @@ class StopRequested(Exception):  # noqa: N818 - not an error
     """Ctrl-C while a worker ran; the worker has been stopped."""
 
 
-Answer = Probed | Surveyed | Built | Measured | Answered | Placed | Compiled | Conformed | Failure
+Answer = Probed | Surveyed | Built | Measured | Answered | Placed | Compiled | Conformed | Tuned | Failure
 
 
 def child_environment(environment: Environment, folder: Path) -> dict[str, str]:
@@ -245,7 +246,7 @@ class _Watch:
         if isinstance(event, Phase):
             self._phase = event.name
             self._guard.enter()
-        elif isinstance(event, (Probed, Surveyed, Built, Measured, Answered, Placed, Compiled, Conformed)):
+        elif isinstance(event, (Probed, Surveyed, Built, Measured, Answered, Placed, Compiled, Conformed, Tuned)):
             self._answer = event
         elif isinstance(event, Failed):
             self._answer = msgspec.structs.replace(event.failure, stderr=self._tail())

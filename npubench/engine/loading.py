@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from npubench import traffic
-from npubench.engine.protocol import Held, Load, Search, Target
-from npubench.rules import Ruleset
+from npubench.engine.protocol import Load, Search, Target
+from npubench.rules import Ruleset, ScenarioRule
 from npubench.scenarios import KINDS, searched
 from npubench.schema import PlannedCell
-from npubench.stats.early_stopping import needed
+from npubench.stats.conforming import needed_by
+from npubench.stats.trials import Limits
 
-# Over-limit requests for which a worker knows the least number of queries; a launch has far fewer.
-MOST_OVER = 2_000
+# So many users are looked for at most; each has a lane of its own.
+MOST_USERS = 256
+
+# Later launches confirm the load that the first one found, for which they get this share of its time.
+CONFIRM_SHARE = 2 / 3
 
 
 def load_of(cell: PlannedCell, seed: int) -> Load:
@@ -25,18 +29,26 @@ def load_of(cell: PlannedCell, seed: int) -> Load:
         seed=seed,
         devices=int(scenario.params.get("devices", 1)),
         instances=int(scenario.params.get("instances", 1)),
-        inflight=int(scenario.params.get("inflight", 1)),
+        inflight=_in_flight(cell),
     )
 
 
-def held(cell: PlannedCell, rules: Ruleset) -> dict[str, Held]:
+def _in_flight(cell: PlannedCell) -> int:
+    """Views of each session: a lane for every user, where load comes from users."""
+    params = cell.scenario.params
+    if KINDS[cell.scenario.name].arrival != "users":
+        return int(params.get("inflight", 1))
+    return int(params.get("users", MOST_USERS))
+
+
+def held(cell: PlannedCell, rules: Ruleset) -> dict[str, Limits]:
     """Service unit → what a request of this cell must not exceed; empty where nothing is bound."""
     if KINDS[cell.scenario.name].load is None:
         return {}
     if cell.scenario.name == "cameras":
-        return {"frame": Held(latency_ns=round(1e9 / float(cell.scenario.params["fps"])))}
+        return {"frame": Limits(latency_ns=round(1e9 / float(cell.scenario.params["fps"])))}
     return {
-        unit: Held(latency_ns=_ns(bound.latency_s), ttft_ns=_ns(bound.ttft_s), tpot_ns=_ns(bound.tpot_s))
+        unit: Limits(latency_ns=_ns(bound.latency_s), ttft_ns=_ns(bound.ttft_s), tpot_ns=_ns(bound.tpot_s))
         for unit, bound in rules.bounds.items()
     }
 
@@ -50,15 +62,16 @@ def target_of(cell: PlannedCell, rules: Ruleset) -> Target | None:
     bounds = held(cell, rules)
     if not bounds:
         return None
-    rule, statistic = rules.scenarios[cell.scenario.name], rules.early_stopping
-    return Target(
-        held=bounds,
-        needed=tuple(
-            (percent, needed(percent, MOST_OVER, confidence=statistic.confidence, tolerance=statistic.tolerance))
-            for percent in rule.percentiles
-        ),
-        min_duration_ns=round(rule.min_duration_s * 1e9),
-    )
+    name = cell.scenario.name
+    rule = rules.scenarios.get(name, ScenarioRule())
+    needed = tuple((percent, tuple(counts)) for percent, counts in needed_by(rules, name))
+    return Target(held=bounds, needed=needed, min_duration_ns=round(rule.min_duration_s * 1e9))
+
+
+def limits_of(cell: PlannedCell, unit: str, rules: Ruleset) -> Limits | None:
+    """What a request of this cell must not exceed when the workload counts `unit`; None where nothing is bound."""
+    bounds = held(cell, rules)
+    return bounds.get(unit, bounds.get("sample"))
 
 
 def search_of(cell: PlannedCell, known: float | None) -> Search | None:
@@ -71,6 +84,6 @@ def search_of(cell: PlannedCell, known: float | None) -> Search | None:
         searched=name,
         whole=name != "rate",
         per_load=per_load,
-        budget_ns=round(cell.window_s * 1e9),
+        budget_ns=round(cell.window_s * (1 if known is None else CONFIRM_SHARE) * 1e9),
         known=known,
     )

@@ -1,28 +1,114 @@
 """The hot loop, alone. It knows `step(i)` and memory; nothing else happens between two requests.
 
 Guarantees: a sample's times are taken immediately around `step`; nothing of ours is allocated or logged in between; the
-involuntary context switches of this thread are read outside the timed interval and mark pre-empted samples. A single
-graph, a pipeline, token generation and an HTTP request all go through here.
+involuntary context switches of this thread are read outside the timed interval and mark pre-empted samples; latency
+counts from the moment a request was due. A single graph, a pipeline, token generation and an HTTP request all go
+through here, one lane (one thread) each: `repeat` closed loop, `converse` a user with think time, `serve` arrivals.
 
-Not aware of: sessions, workloads, scenarios (an `issue` function stands for how load arrives), files.
+Not aware of: sessions, workloads, scenarios, threads (`generator` runs lanes side by side), files.
 """
 
 from __future__ import annotations
 
 import gc
+import itertools
 import resource
+import select
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableSequence, Sequence
 from contextlib import contextmanager
+from typing import Literal
 
+from npubench.engine.schedule import Arrivals, previous
 from npubench.engine.table import COMPLETED, WIDTH, SampleTable
+from npubench.schema import DROPPED
 from npubench.spi import RequestError, Step
 
-Issue = Callable[[int], int]
-"""Waits until request `i` is due and returns its scheduled time in ns; see `schedule`."""
-
 # Linux: RUSAGE_THREAD counts this thread only.
-_THREAD = resource.RUSAGE_THREAD
+THREAD = resource.RUSAGE_THREAD
+
+# A sleep ends 65–105 µs late here, 16–28 µs with a timer slack of 1 ns (facts §8): this long before the moment it ends.
+# Where the slack is granted 80 µs would do as well (same lag, 0.83 instead of 0.98 cores at 3 000/s on two lanes).
+SPIN_NS = 150_000
+# A longer sleep is taken in pieces, so that a lane hears within this time that the run is over.
+_SLICE_NS = 50_000_000
+# The last bit is waited for in the very loop that issues. After a rest of 1 ms the processor's caches are cold, and
+# each call in between costs a microsecond: lag p50 and p90 at 1 000/s were 1.3 and 2.8 µs, and are 0.3 and 0.7.
+_NEAR_NS = 5_000
+
+_NEVER_NS = 2**63 - 1
+
+
+class Limit:
+    """When a load is hopeless: as soon as more than `most_over` requests, failed and dropped ones included, missed a
+    bound (ns from the moment they were due; `tpot_ns` per output token after the first). None: not bound."""
+
+    __slots__ = ("latency_ns", "most_over", "tpot_ns", "ttft_ns")
+
+    def __init__(self, latency_ns: int | None, ttft_ns: int | None, tpot_ns: int | None, most_over: int) -> None:
+        self.latency_ns = _NEVER_NS if latency_ns is None else latency_ns
+        self.ttft_ns = _NEVER_NS if ttft_ns is None else ttft_ns
+        self.tpot_ns = _NEVER_NS if tpot_ns is None else tpot_ns
+        self.most_over = most_over
+
+
+class Course:
+    """What the lanes of one run share: whether it goes on, and how many requests missed the limit so far."""
+
+    __slots__ = ("_count", "error", "limit", "over", "stopped")
+
+    def __init__(self, limit: Limit | None) -> None:
+        self.limit = limit
+        self.over = 0
+        self.stopped: Literal["hopeless", "full", "error"] | None = None
+        self.error: BaseException | None = None
+        # A step of it cannot be interrupted by another thread, where `over += 1` can.
+        self._count = itertools.count(1).__next__
+
+    def hopeless(self, position: int, waited_ns: int, due: Sequence[int]) -> bool:
+        """Whether the limit is certain to be broken: `position` is not issued yet, `waited_ns` since the start.
+
+        True as soon as the request whose miss would be one too many has waited too long, since then all before it
+        have: who has not even been issued has neither a first token nor an answer.
+        """
+        limit = self.limit
+        if limit is None:
+            return False
+        ahead = position + limit.most_over - self.over
+        if ahead >= len(due) or waited_ns - due[ahead] <= min(limit.latency_ns, limit.ttft_ns):
+            return False
+        self.stop("hopeless")
+        return True
+
+    def stop(self, why: Literal["hopeless", "full"]) -> None:
+        """Ends the run early, unless it has been ended before."""
+        if self.stopped is None:
+            self.stopped = why
+
+    def fail(self, error: BaseException) -> None:
+        """Ends the run with an error; the first one counts."""
+        if self.error is None:
+            self.error = error
+        self.stopped = "error"
+
+    def missed(self) -> None:
+        """One more request missed the limit."""
+        self.over = over = self._count()
+        if self.limit is not None and over > self.limit.most_over:
+            self.stop("hopeless")
+
+    def judge(self, scheduled: int, first: int, completed: int, units: int, status: int) -> None:
+        """Counts a finished request that missed the limit. `first` 0: no first result was seen."""
+        limit = self.limit
+        if limit is None:
+            return
+        if (
+            status != 0
+            or completed - scheduled > limit.latency_ns
+            or first - scheduled > limit.ttft_ns
+            or (units > 1 and first and completed - first > limit.tpot_ns * (units - 1))
+        ):
+            self.missed()
 
 
 @contextmanager
@@ -40,56 +126,286 @@ def quiet_collector() -> Iterator[None]:
             gc.enable()
 
 
-def drive(
+def approach(deadline_ns: int, course: Course) -> bool:
+    """Returns a little before `deadline_ns`, for the caller to wait out; early and False where the run has ended."""
+    now = time.perf_counter_ns
+    while (ahead := deadline_ns - now()) > SPIN_NS:
+        time.sleep(min(ahead - SPIN_NS, _SLICE_NS) * 1e-9)
+        if course.stopped is not None:
+            return False
+    # A poll of nothing takes 0.3 µs and lets other threads have the interpreter meanwhile. Measured (CPython 3.11, two
+    # virtual processors, SCHED_FIFO, two lanes at 3 000/s with 200 µs of work; lag p50, completion stamps late by p90
+    # and p99): a plain loop 0.4, 78, 168 µs; the same with a switch interval of 10 µs 0.4, 46, 110; sched_yield 1.1, 4,
+    # 40; polls 0.7, 4, 47, of which 40 is one thread waking another here: with no spinning at all it is 38. Not
+    # sleep(0): up to Python 3.13 that sleeps for the timer slack, 16–70 µs.
+    breathe = select.poll().poll
+    near = deadline_ns - _NEAR_NS
+    while now() < near:
+        breathe(0)
+    return course.stopped is None
+
+
+class Rows:
+    """Writes rows of the table for one thread at a time; `last` is the last row written, `kept` how many there are."""
+
+    __slots__ = ("_header", "_rows", "capacity", "kept", "last")
+
+    def __init__(self, table: SampleTable) -> None:
+        self.capacity = table.capacity
+        self.last, self.kept = -1, 0
+        self._rows, self._header = table.rows, table.header
+
+    def keep(
+        self,
+        row: int,
+        stream: int,
+        scheduled: int,
+        issued: int,
+        first: int,
+        completed: int,
+        units: int,
+        status: int,
+        preempted: int,
+    ) -> None:
+        """Writes one row, which was not written before."""
+        rows, header, cell = self._rows, self._header, row * WIDTH
+        rows[cell] = scheduled
+        rows[cell + 1] = issued
+        rows[cell + 2] = first
+        rows[cell + 4] = units
+        rows[cell + 5] = stream
+        rows[cell + 6] = status
+        rows[cell + 7] = preempted
+        # Last: a row counts as finished from here on, for a parent that reads after a crash.
+        rows[cell + 3] = completed
+        if row >= header[COMPLETED]:
+            header[COMPLETED] = row + 1
+        self.last = max(self.last, row)
+        self.kept += 1
+
+
+class Lane(Rows):
+    """One thread's way of running requests: its step, its token times, its rows of the table."""
+
+    __slots__ = ("_course", "_switches", "after", "step", "tokens")
+
+    def __init__(
+        self, step: Step, table: SampleTable, lane: int, course: Course, after: Callable[[int], None] | None = None
+    ) -> None:
+        """Made in the thread that runs it: context switches are counted per thread. `after`: see `repeat`."""
+        super().__init__(table)
+        self.step = step
+        self.tokens = table.tokens_of(lane)
+        self._course = course
+        self.after = after
+        self._switches = resource.getrusage(THREAD).ru_nivcsw
+
+    def finish(
+        self, row: int, stream: int, scheduled: int, issued: int, mark: int, completed: int, units: int, status: int
+    ) -> None:
+        """Keeps a request that is complete. `mark`: the tokens that were there before it."""
+        switched = resource.getrusage(THREAD).ru_nivcsw
+        tokens = self.tokens
+        tokens.row = -1
+        first = tokens.cells[2 * mark + 1] if tokens.used > mark else 0
+        self.keep(row, stream, scheduled, issued, first, completed, units, status, switched - self._switches)
+        self._switches = switched
+        self._course.judge(scheduled, first, completed, units, status)
+
+
+def repeat(
     step: Step,
     table: SampleTable,
+    lane: int,
     take: Callable[[], int],
-    issue: Issue | None,
+    course: Course,
+    first_row: int,
     stop_ns: int,
     least: int,
     last_ns: int,
-    stream: int = 0,
-) -> None:
-    """Runs requests until `stop_ns`, or longer until `least` are done, but never past `last_ns` or the table's room.
+    due_ns: int | None,
+    after: Callable[[int], None] | None = None,
+) -> int:
+    """Closed loop: runs requests until `stop_ns`, or longer until `least` are done, but never past `last_ns` or the
+    table's room.
 
-    `take` hands out row numbers (shared between streams); `issue` None means closed loop: the next request is due when
-    the last one is complete. A RequestError is a sample with its status; any other exception ends the launch.
+    `take` hands out positions (shared between lanes). A request is due when the last one is complete, or has been since
+    `due_ns`. A RequestError is a sample with its status; any other exception ends the launch. Returns the last row.
+    `after(position)` is called behind each completion stamp, outside the timed interval (audits).
     """
     now = time.perf_counter_ns
     usage = resource.getrusage
-    rows, header, tokens, capacity = table.rows, table.header, table.tokens, table.capacity
-    switches = usage(_THREAD).ru_nivcsw
+    rows, header, tokens, capacity = table.rows, table.header, table.tokens_of(lane), table.capacity
+    switches = usage(THREAD).ru_nivcsw
+    last = -1
     while True:
-        row = take()
+        position = take()
+        row = first_row + position
         if row >= capacity:
-            return
-        if issue is None:
-            scheduled = issued = now()
-        else:
-            scheduled = issue(row)
-            issued = now()
-        if issued >= stop_ns and (row >= least or issued >= last_ns):
-            return
+            course.stop("full")
+            return last
+        scheduled = issued = now()
+        if issued >= stop_ns and (position >= least or issued >= last_ns):
+            return last
+        if course.stopped is not None:
+            return last
+        if due_ns is not None:
+            scheduled = due_ns
         tokens.row = row
         mark = tokens.used
         status = 0
         try:
-            units = step(row)
+            units = step(position)
         except RequestError as error:
             units, status = 0, error.status
         completed = now()
         tokens.row = -1
-        switched = usage(_THREAD).ru_nivcsw
+        switched = usage(THREAD).ru_nivcsw
         cell = row * WIDTH
         rows[cell] = scheduled
         rows[cell + 1] = issued
         if tokens.used > mark:
             rows[cell + 2] = tokens.cells[2 * mark + 1]
         rows[cell + 4] = units
-        rows[cell + 5] = stream
+        rows[cell + 5] = lane
         rows[cell + 6] = status
         rows[cell + 7] = switched - switches
         # Last: a row counts as finished from here on, for a parent that reads after a crash.
         rows[cell + 3] = completed
         header[COMPLETED] = row + 1
         switches = switched
+        last = row
+        if after is not None:
+            after(position)
+
+
+def converse(
+    lane: Lane,
+    user: int,
+    take: Callable[[], int],
+    course: Course,
+    first_row: int,
+    begin_ns: int,
+    stop_ns: int,
+    least: int,
+    last_ns: int,
+    think_ns: int,
+) -> None:
+    """One user: the first request is due at `begin_ns`, each next one `think_ns` after the answer was complete.
+
+    Ends as `repeat` does; a request that would only be due after the end is not made.
+    """
+    now, step, tokens = time.perf_counter_ns, lane.step, lane.tokens
+    breathe = select.poll().poll
+    due = begin_ns
+    while course.stopped is None:
+        # Not yet a position: a user who is still thinking when all is over has taken none from the others.
+        if due >= last_ns or not approach(due, course):
+            return
+        mark = tokens.used
+        while (issued := now()) < due:
+            breathe(0)
+        position = take()
+        row = first_row + position
+        if row >= lane.capacity:
+            course.stop("full")
+            return
+        if issued >= stop_ns and (position >= least or issued >= last_ns):
+            return
+        tokens.row = row
+        status = 0
+        try:
+            units = step(position)
+        except RequestError as error:
+            units, status = 0, error.status
+        completed = now()
+        lane.finish(row, user, due, issued, mark, completed, units, status)
+        if lane.after is not None:
+            lane.after(position)
+        due = completed + think_ns
+
+
+class Frames:
+    """Which frames are dropped: those that at their scheduled moment found their camera's previous one not issued yet.
+
+    Only scheduled and issued times decide that, not when a lane comes to look: frames that were all due while every
+    lane was busy are dropped alike, however late they are looked at. Preallocated, a cell per arrival and per camera.
+    """
+
+    __slots__ = ("_begun", "_decided", "_previous")
+
+    def __init__(self, arrivals: Arrivals) -> None:
+        self._previous = previous(arrivals).data
+        self._decided = bytearray(len(arrivals.due_ns))
+        self._begun: MutableSequence[int] = [0] * (int(arrivals.stream.max(initial=-1)) + 1)
+
+    def drops(self, position: int, stream: int, scheduled: int, issued: int) -> bool:
+        """Whether this frame is dropped; where it is not, it is issued at `issued`. Asked once, from `scheduled` on."""
+        before = self._previous[position]
+        # Not decided yet: the frame before is waiting, even now.
+        dropped = before >= 0 and (not self._decided[before] or self._begun[stream] > scheduled)
+        if not dropped:
+            self._begun[stream] = issued
+        # In this order: another lane that sees that it is decided must find when.
+        self._decided[position] = 1
+        return dropped
+
+
+def serve(
+    lane: Lane,
+    take: Callable[[], int],
+    course: Course,
+    first_row: int,
+    start_ns: int,
+    due: Sequence[int],
+    streams: Sequence[int],
+    frames: Frames | None,
+    last_ns: int,
+) -> None:
+    """Open loop: takes the next arrival, waits until it is due, runs it, until there are none or the run is over.
+
+    What is still waiting at `last_ns` is given up, and so is everything once the limit is certain to be broken: the
+    requests that wait longer than a bound already are counted in before they are run.
+    """
+    now, step, tokens = time.perf_counter_ns, lane.step, lane.tokens
+    count, capacity = len(due), lane.capacity
+    breathe = select.poll().poll
+    while course.stopped is None:
+        position = take()
+        if position >= count:
+            return
+        row = first_row + position
+        if row >= capacity:
+            course.stop("full")
+            return
+        scheduled = start_ns + due[position]
+        stream = streams[position]
+        mark = tokens.used
+        status = 0
+        issued = now()
+        if issued < scheduled:
+            if not approach(scheduled, course):
+                return
+            tokens.row = row
+            while (issued := now()) < scheduled:
+                breathe(0)
+        elif issued >= last_ns:
+            course.stop("hopeless")
+            return
+        elif course.hopeless(position, issued - start_ns, due):
+            return
+        else:
+            tokens.row = row
+        if frames is not None and frames.drops(position, stream, scheduled, issued):
+            tokens.row = -1
+            lane.keep(row, stream, scheduled, issued, 0, issued, 0, DROPPED, 0)
+            course.missed()
+            continue
+        try:
+            units = step(position)
+        except RequestError as error:
+            units, status = 0, error.status
+        completed = now()
+        lane.finish(row, stream, scheduled, issued, mark, completed, units, status)
+        if lane.after is not None:
+            lane.after(position)

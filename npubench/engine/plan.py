@@ -16,18 +16,25 @@ from npubench.cards import (
     BackendCard,
     ModelCard,
     SuiteCard,
-    Variant,
     emulated,
-    graphs_of,
     resolved,
-    semantics,
     to_builtins,
 )
-from npubench.engine import prebuilt
+from npubench.engine.loading import CONFIRM_SHARE
+from npubench.engine.planned import (
+    beside,
+    headline,
+    planned_cell,
+    reason_unsupported,
+    scenario_of,
+    scenarios_of,
+    unfit,
+    variant_of,
+)
 from npubench.errors import UsageError
 from npubench.lang import Text
 from npubench.rules import Ruleset
-from npubench.scenarios import Scenario, parse, searched, with_defaults
+from npubench.scenarios import Scenario, parse, searched
 from npubench.schema import (
     FLOOR_MODEL,
     InputFacts,
@@ -36,25 +43,18 @@ from npubench.schema import (
     PlannedCell,
     Purpose,
     UnsupportedCell,
-    cell_id,
 )
 from npubench.spi import Availability
-from npubench.units import show_bytes, utc_now
-
-NATIVE = "native"
-"""The precision of a user's own ONNX file: whatever is in it. Nothing is converted, so every backend is asked."""
-
-FLOOR_WINDOW_S = 0.5
-
-CAMERAS = ("detection",)
-"""The workloads whose inputs are a camera's frames."""
+from npubench.units import utc_now
 
 # Of a launch's share of the budget: the timed window, and at most this much for warming up.
 _WINDOW_SHARE, _WARMUP_SHARE = 0.75, 0.15
-# A tail percentile needs hundreds of samples, a throughput a handful: single-stream gets twice the time of offline. A
-# capacity is searched and then confirmed at full length.
+# A tail percentile needs hundreds of samples, a throughput a handful: single-stream gets twice the time of offline.
 _WEIGHT = {"single-stream": 2.0, "multi-stream": 2.0, "offline": 1.0, "server": 2.0, "cameras": 2.0, "users": 2.0}
-_SEARCH_WEIGHT = 8.0
+# A capacity is searched and then confirmed at full length. Pages and answers take a second where frames take
+# milliseconds, and as many are needed: two cores confirm p90 (44 requests) in what the standard profile then gives.
+_SEARCH_WEIGHT = {"cameras": 15.0, "server": 30.0, "users": 30.0}
+_SEARCH_SHARE = 0.9
 # … in a window that may be longer than a profile's others.
 _SEARCH_STRETCH = 4.0
 _SHORTEST_WINDOW_S = 0.5
@@ -69,6 +69,14 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     precisions: tuple[str, ...] = ()
     scenarios: tuple[str, ...] = ()
     scopes: tuple[str, ...] = ()
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """One service of a mix: a model at a given load, on a backend (None: the only one of the run)."""
+
+    model: str
+    scenario: str
+    backend: str | None = None
 
 
 class Budget(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,87 +104,6 @@ def check_scenarios(names: Sequence[str]) -> None:
             traffic.params(scenario)
 
 
-def machine_identity(machine: Machine) -> dict[str, Any]:
-    """Given name, CPU model and core count, accelerators; never kernel or driver (DESIGN.md, Decisions)."""
-    return {
-        "name": machine.name,
-        "cpu": machine.cpu,
-        "threads": machine.threads,
-        "governor": machine.governor,
-        "accelerators": [{"id": device.id, "name": device.name} for device in machine.accelerators],
-    }
-
-
-def scenarios_of(text: str, card: ModelCard) -> tuple[Scenario, ...]:
-    """The scenarios that `text` stands for, with their parameters for a model: offline takes the card's batch."""
-    return tuple(with_defaults(scenario, {"batch": card.offline_batch}) for scenario in parse(text))
-
-
-def scenario_of(text: str, card: ModelCard) -> Scenario:
-    """The one scenario that `text` stands for. Raises UsageError where it stands for several."""
-    found = scenarios_of(text, card)
-    if len(found) != 1:
-        raise UsageError(f'"{text}" stands for {len(found)} scenarios; expected one')
-    return found[0]
-
-
-def planned_cell(
-    card: ModelCard,
-    backend: BackendCard,
-    precision: str,
-    scenario: Scenario,
-    scope: str,
-    *,
-    variant: str = "portable",
-    inputs: InputFacts | None,
-    machine: Machine,
-    ruleset: str,
-    purpose: Purpose = "measure",
-) -> PlannedCell:
-    """One cell with its key and identity."""
-    key = {
-        "model": card.id,
-        "variant": variant,
-        "precision": precision,
-        "backend": backend.id,
-        "devices": str(backend.device.count * scenario.params.get("devices", 1)),
-        "scenario": scenario.name,
-        **{f"scenario.{name}": str(value) for name, value in scenario.params.items() if name != "devices"},
-        "scope": scope,
-        "ruleset": ruleset,
-    }
-    identity = {
-        **semantics(card, precision, variant),
-        **semantics(backend),
-        **_brought(backend, card.id, precision, variant),
-        "data": inputs.sha256 if inputs else None,
-        "scenario": {"name": scenario.name, **scenario.params},
-        "scope": scope,
-        "ruleset": ruleset,
-        "machine": machine_identity(machine),
-    }
-    return PlannedCell(
-        id=cell_id(key),
-        key=key,
-        identity=identity,
-        model=card.id,
-        backend=backend.id,
-        precision=precision,
-        variant=variant,
-        scenario=scenario,
-        scope=scope,
-        window_s=FLOOR_WINDOW_S,
-        warmup_s=FLOOR_WINDOW_S,
-        purpose=purpose,
-    )
-
-
-def _brought(backend: BackendCard, model: str, precision: str, variant: str) -> dict[str, Any]:
-    """Files compiled elsewhere are part of what is measured."""
-    specs = prebuilt.of(backend, model, precision, variant)
-    return {"prebuilt": {role: spec.sha256 for role, spec in sorted(specs.items())}} if specs else {}
-
-
 def _with_windows(
     cells: Mapping[str, PlannedCell], budget: Budget, emulated_backends: set[str]
 ) -> dict[str, PlannedCell]:
@@ -186,96 +113,154 @@ def _with_windows(
         for name, cell in cells.items()
         if cell.purpose == "measure" and cell.backend not in emulated_backends
     }
-    unit_s = budget.seconds / (sum(weights.values()) * budget.launches) if weights else 0.0
+    later = {
+        name: weight * (CONFIRM_SHARE if searched(cells[name].scenario) else 1) for name, weight in weights.items()
+    }
+    units = sum(weights.values()) + (budget.launches - 1) * sum(later.values())
+    unit_s = budget.seconds / units if weights else 0.0
 
     def seconds(name: str, share: float, most_s: float) -> float:
         return min(most_s, max(_SHORTEST_WINDOW_S, unit_s * weights[name] * share))
 
-    return {
+    planned = {
         name: msgspec.structs.replace(
             cell,
-            window_s=seconds(name, _WINDOW_SHARE, _longest_s(cell.scenario, budget)),
+            window_s=seconds(
+                name,
+                _SEARCH_SHARE if searched(cell.scenario) else _WINDOW_SHARE,
+                _longest_s(cell.scenario, budget),
+            ),
             warmup_s=seconds(name, _WARMUP_SHARE, _LONGEST_WARMUP_S),
         )
         if name in weights
         else cell
         for name, cell in cells.items()
     }
+    # Services side by side are loaded for as long as the longest of them.
+    longest_s: dict[str, float] = {}
+    for cell in planned.values():
+        if cell.mix is not None:
+            longest_s[cell.mix] = max(longest_s.get(cell.mix, 0.0), cell.window_s)
+    return {
+        name: cell if cell.mix is None else msgspec.structs.replace(cell, window_s=longest_s[cell.mix])
+        for name, cell in planned.items()
+    }
 
 
 def _weight(scenario: Scenario) -> float:
-    return _SEARCH_WEIGHT if searched(scenario) else _WEIGHT[scenario.name]
+    return (_SEARCH_WEIGHT if searched(scenario) else _WEIGHT)[scenario.name]
 
 
 def _longest_s(scenario: Scenario, budget: Budget) -> float:
     return budget.max_window_s * (_SEARCH_STRETCH if searched(scenario) else 1)
 
 
-def variant_of(card: ModelCard, backend: BackendCard, precision: str) -> Variant | None:
-    """The first of the backend's variants that the model is built in; None when there is none."""
-    if precision == NATIVE:
-        return "portable"
-    return next((name for name in backend.variants if graphs_of(card, precision, name) is not None), None)
+class _Gathering:
+    """The cells of a plan and what it cannot measure, as they come."""
 
+    def __init__(
+        self,
+        models: Mapping[str, ModelCard],
+        inputs: Mapping[str, InputFacts],
+        machine: Machine,
+        rules: Ruleset,
+        devices: Mapping[str, int],
+    ) -> None:
+        self._models, self._inputs, self._machine, self._rules = models, inputs, machine, rules
+        self._devices = devices
+        self.cells: dict[str, PlannedCell] = {}
+        self.unsupported: list[UnsupportedCell] = []
 
-def _reason_unsupported(card: ModelCard, backend: BackendCard, precision: str, machine: Machine) -> Text | None:
-    if precision == NATIVE:
-        return None
-    if precision not in card.precisions:
-        offered = ", ".join(card.precisions)
-        return Text(
-            en=f"the model is not built in {precision} (it has {offered})", ko=f"{precision} 모델 없음({offered} 제공)"
+    def floor(self, card: ModelCard, backend: BackendCard) -> None:
+        """The harness's own cost on a backend."""
+        scenario = scenario_of("single-stream", card)
+        self._keep(self._cell(card, backend, card.precisions[0], scenario, "device", None, "floor"))
+
+    def add(self, item: Wanted, backend: BackendCard) -> None:
+        """What is wanted of one model on one backend."""
+        card = self._models[item.model]
+        for precision in item.precisions or (headline(card, backend, self._machine),):
+            if (reason := reason_unsupported(card, backend, precision, self._machine)) is not None:
+                self._lacks(card, backend, precision, reason)
+                continue
+            # An emulator's times mean nothing: one cell shows whether answers, placement and compiling are right.
+            once = emulated(backend)
+            asked = [found for text in item.scenarios for found in scenarios_of(text, card)]
+            for scenario in asked[:1] if once else asked:
+                for scope in (item.scopes or card.scopes)[: 1 if once else None]:
+                    self._one(card, backend, precision, scenario, scope)
+
+    def mix(self, parts: Sequence[Part], backends: Mapping[str, BackendCard]) -> None:
+        """The services of a mix: alone, and beside each other, on every backend that a part leaves open."""
+        if not parts:
+            return
+        opened = all(part.backend is not None for part in parts)
+        for other in [""] if opened else backends:
+            found: list[PlannedCell] = []
+            for part in parts:
+                card, backend = self._models[part.model], backends[part.backend or other]
+                scenario = scenario_of(part.scenario, card)
+                if searched(scenario):
+                    raise UsageError(
+                        f"--mix {part.model}={part.scenario}: the load is missing; expected {searched(scenario)}=…",
+                        hint=f"measure it alone first: npubench run -m {part.model} -s {part.scenario}",
+                    )
+                scope = "service" if "service" in card.scopes else card.scopes[0]
+                precision = headline(card, backend, self._machine)
+                reason = reason_unsupported(card, backend, precision, self._machine)
+                if reason is not None:
+                    self._lacks(card, backend, precision, reason)
+                elif (cell := self._one(card, backend, precision, scenario, scope)) is not None:
+                    found.append(cell)
+            if len(found) == len(parts):
+                for cell in beside(found):
+                    self._keep(cell)
+
+    def _one(
+        self, card: ModelCard, backend: BackendCard, precision: str, scenario: Scenario, scope: str
+    ) -> PlannedCell | None:
+        reason = unfit(scenario, card, backend, self._devices.get(backend.id))
+        if searched(scenario) and scenario.name not in self._rules.scenarios:
+            name = self._rules.id
+            reason = Text(en=f"{name} has no rule for {scenario.name}", ko=f"{name}에 {scenario.name} 규칙이 없음")
+        if scope not in card.scopes:
+            reason = Text(en=f"the model has no scope {scope}", ko=f"모델에 {scope} 범위가 없음")
+        if reason is not None:
+            self._lacks(card, backend, precision, reason)
+            return None
+        return self._keep(self._cell(card, backend, precision, scenario, scope, self._inputs.get(card.id), "measure"))
+
+    def _keep(self, cell: PlannedCell) -> PlannedCell:
+        self.cells[cell.id] = cell
+        return cell
+
+    def _lacks(self, card: ModelCard, backend: BackendCard, precision: str, reason: Text) -> None:
+        lacking = UnsupportedCell(model=card.id, backend=backend.id, precision=precision, reason=reason)
+        if lacking not in self.unsupported:
+            self.unsupported.append(lacking)
+
+    def _cell(
+        self,
+        card: ModelCard,
+        backend: BackendCard,
+        precision: str,
+        scenario: Scenario,
+        scope: str,
+        inputs: InputFacts | None,
+        purpose: Purpose,
+    ) -> PlannedCell:
+        return planned_cell(
+            card,
+            backend,
+            precision,
+            scenario,
+            scope,
+            variant="portable" if purpose == "floor" else variant_of(card, backend, precision) or "portable",
+            inputs=inputs,
+            machine=self._machine,
+            ruleset=self._rules.id,
+            purpose=purpose,
         )
-    if precision not in backend.precisions:
-        taken = ", ".join(backend.precisions)
-        if (why := backend.refuses.get(precision)) is not None:
-            return why
-        return Text(en=f"this backend takes {taken}", ko=f"이 백엔드가 받는 정밀도: {taken}")
-    if variant_of(card, backend, precision) is None:
-        wanted = ", ".join(backend.variants)
-        return Text(
-            en=f"the model has no {precision} build in the form that this backend takes ({wanted})",
-            ko=f"이 백엔드가 받는 형태({wanted})의 {precision} 모델 없음",
-        )
-    need = (card.requires_memory_gb or 0) * 1e9
-    if machine.memory_bytes is not None and need > machine.memory_bytes:
-        have = show_bytes(machine.memory_bytes)
-        return Text(
-            en=f"needs {show_bytes(need)} of memory; this machine has {have}",
-            ko=f"메모리 {show_bytes(need)} 필요, 이 장비는 {have}",
-        )
-    return None
-
-
-def unfit(scenario: Scenario, card: ModelCard, backend: BackendCard, devices: int | None) -> Text | None:
-    """Why a model is not loaded in this way on this backend; None where it is. `devices`: how many there are."""
-    if scenario.name == "cameras" and card.workload not in CAMERAS:
-        return Text(en="cameras send frames, and this model takes none", ko="프레임을 받는 모델이 아니므로 카메라 없음")
-    if scenario.name == "users" and backend.device.type != "endpoint":
-        return Text(
-            en="users are served by an endpoint; on a device, scenario server gives the rate of requests",
-            ko="사용자 수는 서비스 엔드포인트에서 측정합니다. 장치에서는 server 시나리오가 요청률을 냅니다",
-        )
-    if card.workload != "llm" and {"traffic", "in", "out"} & set(scenario.params):
-        return Text(en="traffic and token counts are for language models", ko="토큰 길이는 언어 모델에만 해당")
-    wanted = backend.device.count * scenario.params.get("devices", 1)
-    if "devices" in scenario.params and devices is not None and devices < wanted:
-        return Text(
-            en=f"{wanted} devices were asked for; there are {devices}", ko=f"장치 {wanted}개 필요, {devices}개 있음"
-        )
-    return None
-
-
-def headline(card: ModelCard, backend: BackendCard, machine: Machine) -> str:
-    """The precision in which a model is measured where nobody names one: its own first, else the backend's first.
-
-    An NPU that takes no fp32 is then measured in what it is made for, and the precision is shown beside every figure.
-    """
-    own = card.precisions[0]
-    if _reason_unsupported(card, backend, own, machine) is None:
-        return own
-    taken = (name for name in backend.precisions if _reason_unsupported(card, backend, name, machine) is None)
-    return next(taken, own)
 
 
 def make(
@@ -290,73 +275,27 @@ def make(
     budget: Budget,
     seed: int,
     suite: str | None,
+    mix: Sequence[Part] = (),
     command: Sequence[str] = (),
     **context: Any,
 ) -> Plan:
     """The plan of a run. `models` and `backends` hold the cards in use, `inputs` what each model is fed with.
+
+    The services of a `mix` are each measured alone and then all at once.
 
     Raises UsageError when nothing at all is left to measure.
     """
     backends = {name: resolved(card, machine.threads) for name, card in backends.items()}
     found_devices: Mapping[str, Availability] = context.get("availability", {})
     devices = {name: len(found.devices) for name, found in found_devices.items() if found.devices}
-    cells: dict[str, PlannedCell] = {}
-    unsupported: list[UnsupportedCell] = []
+    gathering = _Gathering(models, inputs, machine, rules, devices)
     for backend in backends.values():
         if FLOOR_MODEL in models:
-            floor = models[FLOOR_MODEL]
-            cell = planned_cell(
-                floor,
-                backend,
-                floor.precisions[0],
-                scenario_of("single-stream", floor),
-                "device",
-                inputs=None,
-                machine=machine,
-                ruleset=rules.id,
-                purpose="floor",
-            )
-            cells[cell.id] = cell
+            gathering.floor(models[FLOOR_MODEL], backend)
         for item in wanted:
-            card = models[item.model]
-            for precision in item.precisions or (headline(card, backend, machine),):
-                if (reason := _reason_unsupported(card, backend, precision, machine)) is not None:
-                    unsupported.append(
-                        UnsupportedCell(model=card.id, backend=backend.id, precision=precision, reason=reason)
-                    )
-                    continue
-                # An emulator's times mean nothing: one cell shows whether answers, placement and compiling are right.
-                once = emulated(backend)
-                asked = [found for text in item.scenarios for found in scenarios_of(text, card)]
-                for scenario in asked[:1] if once else asked:
-                    for scope in (item.scopes or card.scopes)[: 1 if once else None]:
-                        if scope not in card.scopes:
-                            reason = Text(en=f"the model has no scope {scope}", ko=f"모델에 {scope} 범위가 없음")
-                            lacking = UnsupportedCell(
-                                model=card.id, backend=backend.id, precision=precision, reason=reason
-                            )
-                            if lacking not in unsupported:
-                                unsupported.append(lacking)
-                            continue
-                        if (why := unfit(scenario, card, backend, devices.get(backend.id))) is not None:
-                            lacking = UnsupportedCell(
-                                model=card.id, backend=backend.id, precision=precision, reason=why
-                            )
-                            if lacking not in unsupported:
-                                unsupported.append(lacking)
-                            continue
-                        cell = planned_cell(
-                            card,
-                            backend,
-                            precision,
-                            scenario,
-                            scope,
-                            variant=variant_of(card, backend, precision) or "portable",
-                            inputs=inputs.get(card.id),
-                            machine=machine,
-                            ruleset=rules.id,
-                        )
-                        cells[cell.id] = cell
+            gathering.add(item, backend)
+    gathering.mix(mix, backends)
+    cells, unsupported = gathering.cells, gathering.unsupported
     cells = _with_windows(cells, budget, {name for name, card in backends.items() if emulated(card)})
     rule = rules.profiles[budget.profile]
     comparable = rule.comparable and budget.seconds >= rule.budget_s and budget.launches >= rule.launches
@@ -387,11 +326,18 @@ def make(
 
 
 def _order(cells: Sequence[PlannedCell], launches: int, seed: int) -> tuple[tuple[str, int], ...]:
-    """Floors first, then round by round, each round shuffled anew: slow drifts then hit all cells alike."""
+    """Floors first, then round by round, each round shuffled anew: slow drifts then hit all cells alike.
+
+    The cells of a mix stay together, as they are measured at once.
+    """
     order = [(cell.id, 1) for cell in cells if cell.purpose == "floor"]
     generator = random.Random(seed)
-    measured = [cell.id for cell in cells if cell.purpose == "measure"]
+    groups: dict[str, list[str]] = {}
+    for cell in cells:
+        if cell.purpose == "measure":
+            groups.setdefault(cell.mix or cell.id, []).append(cell.id)
+    measured = list(groups.values())
     for number in range(1, launches + 1):
         generator.shuffle(measured)
-        order.extend((name, number) for name in measured)
+        order.extend((name, number) for group in measured for name in group)
     return tuple(order)

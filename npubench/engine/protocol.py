@@ -11,11 +11,13 @@ from typing import Any, Literal
 
 import msgspec
 
+from npubench import tuning
 from npubench.conformance import Case, Check, Tried
 from npubench.evidence import RoleEvidence
 from npubench.scenarios import Arrival
-from npubench.schema import Audit, Capacity, ExecutionKind, Failure, MemoryUse, Stages, Warmup, Window
+from npubench.schema import Audit, Capacity, ExecutionKind, Failure, Host, HostEffect, MemoryUse, Stages, Warmup, Window
 from npubench.spi import Artifact, Availability, EnvironmentFacts, Placement, Request, TensorSpec
+from npubench.stats.trials import Limits
 
 
 class AdapterRef(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,24 +66,11 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     inflight: int = 1
 
 
-class Host(msgspec.Struct, frozen=True, kw_only=True):
-    """How the measuring process asks the operating system to treat it; what it was refused is said in the result.
+class Together(msgspec.Struct, frozen=True, kw_only=True):
+    """Several launches start their windows at once: each leaves a file in `folder` and waits for `count` of them."""
 
-    `timer_slack_ns`: how late a sleep may end (Linux: 50 000 unless asked). `pin`: processors of the lanes, one each in
-    turn. `priority`: none, `high` (nice −10) or `realtime` (SCHED_FIFO, the lowest of its priorities).
-    """
-
-    timer_slack_ns: int = 1
-    pin: tuple[int, ...] = ()
-    priority: Literal["normal", "high", "realtime"] = "normal"
-
-
-class Held(msgspec.Struct, frozen=True, kw_only=True):
-    """What each request must not exceed; None: not bound."""
-
-    latency_ns: int | None = None
-    ttft_ns: int | None = None
-    tpot_ns: int | None = None
+    folder: str
+    count: int
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,7 +80,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     the ruleset's own percentile first. More over the bound than a table is long is a failure whatever the number.
     """
 
-    held: dict[str, Held]
+    held: dict[str, Limits]
     needed: tuple[tuple[float, tuple[int, ...]], ...] = ()
     min_duration_ns: int = 0
 
@@ -117,7 +106,6 @@ class MeasureJob(msgspec.Struct, frozen=True, kw_only=True, tag="measure", tag_f
     workload: str
     artifacts: tuple[Artifact, ...]
     request: Request
-    scenario: str
     folder: str
     window_ns: int
     warmup_ns: int
@@ -128,6 +116,7 @@ class MeasureJob(msgspec.Struct, frozen=True, kw_only=True, tag="measure", tag_f
     target: Target | None = None
     search: Search | None = None
     host: Host = Host()
+    together: Together | None = None
     audit: bool = False
 
 
@@ -183,7 +172,31 @@ class ConformJob(msgspec.Struct, frozen=True, kw_only=True, tag="conform", tag_f
     cases: tuple[Case, ...] = ()
 
 
-Job = ProbeJob | SurveyJob | BuildJob | MeasureJob | QualityJob | PlaceJob | CompileJob | ConformJob
+class TuneJob(msgspec.Struct, frozen=True, kw_only=True, tag="tune", tag_field="verb"):
+    """Which point is the fastest offline? Answers `Tuned`, after `Trying` for each that is opened.
+
+    `artifacts`: batch → files (the same under every batch where shapes are symbolic). `threads_option`: the option of
+    the adapter that a point's `threads` goes to. `excluded`: points that are known not to run, with why. `keep_bytes`:
+    how much memory points that wait for their next turn may hold. `repetitions`: not 0: every point that often, in
+    slices of `slice_ns`, in place of a search within `box_ns`.
+    """
+
+    adapter: AdapterRef
+    workload: str
+    artifacts: dict[int, tuple[Artifact, ...]]
+    request: Request
+    points: tuple[tuning.Point, ...]
+    default: tuning.Point
+    threads_option: str | None = None
+    excluded: tuple[tuning.Tried, ...] = ()
+    box_ns: int
+    seed: int
+    keep_bytes: int | None = None
+    repetitions: int = 0
+    slice_ns: int = 0
+
+
+Job = ProbeJob | SurveyJob | BuildJob | MeasureJob | QualityJob | PlaceJob | CompileJob | ConformJob | TuneJob
 
 
 class Probed(msgspec.Struct, frozen=True, kw_only=True, tag="probed", tag_field="event"):
@@ -239,6 +252,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True, tag="measured", tag_fi
     inputs: dict[str, tuple[TensorSpec, ...]]
     outputs: dict[str, tuple[TensorSpec, ...]]
     memory: MemoryUse | None = None
+    host: tuple[HostEffect, ...] = ()
     capacity: Capacity | None = None
     stages: Stages | None = None
     audits: tuple[Audit, ...] = ()
@@ -292,6 +306,20 @@ class Conformed(msgspec.Struct, frozen=True, kw_only=True, tag="conformed", tag_
     python: str
 
 
+class Trying(msgspec.Struct, frozen=True, kw_only=True, tag="trying", tag_field="event"):
+    """The worker opens this point next: it is the one in flight should the worker end."""
+
+    point: tuning.Point
+
+
+class Tuned(msgspec.Struct, frozen=True, kw_only=True, tag="tuned", tag_field="event"):
+    """The search is over. `unit`: of which rates count so many per second."""
+
+    found: tuning.Search
+    unit: str
+    versions: dict[str, str]
+
+
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed", tag_field="event"):
     """The worker could not do the job and knows why."""
 
@@ -311,6 +339,8 @@ Event = (
     | Begun
     | Row
     | Conformed
+    | Trying
+    | Tuned
     | Failed
 )
 

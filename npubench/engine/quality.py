@@ -112,6 +112,10 @@ class Asker:
         )
 
     def _available(self, model: str) -> int:
+        params = self._plan.models[model]["params"]
+        if "video_frames" in params:
+            # Of clips some key frames are answered, however many files there are.
+            return int(params["inputs"])
         found = self._plan.inputs.get(model)
         return found.files if found is not None else 0
 

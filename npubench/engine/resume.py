@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from npubench.engine.plan import machine_identity
+from npubench.engine.planned import machine_identity
 from npubench.engine.select import OWN
 from npubench.errors import NotComparableError
 from npubench.lang import here
@@ -60,6 +60,10 @@ def check_inputs(plan: Plan) -> None:
 
 
 def _digest(folder: Path, facts: InputFacts, kind: str) -> str:
+    if facts.source == OWN and kind == "clips":
+        from npubench.build.userclips import digest_clips
+
+        return digest_clips(folder)
     if facts.source == OWN:
         from npubench.build.userdata import describe_folder
 

@@ -1,4 +1,4 @@
-"""Carries out a plan: builds, launches one fresh process after the other, writes each result once, seals the run.
+"""Carries out a plan: launches one fresh process after the other, writes each result once, seals the run.
 
 Guarantees: a launch that fails becomes a result and the next one starts; whatever was written stays; `--resume` carries
 on with exactly the plan that was written; Ctrl-C stops the launch in flight and says how to go on.
@@ -6,82 +6,16 @@ on with exactly the plan that was written; Ctrl-C stops the launch in flight and
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
 
-import msgspec
-
-from npubench import traffic
-from npubench.cards import BackendCard, ModelCard, emulated
-from npubench.discovery import code
-from npubench.engine import loading, table
-from npubench.engine.files import Files, Ready
-from npubench.engine.launcher import Limits, StopRequested, run_job
-from npubench.engine.lost import Presence
-from npubench.engine.metering import Metering, metering
-from npubench.engine.placement import Certifier
-from npubench.engine.protocol import Event, Measured, MeasureJob
-from npubench.engine.quality import Asker
-from npubench.engine.select import adapter_ref, environment_of
-from npubench.engine.watching import watching
-from npubench.errors import RunInterruptedError, StoreError
-from npubench.evidence import Certificate
-from npubench.rules import Ruleset, load
-from npubench.scenarios import KINDS
-from npubench.schema import (
-    Failure,
-    FailureKind,
-    Launch,
-    Plan,
-    PlannedCell,
-    PowerFile,
-    ProcessFacts,
-    Quality,
-    Run,
-    SampleFile,
-    Validity,
-    Value,
-    parse,
-)
-from npubench.spi import Request
-from npubench.stats.conditions import gone, judge_conditions, worse
-from npubench.stats.judge import judge
-from npubench.stats.memory import leak
+from npubench.engine import mixing
+from npubench.engine.launcher import Limits, StopRequested
+from npubench.engine.launching import Launching, Watcher
+from npubench.errors import RunInterruptedError
+from npubench.schema import Launch, Plan, PlannedCell, Run
 from npubench.stats.runs import assembled
-from npubench.stats.samples import Samples
-from npubench.stats.summary import summarise
-from npubench.store import WORK, RunFolder, sha256_file, write_once
-from npubench.units import show_ns, utc_now
-
-# A window is extended until it has this many samples (worker.EXTEND bounds it), so that a median can be stated.
-LEAST_SAMPLES = {"completion": 12, "at-once": 4, "users": 12}
-MAX_TOKENS = 20_000_000
-
-# Of what a failed launch printed, the last so many bytes of each stream are kept beside it.
-OUTPUT_BYTES = 64 << 10
-
-# An emulator that takes longer for one input is placed and not measured in the short profiles (our judgement: a dozen
-# steps and a few quality inputs would otherwise take an hour, for figures that nobody may use).
-EMULATED_NS = 20_000_000_000
-
-_RESUME = "free some space, then resume the run (`npubench run --resume RUN`)"
-
-
-class Watcher(Protocol):
-    """Who is told how the run goes. All calls come from the parent's main thread."""
-
-    def building(self, model: str, text: str) -> None: ...
-    def starting(self, cell: PlannedCell, number: int, index: int, total: int) -> None: ...
-    def event(self, event: Event, completed: int) -> None: ...
-    def finished(self, cell: PlannedCell, launch: Launch) -> None: ...
-    def asking(self, cell: PlannedCell) -> None: ...
-    def answered(self, record: Quality) -> None: ...
-    def placing(self, cell: PlannedCell) -> None: ...
-    def placed(self, found: Certificate) -> None: ...
+from npubench.store import RunFolder
 
 
 class Execution:
@@ -98,17 +32,10 @@ class Execution:
     ) -> None:
         self._plan = plan
         self._folder = folder
-        self._cache = cache
         self._watcher = watcher
-        self._limits = limits
         self._stop = stop
-        self._rules: Ruleset = load(plan.ruleset)
         self._cells = {cell.id: cell for cell in plan.cells}
-        work = folder.path / WORK
-        self._presence = Presence(plan.availability, work, stop)
-        self._files = Files(plan, cache, work, watcher, limits, stop)
-        self._asker = Asker(plan, cache, work, self._files.graphs, limits, stop=stop)
-        self._certifier = Certifier(plan, cache, work, self._rules, limits, stop)
+        self._launching = Launching(plan, folder, cache, watcher, limits, stop)
 
     def carry_out(self) -> Run:
         """Measures what is not measured yet, then seals and returns the run.
@@ -124,9 +51,12 @@ class Execution:
                     raise StopRequested
                 cell = self._cells[cell_id]
                 self._watcher.starting(cell, number, index, total)
-                launch = self._launch(cell, number)
-                self._folder.write_launch(launch)
-                self._watcher.finished(cell, launch)
+                for measured, launch in self._launch(cell, number):
+                    if self._folder.launch_path(measured.id, number).exists():
+                        # One of a mix that was stopped: it was measured again only to stand beside the others.
+                        continue
+                    self._folder.write_launch(launch)
+                    self._watcher.finished(measured, launch)
         except StopRequested:
             raise RunInterruptedError(
                 "stopped; every finished launch is kept",
@@ -138,258 +68,10 @@ class Execution:
         self._folder.write_run(run)
         return run
 
-    def _ask(self, cell: PlannedCell, backend: BackendCard) -> None:
-        """Asks for the quality of this cell's answers, once for all cells of its build and backend."""
-        if cell.purpose != "measure" or self._plan.models[cell.model].get("quality") is None:
-            return
-        if self._folder.quality_path(cell.model, cell.precision, cell.variant, cell.backend).exists():
-            return
-        ready = self._files.ready(cell.model, cell.precision, cell.variant, 1, cell.backend)
-        if ready.failure is not None:
-            return
-        self._watcher.asking(cell)
-        record = self._asker.ask(cell.model, cell.precision, cell.variant, cell.backend, ready.artifacts)
-        if record.failure is not None:
-            self._presence.after(backend, record.failure)
-            if self._presence.lost(backend):
-                # Nothing is known about the answers: the record would convict them for the rest of the run.
-                return
-        self._folder.write_quality(record)
-        self._watcher.answered(record)
-
-    def _certified(self, cell: PlannedCell, backend: BackendCard) -> Certificate | None:
-        """Where this cell's build runs on its backend, looked at once; None where there is no device to look at.
-
-        That is the harness's own floor, a backend without a device, and a server somewhere else.
-        """
-        if cell.purpose != "measure" or backend.device.type in ("none", "endpoint"):
-            return None
-        path = self._folder.certificate_path(cell.model, cell.precision, cell.variant, cell.backend)
-        if path.exists():
-            return parse(path.read_bytes(), Certificate, str(path))
-        ready = self._files.ready(cell.model, cell.precision, cell.variant, 1, cell.backend)
-        if ready.failure is not None:
-            return None
-        self._watcher.placing(cell)
-        found, failure = self._certifier.certify(
-            cell.model,
-            cell.precision,
-            cell.variant,
-            cell.backend,
-            ready.artifacts,
-            ready.sources,
-            ready.compiled,
-            ready.origin,
-        )
-        if failure is not None:
-            self._presence.after(backend, failure)
-            if self._presence.lost(backend):
-                # Where it runs can be asked again when the device is back: nothing is written down for good.
-                return found
-        self._folder.write_certificate(found)
-        self._watcher.placed(found)
-        return found
-
-    def _launch(self, cell: PlannedCell, number: int) -> Launch:
-        """One launch, whatever becomes of it."""
-        started, load_average = utc_now(), os.getloadavg()
-        blank = Launch(
-            run=self._plan.run,
-            cell=cell.id,
-            number=number,
-            started=started,
-            status="failed",
-            verdict="invalid",
-            load_average=load_average,
-        )
-        backend = msgspec.convert(self._plan.backends[cell.backend], BackendCard)
-        if (missing := self._presence.before(backend)) is not None:
-            return msgspec.structs.replace(blank, failure=missing)
-        built = self._files.of(cell)
-        if built.failure is not None:
-            if built.failure.kind is FailureKind.DISK_FULL:
-                raise StoreError(built.failure.message, hint=built.failure.hint or _RESUME)
-            failure = self._presence.after(backend, built.failure)
-            return msgspec.structs.replace(blank, failure=failure, verdict=_verdict(failure))
-        if (found := self._certified(cell, backend)) is not None and found.extent == "none":
-            # Not a number of this backend: nothing is timed.
-            said = "; ".join(reason.en for reason in found.reasons)
-            fallback = Failure(kind=FailureKind.CPU_FALLBACK, message=said, phase="place")
-            return msgspec.structs.replace(blank, failure=fallback, execution_kind="cpu_fallback")
-        if found is not None and (slow := _too_slow(found, self._plan.profile)) is not None:
-            return msgspec.structs.replace(blank, failure=slow, verdict="unsupported", execution_kind="simulated")
-        self._ask(cell, backend)
-        work = self._folder.work(cell.id, number)
-
-        def tell(event: Event) -> None:
-            watch.event(event)
-            self._watcher.event(event, table.completed(work))
-
-        with watching(backend, self._plan.machine) as watch, metering(backend, work) as power:
-            answer = run_job(
-                self._job(cell, backend, built, work),
-                work,
-                environment_of(backend),
-                self._limits,
-                tell,
-                self._stop,
-            )
-        blank = msgspec.structs.replace(blank, conditions=watch.found)
-        try:
-            if isinstance(answer, Failure):
-                if answer.kind is FailureKind.DISK_FULL:
-                    # Not a result of the device: the run stops here, and measures this launch when it is resumed.
-                    raise StoreError(f"{work}: the disk is full; everything written before is kept", hint=_RESUME)
-                self._keep_output(cell, number, work)
-                kept = self._keep_partial(cell, number, work)
-                answer = self._presence.after(backend, answer)
-                return msgspec.structs.replace(
-                    blank, failure=answer, verdict=_verdict(answer), reasons=gone(watch.found), samples=kept
-                )
-            assert isinstance(answer, Measured)
-            return self._finish(blank, cell, number, answer, work, power)
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
-
-    def _job(self, cell: PlannedCell, backend: BackendCard, built: Ready, work: Path) -> MeasureJob:
-        model = msgspec.convert(self._plan.models[cell.model], ModelCard)
-        arrival = KINDS[cell.scenario.name].arrival
-        return MeasureJob(
-            adapter=adapter_ref(backend),
-            workload=code("workloads", model.workload),
-            artifacts=built.artifacts,
-            request=Request(
-                scope=cell.scope,
-                batch=int(cell.scenario.params.get("batch", 1)),
-                seed=self._plan.seed,
-                params={**model.params, **traffic.params(cell.scenario)},
-                data=self._plan.sources.get(f"data:{cell.model}"),
-                room=self._plan.sources.get(f"room:{cell.model}"),
-            ),
-            scenario=cell.scenario.name,
-            folder=str(work),
-            window_ns=int(cell.window_s * 1e9),
-            warmup_ns=int(cell.warmup_s * 1e9),
-            least_samples=1 if emulated(backend) else LEAST_SAMPLES.get(arrival, 1),
-            max_samples=self._plan.max_samples,
-            max_tokens=MAX_TOKENS,
-            load=loading.load_of(cell, self._plan.seed),
-            target=loading.target_of(cell, self._rules),
-            search=loading.search_of(cell, self._known(cell)),
-            audit=self._plan.profile == "certify",
-        )
-
-    def _known(self, cell: PlannedCell) -> float | None:
-        """The load that an earlier launch of this cell confirmed: later ones confirm it or step down."""
-        found = [
-            launch.capacity.confirmed
-            for launch in self._folder.launches()
-            if launch.cell == cell.id and launch.capacity is not None and launch.capacity.confirmed is not None
-        ]
-        return min(found) if found else None
-
-    def _beside(self, cell: PlannedCell, number: int, suffix: str) -> Path:
-        """A free path beside the launch file: a killed run may have left the file there without its launch."""
-        path = self._folder.samples_path(cell.id, number).with_suffix(suffix)
-        path.unlink(missing_ok=True)
-        return path
-
-    def _keep_samples(self, cell: PlannedCell, number: int, samples: Samples) -> SampleFile:
-        path = self._beside(cell, number, ".npz")
-        write_once(path, samples.encode())
-        return SampleFile(file=path.name, sha256=sha256_file(path), rows=len(samples.table), tokens=len(samples.tokens))
-
-    def _keep_partial(self, cell: PlannedCell, number: int, work: Path) -> SampleFile | None:
-        """What a worker had measured before it failed; no summary is made of it."""
-        if table.completed(work):
-            return self._keep_samples(cell, number, Samples(*table.read(work)))
-        self._beside(cell, number, ".npz")
-        return None
-
-    def _keep_power(self, cell: PlannedCell, number: int, power: Metering) -> PowerFile | None:
-        if power.file is None or not power.file.exists():
-            return None
-        path = self._beside(cell, number, ".power.jsonl")
-        write_once(path, power.file.read_bytes())
-        return PowerFile(file=path.name, sha256=sha256_file(path))
-
-    def _keep_output(self, cell: PlannedCell, number: int, work: Path) -> None:
-        """The last that a failed worker printed, where it printed anything."""
-        for name in ("stdout", "stderr"):
-            path = self._beside(cell, number, f".{name}.txt")
-            if said := _last_bytes(work / f"{name}.txt", OUTPUT_BYTES):
-                write_once(path, said)
-
-    def _finish(
-        self, blank: Launch, cell: PlannedCell, number: int, done: Measured, work: Path, power: Metering
-    ) -> Launch:
-        """Keeps the samples, derives the summary, judges."""
-        samples = Samples(*table.read(work))
-        kept = self._keep_samples(cell, number, samples)
-        arrival = KINDS[cell.scenario.name].arrival
-        summary = summarise(samples, done.window, done.unit, arrival, done.samples_per_row)
-        summary["load_ns"] = Value(value=float(done.load_ns))
-        summary["first_inference_ns"] = Value(value=float(done.first_inference_ns))
-        summary["peak_rss_bytes"] = Value(value=float(done.peak_rss_bytes))
-        verdict, reasons = judge(samples, done.warmup, arrival, self._rules)
-        if (leaked := leak(done.memory, done.window, self._rules)) is not None:
-            verdict = "degraded" if verdict == "valid" else verdict
-            reasons = (*reasons, leaked)
-        assert blank.conditions is not None
-        allowed, disturbances = judge_conditions(blank.conditions, self._rules.disturbance)
-        return msgspec.structs.replace(
-            blank,
-            status="ok",
-            verdict=worse(verdict, allowed),
-            reasons=(*reasons, *disturbances),
-            load_ns=done.load_ns,
-            first_inference_ns=done.first_inference_ns,
-            warmup=done.warmup,
-            window=done.window,
-            unit=done.unit,
-            summary=summary,
-            samples=kept,
-            process=ProcessFacts(
-                pid=done.pid,
-                python=done.python,
-                executable=done.executable,
-                peak_rss_bytes=done.peak_rss_bytes,
-                cpu_ns=done.cpu_ns,
-                involuntary_switches=done.involuntary_switches,
-                memory=done.memory,
-                versions=done.versions,
-                options=done.options,
-                inputs=done.inputs,
-                outputs=done.outputs,
-            ),
-            energy=power.ledger(done.window),
-            power=self._keep_power(cell, number, power),
-            placement=done.placement,
-            execution_kind=done.execution_kind,
-        )
-
-
-def _too_slow(found: Certificate, profile: str) -> Failure | None:
-    """Why an emulator is asked for no more than its certificate; None where it answers within EMULATED_NS, or always
-    in the long profiles.
-    """
-    first_ns = found.startup.first_inference_ns or 0
-    if found.execution_kind != "simulated" or first_ns <= EMULATED_NS or profile not in ("smoke", "standard"):
-        return None
-    return Failure(
-        kind=FailureKind.UNSUPPORTED,
-        message=f"one input takes {show_ns(first_ns)} in the emulator, and its times mean nothing: it was placed, and "
-        f"neither scored nor timed; profile nightly does",
-        phase="place",
-    )
-
-
-def _verdict(failure: Failure) -> Validity:
-    return "unsupported" if failure.kind is FailureKind.UNSUPPORTED else "invalid"
-
-
-def _last_bytes(path: Path, most: int) -> bytes:
-    with suppress(OSError), path.open("rb") as stream:
-        stream.seek(max(0, path.stat().st_size - most))
-        return stream.read()
-    return b""
+    def _launch(self, cell: PlannedCell, number: int) -> Sequence[tuple[PlannedCell, Launch]]:
+        """The launch of a cell, or of all cells of its mix."""
+        if cell.mix is not None:
+            members = [other for other in self._plan.cells if other.mix == cell.mix]
+            return mixing.launched(self._launching, members, number, self._folder, self._watcher.event)
+        ready = self._launching.prepare(cell, number)
+        return [(cell, ready if isinstance(ready, Launch) else self._launching.measure(ready, self._watcher.event))]

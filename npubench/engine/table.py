@@ -1,8 +1,9 @@
 """The memory-mapped sample table of a launch: written by the worker's loop, watched and read by the parent.
 
 `samples.bin` holds a header of eight int64 and then one row of `SAMPLE_COLUMNS` per request; `tokens.bin` one pair
-(row, time) per output token. A worker that dies leaves every finished sample readable. The header's `completed` word
-is the worker's sign of life.
+(row, time) per output token, in a region of its own per lane, since lanes are threads. A worker that dies leaves every
+finished sample readable. The header's `completed` word is the worker's sign of life: it counts the rows up to the last
+one that was finished, so in several lanes some before it may still be running.
 """
 
 from __future__ import annotations
@@ -51,18 +52,43 @@ class TokenTimes:
 
 
 class SampleTable:
-    """The worker's side: a file of `capacity` rows, and one of `tokens` token times."""
+    """The worker's side: a file of `capacity` rows, and one of `tokens` token times, shared evenly by the `lanes`."""
 
-    def __init__(self, folder: Path, capacity: int, tokens: int) -> None:
+    def __init__(self, folder: Path, capacity: int, tokens: int, lanes: int = 1) -> None:
         self.capacity = capacity
         words = self._map(folder / "samples.bin", HEADER_WORDS + capacity * WIDTH)
         self.header = words[:HEADER_WORDS]
         self.rows = words[HEADER_WORDS:]
         self._words = words
         self._token_words = self._map(folder / "tokens.bin", max(2, 2 * tokens))
-        self.tokens = TokenTimes(self._token_words, tokens)
+        room = tokens // lanes
+        self._lanes = tuple(
+            TokenTimes(self._token_words[2 * room * lane : 2 * room * (lane + 1)], room) for lane in range(lanes)
+        )
         self.header[_MAGIC] = MAGIC
         self.header[_CAPACITY] = capacity
+
+    @property
+    def tokens(self) -> TokenTimes:
+        """The token times of the first lane."""
+        return self._lanes[0]
+
+    @property
+    def tokens_dropped(self) -> int:
+        """Token times of all lanes for which there was no room."""
+        return sum(lane.dropped for lane in self._lanes)
+
+    def tokens_of(self, lane: int) -> TokenTimes:
+        """Where `lane` keeps its token times. Used by that lane's thread only."""
+        return self._lanes[lane]
+
+    def between(self, first: int, last: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """What `read` gives of the rows `first` to `last` - 1, copied while the table is still being filled."""
+        table = np.frombuffer(self.rows, dtype=np.int64)[first * WIDTH : last * WIDTH].reshape(-1, WIDTH)
+        parts = [np.frombuffer(lane.cells, dtype=np.int64)[: 2 * lane.used].reshape(-1, 2) for lane in self._lanes]
+        tokens = np.concatenate(parts)
+        chosen = tokens[(tokens[:, 0] >= first) & (tokens[:, 0] < last)]
+        return _finished(table, np.column_stack([chosen[:, 0] - first, chosen[:, 1]]))
 
     def _map(self, path: Path, words: int) -> memoryview:
         with path.open("w+b") as stream:
@@ -86,9 +112,16 @@ def completed(folder: Path) -> int:
 def read(folder: Path) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """(requests, columns) and (tokens, 2) of the requests that were finished, in their order."""
     words = np.fromfile(folder / "samples.bin", dtype=np.int64)
-    table = words[HEADER_WORDS:].reshape(-1, WIDTH)
+    tokens = np.fromfile(folder / "tokens.bin", dtype=np.int64).reshape(-1, 2)
+    return _finished(words[HEADER_WORDS:].reshape(-1, WIDTH), tokens)
+
+
+def _finished(
+    table: npt.NDArray[np.int64], tokens: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     # A row without a completion is a request that was never finished, wherever it lies: it is no sample.
     rows = np.flatnonzero(table[:, SAMPLE_COLUMNS.index("completed_ns")] > 0)
-    tokens = np.fromfile(folder / "tokens.bin", dtype=np.int64).reshape(-1, 2)
     tokens = tokens[(tokens[:, 1] > 0) & np.isin(tokens[:, 0], rows)]
+    # By request, each in the order of its times, whichever lane it went through.
+    tokens = tokens[np.argsort(tokens[:, 0], kind="stable")]
     return table[rows], np.column_stack([np.searchsorted(rows, tokens[:, 0]), tokens[:, 1]])

@@ -12,10 +12,8 @@ from __future__ import annotations
 import ctypes
 import errno
 import faulthandler
-import itertools
 import os
 import platform
-import resource
 import signal
 import sys
 import time
@@ -23,15 +21,14 @@ import traceback
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
 
 from npubench import __version__
-from npubench.engine import answering, installed, placing, protocol, stopping
-from npubench.engine.checking import WrongOutputError, check_all, check_outputs
-from npubench.engine.measure import drive, quiet_collector
+from npubench.engine import answering, installed, measuring, placing, protocol, stopping
+from npubench.engine.checking import WrongOutputError, check_outputs
+from npubench.engine.lanes import Clock
 from npubench.engine.protocol import (
     BuildJob,
     CompileJob,
@@ -44,11 +41,9 @@ from npubench.engine.protocol import (
     ProbeJob,
     QualityJob,
     SurveyJob,
+    TuneJob,
     resolve,
 )
-from npubench.engine.schedule import issuer
-from npubench.engine.table import SampleTable
-from npubench.engine.warmup import tolerant, warm_up
 from npubench.errors import (
     AbsentBackendError,
     ArtifactError,
@@ -58,27 +53,22 @@ from npubench.errors import (
     StoreError,
     UnsupportedError,
 )
-from npubench.schema import Failure, FailureKind, Window
+from npubench.schema import Failure, FailureKind
 from npubench.spi import (
     Adapter,
     Artifact,
     Availability,
     Bound,
     Compiles,
-    Places,
     ProbesWith,
     Session,
     Workload,
 )
-from npubench.stats.placement import execution_kind, together
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 # The file of raw outputs in a quality job's folder.
 ANSWERS = "answers.npz"
-
-# A window that has too few samples when it ends is extended up to this many times its length.
-EXTEND = 2
 
 
 class Events:
@@ -164,80 +154,15 @@ def build(job: BuildJob, events: Events) -> None:
 
 
 def measure(job: MeasureJob, events: Events) -> None:
-    """Opens, binds, warms up, measures, checks; see the module `measure` for the timed part."""
-    now = time.perf_counter_ns
-    events.enter("open")
-    adapter = make_adapter(job.adapter)
-    start = now()
-    sessions = {artifact.role: adapter.open(artifact, job.adapter.options) for artifact in job.artifacts}
-    load_ns = now() - start
-    events.enter("bind")
-    folder = Path(job.folder)
-    clock = _Clock()
-    workload: Workload = resolve(job.workload)()
-    bound = workload.bind(sessions, job.request, clock)
-    events.enter("first")
-    start = now()
-    units = bound.step(0)
-    first_ns = now() - start
-    events.enter("warm-up")
-    warmup, step_ns = warm_up(tolerant(bound.step), job.warmup_ns)
-    # Before the check, which copies outputs that the workload itself never holds all at once.
-    peak_rss_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    events.enter("check")
-    check_outputs(bound, sessions, 0)
-    capacity = min(job.max_samples, max(4096, job.least_samples, 3 * EXTEND * job.window_ns // max(step_ns, 1)))
-    table = SampleTable(folder, capacity, min(job.max_tokens, capacity * units) if bound.unit == "token" else 1)
-    clock.target = table.tokens
-    events.enter("measure")
-    before = resource.getrusage(resource.RUSAGE_SELF)
-    with quiet_collector():
-        start = now()
-        drive(
-            bound.step,
-            table,
-            itertools.count().__next__,
-            issuer(job.scenario, start),
-            stop_ns=start + job.window_ns,
-            least=min(job.least_samples, capacity),
-            last_ns=start + EXTEND * job.window_ns,
-        )
-        end = now()
-    after = resource.getrusage(resource.RUSAGE_SELF)
-    events.enter("check")
-    check_all(bound, sessions)
-    if table.tokens.dropped:
-        raise RuntimeError(f"{table.tokens.dropped} token times did not fit into the table of {job.max_tokens}")
-    wanted = str(job.adapter.device.get("type", "none"))
-    evidence = {role: item.placement() for role, item in sessions.items() if isinstance(item, Places)}
-    for role, found in evidence.items():
-        if execution_kind(wanted, found) == "cpu_fallback":
-            message = f"no node of the graph {role} ran on {found.requested}"
-            raise WrongOutputError(FailureKind.CPU_FALLBACK, message)
-    placement = together(list(evidence.values())) if len(evidence) == len(sessions) else None
-    events.send(
-        protocol.Measured(
-            unit=bound.unit,
-            load_ns=load_ns,
-            first_inference_ns=first_ns,
-            warmup=warmup,
-            window=Window(start_ns=start, end_ns=end),
-            samples_per_row=job.request.batch,
-            placement=placement,
-            execution_kind=execution_kind(wanted, placement),
-            pid=os.getpid(),
-            python=platform.python_version(),
-            executable=os.path.basename(sys.executable),
-            peak_rss_bytes=peak_rss_bytes,
-            cpu_ns=int((after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) * 1e9),
-            involuntary_switches=after.ru_nivcsw - before.ru_nivcsw,
-            versions={"numpy": np.__version__, "npubench-worker": __version__, **adapter.describe()},
-            options={role: dict(getattr(session, "options", {})) for role, session in sessions.items()},
-            inputs={role: tuple(session.inputs) for role, session in sessions.items()},
-            outputs={role: tuple(session.outputs) for role, session in sessions.items()},
-        )
-    )
-    close(bound, sessions, events)
+    """Measures a launch; see the module `measuring`."""
+    measuring.measure(job, lambda index: make_adapter(nth(job.adapter, index)), events)
+
+
+def nth(ref: protocol.AdapterRef, index: int) -> protocol.AdapterRef:
+    """The adapter of the device `index` places after the card's own."""
+    if index == 0:
+        return ref
+    return msgspec.structs.replace(ref, device={**ref.device, "index": int(ref.device.get("index", 0)) + index})
 
 
 def quality(job: QualityJob, events: Events) -> None:
@@ -248,7 +173,7 @@ def quality(job: QualityJob, events: Events) -> None:
     sessions = {artifact.role: adapter.open(artifact, job.adapter.options) for artifact in job.artifacts}
     events.enter("bind")
     workload: Workload = resolve(job.workload)()
-    bound = workload.bind(sessions, job.request, _Clock())
+    bound = workload.bind(sessions, job.request, Clock())
     events.enter("first")
     check_outputs(bound, sessions, 0)
     events.enter("quality")
@@ -283,7 +208,7 @@ def place(job: PlaceJob, events: Events) -> None:
         adapter,
         job.artifacts,
         job.adapter.options,
-        lambda sessions: workload.bind(sessions, job.request, _Clock()),
+        lambda sessions: workload.bind(sessions, job.request, Clock()),
         Path(job.folder),
         job.runs,
         job.sessions,
@@ -326,14 +251,15 @@ def conform(job: ConformJob, events: Events) -> None:
     events.send(protocol.Conformed(versions=versions, python=platform.python_version()))
 
 
-class _Clock:
-    """The clock that a workload is bound to; it ticks into the sample table once that exists."""
+def tune(job: TuneJob, events: Events) -> None:
+    """Looks for the fastest point; see the module `tuning`."""
+    # Not above: no other job should start the later for it.
+    from npubench.engine import tuning
 
-    target: Any = None
-
-    def tick(self) -> None:
-        if self.target is not None:
-            self.target.tick()
+    adapter = make_adapter(job.adapter)
+    found, unit = tuning.tune(job, adapter, resolve(job.workload)(), events.enter, events.send, classify)
+    versions = {"numpy": np.__version__, "npubench-worker": __version__, **adapter.describe()}
+    events.send(protocol.Tuned(found=found, unit=unit, versions=versions))
 
 
 def classify(error: BaseException) -> FailureKind:
@@ -392,6 +318,8 @@ def main() -> int:
             compile_ahead(job, events)
         elif isinstance(job, ConformJob):
             conform(job, events)
+        elif isinstance(job, TuneJob):
+            tune(job, events)
         else:
             measure(job, events)
     except Exception as error:

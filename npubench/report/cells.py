@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from npubench.lang import Text
-from npubench.report import quality
+from npubench.report import loads, quality
 from npubench.report.foreign import MESSAGE_LIMIT, clean, clean_lines
 from npubench.report.numbers import Footnotes, backend_name, model_name, of_cell, rate_key
 from npubench.report.placement import assisted
 from npubench.report.shown import Fault, Group, Number, Row
-from npubench.report.words import KINDS, VERDICTS, scenario, scope
+from npubench.report.words import KINDS, VERDICTS, scope
 from npubench.schema import FAILURE_TEXT, Cell, ExecutionKind, Failure, Run, UnsupportedCell
 from npubench.units import UNKNOWN
 
@@ -64,8 +64,8 @@ def _row(run: Run, cell: Cell, key: str, notes: Footnotes) -> Row:
         model=model_name(run, cell.model),
         precision=clean(cell.precision),
         backend=backend_name(run, cell.backend),
-        scenario=scenario(cell.scenario.name),
-        scenario_id=clean(cell.scenario.name),
+        scenario=loads.title(cell.scenario),
+        scenario_id=loads.written(cell.scenario),
         scope=scope(cell.scope)[0],
         verdict=cell.verdict,
         verdict_text=verdict_text,

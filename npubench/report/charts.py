@@ -10,13 +10,16 @@ Altair and vl-convert take half a second to load, so they are imported by the fi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from npubench.lang import Text
 from npubench.report.latency import Chart
+from npubench.report.shown_loads import Curve
 from npubench.report.svg import inline
+from npubench.units import show_share
 
 # Blue, vermillion, green, purple, orange, sky blue, ink: the ones with most contrast on white come first.
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#333333")
@@ -24,6 +27,10 @@ DASHES = ((1, 0), (7, 3), (2, 2), (9, 3, 2, 3), (12, 4), (5, 2, 2, 2, 2, 2))
 INK, GRID = "#111112", "#dddddc"
 _SHAPES = {"p50": "circle", "p90": "square", "p99": "diamond"}
 _WIDTH, _HEIGHT = 470, 250
+
+_DROPS_HEIGHT = 56
+# Lines of a load curve by percentile → (colour, dash): told apart without colour as well.
+LOAD_LINES = {"p50": (2, 2), "p90": (4, 1), "p99": (0, 0)}
 
 _X_TITLE = Text(en="latency of a request", ko="요청 하나의 지연 시간")
 _Y_TITLE = Text(en="share of requests done", ko="완료된 요청의 비율")
@@ -38,6 +45,22 @@ def dash(index: int) -> str:
 def colour(index: int) -> str:
     """The colour of a line on a light ground."""
     return PALETTE[index % len(PALETTE)]
+
+
+# The look of every chart.
+_HOUSE: dict[str, Any] = {
+    "background": "transparent",
+    "padding": 4,
+    "config": {
+        "font": "sans-serif",
+        "view": {"stroke": None},
+        "axis": {
+            "gridColor": GRID, "domainColor": GRID, "ticks": False, "labelColor": INK, "titleColor": INK,
+            "labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal", "labelPadding": 6,
+            "titlePadding": 10, "labelOverlap": "greedy", "labelSeparation": 8,
+        },
+    },
+}  # fmt: skip
 
 
 def _labels(ticks: tuple[tuple[float, str], ...]) -> str:
@@ -85,16 +108,10 @@ def latency_spec(chart: Chart) -> dict[str, Any]:
     spec: dict[str, Any] = (
         (lines + marks)
         .resolve_scale(color="independent")
-        .properties(width=_WIDTH, height=_HEIGHT, background="transparent", padding=4)
-        .configure(font="sans-serif")
-        .configure_view(stroke=None)
-        .configure_axis(
-            gridColor=GRID, domainColor=GRID, ticks=False, labelColor=INK, titleColor=INK, labelFontSize=12,
-            titleFontSize=12, titleFontWeight="normal", labelPadding=6, titlePadding=10, labelOverlap="greedy",
-            labelSeparation=8,
-        )
+        .properties(width=_WIDTH, height=_HEIGHT)
         .to_dict(validate=False)
-    )  # fmt: skip
+    )
+    spec.update(_HOUSE)
     spec["datasets"] = {
         "lines": [
             {"x": px, "y": py, "l": number, "c": line.colour, "d": line.dash}
@@ -108,10 +125,98 @@ def latency_spec(chart: Chart) -> dict[str, Any]:
 
 def latency_chart(chart: Chart, key: str) -> str:
     """A latency chart as SVG for inline use. `key` is the id of its figure; `<key>-t` names its caption."""
+    return _drawn(latency_spec(chart), key, (_X_TITLE, _Y_TITLE))
+
+
+def load_chart(curve: Curve, key: str) -> str:
+    """A load curve as SVG for inline use. `key` is the id of its figure; `<key>-t` names its caption."""
+    return _drawn(load_spec(curve), key, (curve.x_title, curve.y_title, _DROPPED, _BOUND, _HELD, _FAILED))
+
+
+def _drawn(spec: dict[str, Any], key: str, texts: Sequence[Text]) -> str:
     import altair as alt
     import vl_convert
 
     version = ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
-    drawn = vl_convert.vegalite_to_svg(latency_spec(chart), vl_version=version)
-    words = {text.en: text for text in (_X_TITLE, _Y_TITLE)}
-    return inline(drawn, key, words, {"role": "img", "aria-labelledby": f"{key}-t"})
+    drawn = vl_convert.vegalite_to_svg(spec, vl_version=version)
+    return inline(drawn, key, {text.en: text for text in texts}, {"role": "img", "aria-labelledby": f"{key}-t"})
+
+
+_DROPPED = Text(en="dropped", ko="버려짐")
+_BOUND = Text(en="bound", ko="한계")
+_HELD = Text(en="held", ko="확인")
+_FAILED = Text(en="failed", ko="실패")
+
+
+def load_spec(curve: Curve) -> dict[str, Any]:
+    """The Vega-Lite specification of a load curve: latency over load, and below it the share that was dropped."""
+    x_scale = {"domain": list(curve.x_domain), "nice": False}
+    x_axis = {"values": [value for value, _ in curve.x_ticks], "labelExpr": _labels(curve.x_ticks)}
+    x = {"field": "x", "type": "quantitative", "scale": x_scale, "axis": {**x_axis, "title": curve.x_title.en}}
+    bare = {**x, "axis": {**x_axis, "title": None, "labels": False}}
+    y = {
+        "field": "y",
+        "type": "quantitative",
+        "scale": {"type": "log" if curve.y_log else "linear", "domain": list(curve.y_domain), "nice": False},
+        "axis": {
+            "values": [value for value, _ in curve.y_ticks],
+            "labelExpr": _labels(curve.y_ticks),
+            "title": curve.y_title.en,
+        },
+    }
+    layers: list[dict[str, Any]] = []
+    if curve.bound is not None:
+        at = {"y": {"datum": curve.bound, "type": "quantitative"}}
+        layers += [
+            _layer({"type": "rule", "color": INK, "strokeWidth": 1.4, "strokeDash": [5, 3]}, at),
+            _word(_BOUND, {**at, "x": {"value": 4}}, {"align": "left", "dy": -7}),
+        ]
+    for load, text, dashes, align, side in (
+        (curve.held, _HELD, [1, 0], "right", -5),
+        (curve.failed, _FAILED, [2, 2], "left", 5),
+    ):
+        if load is not None:
+            at = {"x": {"datum": load, "type": "quantitative"}}
+            rule = {"type": "rule", "color": INK, "strokeWidth": 1.2, "strokeDash": dashes}
+            layers += [_layer(rule, at), _word(text, {**at, "y": {"value": 0}}, {"align": align, "dx": side, "dy": 8})]
+    data: dict[str, list[dict[str, float]]] = {}
+    for name, points in curve.lines:
+        look, pattern = LOAD_LINES[name]
+        data[name] = [{"x": px, "y": py} for px, py in points]
+        line = {"type": "line", "color": colour(look), "strokeWidth": 1.8, "strokeDash": list(DASHES[pattern])}
+        point = {"type": "point", "shape": _SHAPES[name], "size": 44, "filled": True, "opacity": 1}
+        layers += [
+            _layer({**line, "clip": True}, {"x": x, "y": y}, name),
+            _layer({**point, "color": colour(look), "stroke": "#fffffe", "strokeWidth": 1}, {"x": x, "y": y}, name),
+        ]
+    if curve.beyond:
+        # At the upper edge, pointing out of the picture: p99 is infinite.
+        data["beyond"] = [{"x": px} for px in curve.beyond]
+        mark = {"type": "point", "shape": "triangle-up", "size": 60, "filled": True, "opacity": 1}
+        layers.append(_layer({**mark, "color": colour(0)}, {"x": x, "y": {"value": 4}}, "beyond"))
+    top: dict[str, Any] = {"width": _WIDTH, "height": _HEIGHT, "layer": layers}
+    if not curve.drops:
+        return {**top, "datasets": data, **_HOUSE}
+    for layer in layers:
+        if layer["encoding"].get("x") is x:
+            layer["encoding"]["x"] = bare
+    data["drops"] = [{"x": px, "y": share} for px, share in curve.drops]
+    most = max(share for _, share in curve.drops)
+    axis = {"values": [0, most], "labelExpr": _labels(((0.0, "0 %"), (most, show_share(most)))), "title": _DROPPED.en}
+    share = {"field": "y", "type": "quantitative", "scale": {"domain": [0, most], "nice": False}, "axis": axis}
+    bars = {"type": "bar", "color": colour(1), "width": 9}
+    below: dict[str, Any] = {
+        "width": _WIDTH,
+        "height": _DROPS_HEIGHT,
+        **_layer(bars, {"x": x, "y": share}, "drops"),
+    }
+    return {"vconcat": [top, below], "spacing": 10, "datasets": data, **_HOUSE}
+
+
+def _layer(mark: dict[str, Any], encoding: dict[str, Any], data: str | None = None) -> dict[str, Any]:
+    return {"mark": mark, "encoding": encoding, "data": {"name": data} if data else {"values": [{}]}}
+
+
+def _word(text: Text, encoding: dict[str, Any], look: dict[str, Any]) -> dict[str, Any]:
+    mark = {"type": "text", "text": text.en, "color": INK, "fontSize": 12, "baseline": "middle", **look}
+    return _layer(mark, encoding)

@@ -2,22 +2,23 @@
 
 Launches are never pooled: they are the unit of replication, so each has its own line in its cell's colour and dash.
 Offline cells have no latency of their own and cells that are not results are not drawn; both are said. A cell of which
-nothing proves where it ran has a chart to itself.
+nothing proves where it ran, or that ran beside other services, has a chart to itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from npubench.errors import NpubenchError
 from npubench.lang import Text
+from npubench.report import loads
 from npubench.report.foreign import MESSAGE_LIMIT, clean
 from npubench.report.latency import Line, Mark, chart, level, thin
 from npubench.report.numbers import Footnotes, backend_name, count, model_name, of_cell
 from npubench.report.placement import assisted
 from npubench.report.shown import Figure, Number, SeriesRow
-from npubench.report.words import KINDS, scenario, scope
-from npubench.schema import Cell, Run
+from npubench.report.words import KINDS, scope
+from npubench.schema import Cell, Launch, Run
 from npubench.stats.samples import Samples
 from npubench.units import UNKNOWN
 
@@ -34,6 +35,18 @@ _MISSING = Text(
 )
 _EMPTY = Text(en="no request succeeded: no line", ko="성공한 요청이 없어 선이 없습니다")
 _NO_RESULT = Text(en="not a result: not drawn", ko="결과가 아니므로 그리지 않습니다")
+
+
+def counting(read: ReadSamples, launches: Mapping[str, Launch]) -> ReadSamples:
+    """Samples of the window that counts: a launch that searched holds those of every load that it tried."""
+
+    def within(name: str) -> Samples | None:
+        found, launch = read(name), launches.get(name)
+        if found is None or launch is None or launch.capacity is None or launch.window is None:
+            return found
+        return found.within(launch.window.start_ns, launch.window.end_ns)
+
+    return within
 
 
 def _lines(cell: Cell, read: ReadSamples, series: int, look: tuple[int, int]) -> tuple[list[Line], int, Text | None]:
@@ -96,7 +109,7 @@ def _figure(run: Run, key: str, cells: list[Cell], read: ReadSamples, looks: dic
                 drawn=bool(drawn),
                 backend=backend_name(run, cell.backend),
                 precision=clean(cell.precision),
-                scenario=scenario(cell.scenario.name),
+                scenario=loads.title(cell.scenario),
                 samples=of_cell(cell, "sample_count")[0].text,
                 counted=_counted(len(cell.launches), preempted if drawn else None),
                 assisted=assisted(cell.certificate),
@@ -106,6 +119,8 @@ def _figure(run: Run, key: str, cells: list[Cell], read: ReadSamples, looks: dic
         )
     model = model_name(run, cells[0].model)
     where = scope(cells[0].scope)[0]
+    if cells[0].mix is not None:
+        where = Text(en=f"{where.en} · beside other services", ko=f"{where.ko} · 다른 서비스와 동시")
     kind = KINDS[cells[0].execution_kind][0]
     known = [row for row in rows if row.p50.text != UNKNOWN]
     say = "; ".join(f"{row.backend.title.en} p50 {row.p50.text}, p99 {row.p99.text}" for row in known[:6])
@@ -134,17 +149,17 @@ def figures(run: Run, key: str, read: ReadSamples) -> tuple[Figure, ...]:
         and cell.scenario.name not in WITHOUT_LATENCY
     ]
     backends = list(dict.fromkeys(cell.backend for cell in drawable))
-    kinds = list(dict.fromkeys((cell.backend, cell.precision, cell.scenario.name) for cell in drawable))
+    kinds = list(dict.fromkeys((cell.backend, cell.precision, loads.written(cell.scenario)) for cell in drawable))
     # The same backend has the same colour in every chart, and the same cell kind the same dash.
     looks = {
         cell.id: (
             backends.index(cell.backend) % COLOURS,
-            kinds.index((cell.backend, cell.precision, cell.scenario.name)) % DASHES,
+            kinds.index((cell.backend, cell.precision, loads.written(cell.scenario))) % DASHES,
         )
         for cell in drawable
     }
     found: dict[tuple[str, str, str, str], list[Cell]] = {}
     for cell in drawable:
-        alone = cell.id if cell.execution_kind == "unknown" else ""
+        alone = cell.id if cell.execution_kind == "unknown" or cell.mix is not None else ""
         found.setdefault((cell.model, cell.scope, str(cell.execution_kind), alone), []).append(cell)
     return tuple(_figure(run, f"{key}-f{n}", cells, read, looks) for n, cells in enumerate(found.values(), 1))

@@ -16,6 +16,7 @@ from npubench.lang import Language, Text
 from npubench.report import charts
 from npubench.report.certificate import COLUMNS
 from npubench.report.shown import View
+from npubench.report.words import VERDICTS
 
 FOLDER = Path(__file__).resolve().parent / "templates"
 
@@ -73,6 +74,12 @@ def render(view: View, language: Language) -> str:
         for figure in run.figures
         if figure.chart is not None
     }
+    drawn.update(
+        (figure.key, charts.load_chart(figure.curve, figure.key))
+        for run in view.runs
+        for figure in run.curves
+        if figure.curve is not None
+    )
     style, script = _asset("report.css"), _asset("report.js")
     environment.filters["prose"] = prose
     environment.globals.update(
@@ -80,6 +87,8 @@ def render(view: View, language: Language) -> str:
         colour=charts.colour,
         dash=charts.dash,
         columns=COLUMNS,
+        load_lines=charts.LOAD_LINES,
+        invalid=VERDICTS["invalid"][1],
         is_text=lambda value: isinstance(value, Text),
     )
     return environment.get_template("report.html.j2").render(

@@ -83,6 +83,106 @@ METHOD: tuple[Term, ...] = (
     ),
 )
 
+LOADS: tuple[Term, ...] = (
+    _term(
+        "stopping",
+        "How sure a percentile is",
+        "백분위수의 확실성",
+        "Whether a bound was held at p99 is said with 99 % confidence by MLPerf LoadGen's early-stopping rule: of n "
+        "requests so few were over the bound that the true share is below 1 %. With none over it takes 459 requests, "
+        "with one 662, with two 838. Where a launch is too short for p99, p95 or p90 is judged instead, named beside "
+        "the number, and what p99 still needs is said; a load that is too slow is never saved by a lower percentile.",
+        "p99에서 한계를 지켰는지는 MLPerf LoadGen의 조기 종료 규칙으로 99 % 신뢰 수준에서 말합니다. 요청 n개 중 한계를 "
+        "넘은 것이 아주 적어 실제 비율이 1 % 미만이어야 합니다. 초과가 없으면 459개, 1개면 662개, 2개면 838개의 요청이 "
+        "필요합니다. 실행이 짧아 p99를 말할 수 없으면 p95나 p90으로 판정하고 수치 옆에 밝히며 p99에 더 필요한 수를 "
+        "적습니다. 느린 부하를 더 낮은 백분위수로 통과시키는 일은 없습니다.",
+    ),
+    _term(
+        "cameras",
+        "Cameras",
+        "카메라",
+        "Each camera sends a frame every 1/F s, the cameras out of step by a seeded draw. A frame that finds its "
+        "camera's previous one still waiting is dropped, and a dropped frame counts as infinitely late. A number of "
+        "cameras is held when p99, from the moment a frame was due to its boxes, is at most 1/F.",
+        "카메라마다 1/F초 간격으로 프레임을 보내며, 카메라 사이의 시차는 시드로 정합니다. 앞 프레임이 아직 기다리고 "
+        "있으면 새 프레임은 버려지고, 버려진 프레임은 무한히 늦은 것으로 칩니다. 프레임이 예정된 시각부터 상자가 나올 "
+        "때까지의 p99가 1/F 이하이면 그 카메라 수를 감당한 것입니다.",
+    ),
+    _term(
+        "capacity",
+        "How a load is searched and confirmed",
+        "부하의 탐색과 확인",
+        "First a closed loop shows what is sustained. Loads are then tried around it, short and given up early where "
+        "they are hopeless, until the largest that held and the smallest that failed are near each other. The answer "
+        "is the largest load that held once more for the full length. The first launch searches, later launches "
+        "confirm its answer. A 0 is a result: the least load failed. A dash is none: the time was over, say.",
+        "먼저 연속 처리로 지속 처리량을 봅니다. 그 부근의 부하를 짧게 시험하고 가망이 없으면 일찍 멈추면서, 지킨 가장 "
+        "큰 부하와 실패한 가장 작은 부하 사이를 좁힙니다. 전체 길이로 다시 시험해 지킨 가장 큰 부하가 답입니다. 첫 "
+        "실행이 찾고 이후 실행은 그 답을 확인합니다. 0은 가장 작은 부하도 실패했다는 결과이며, 줄표는 결과가 없다는 "
+        "뜻입니다(시간 부족 등).",
+    ),
+    _term(
+        "failed-by",
+        "Why a load failed",
+        "부하가 실패한 이유",
+        "Latency: too many requests over the bound. Dropped frames. A queue that only grew: the load is above what the "
+        "device completes. Failed requests. Or npubench's own generator lagged: then it is no finding about the "
+        "device.",
+        "지연 시간: 한계를 넘은 요청이 너무 많음. 버려진 프레임. 계속 쌓이는 대기열: 장치가 처리하는 것보다 부하가 큼. "
+        "실패한 요청. npubench 부하 생성기의 지연: 이때는 장치에 대한 결과가 아닙니다.",
+    ),
+    _term(
+        "sustained",
+        "Sustained",
+        "지속 처리량",
+        "What is completed per second when the next request goes out as soon as one is done, whatever each of them "
+        "took. So a device that serves no camera in time still has a number. It is not a service level.",
+        "하나가 끝나는 대로 다음 요청을 보낼 때 1초에 완료되는 수이며, 각각의 지연 시간은 묻지 않습니다. 카메라 한 "
+        "대도 제때 처리하지 못하는 장치도 이 수치는 있습니다. 서비스 수준을 뜻하지는 않습니다.",
+    ),
+    _term(
+        "lag",
+        "Generator lag",
+        "부하 생성기의 지연",
+        "How late npubench itself sent what was due. It counts against the result, because latency begins at the due "
+        "moment; above 50 µs and 2 % of the median latency at p99 the launch is degraded, and it is invalid only where "
+        "the lag decides the verdict. Together with the overhead floor this shows that the measuring was not the "
+        "bottleneck.",
+        "npubench가 예정된 요청을 얼마나 늦게 보냈는지입니다. 지연 시간은 예정된 시각부터 재므로 결과에 불리하게 "
+        "반영됩니다. p99가 50 µs와 중앙값 지연의 2 %를 모두 넘으면 저하, 그 지연이 판정을 뒤집을 때만 무효입니다. "
+        "하네스 하한과 함께, 측정 도구가 병목이 아니었음을 보여 주는 증거입니다.",
+    ),
+    _term(
+        "stages",
+        "Where the time goes",
+        "시간이 쓰이는 곳",
+        "After the timed window some inputs go through one at a time, with a clock between the stages; medians. Where "
+        "decoding is the largest part, a number of cameras is the host's decoder, not the device.",
+        "측정 구간이 끝난 뒤 입력 몇 개를 하나씩 처리하며 단계 사이의 시간을 잽니다(중앙값). 디코딩이 가장 크면 카메라 "
+        "수는 장치가 아니라 호스트의 디코더를 나타냅니다.",
+    ),
+    _term(
+        "tuning",
+        "How the best way to run offline is found",
+        "최적 구성을 찾는 법",
+        "Batch, sessions, threads and requests in flight are tried side by side, the worse half is given up again and "
+        "again, and the best one left is measured against the default once more, in turn. The default against itself, "
+        "measured the same way, shows what noise alone does.",
+        "배치, 세션, 스레드, 동시 요청 수를 번갈아 시험하며 뒤처진 절반을 거듭 버리고, 남은 가장 좋은 구성을 기본 "
+        "구성과 번갈아 다시 잽니다. 같은 방법으로 잰 기본 구성끼리의 비교는 잡음만의 크기를 보여 줍니다.",
+    ),
+    _term(
+        "audits",
+        "Audits",
+        "감사",
+        "Answers of the timed run equal those of the quality run; repeating one input is not more than 10 % faster "
+        "than cycling through all (no cache); the length of a language model's answers is as asked.",
+        "시간을 잰 실행의 답이 품질 확인 때의 답과 같은지, 같은 입력을 반복해도 10 % 넘게 빨라지지 않는지(캐시 없음), "
+        "언어 모델 답의 길이가 요구대로인지 확인합니다.",
+    ),
+)
+"""Said where a run has searched a load, seen stages, or made audits."""
+
 LIMITS: tuple[Text, ...] = (
     Text(
         en="npubench's own frames, pages and prompts are drawn by code. They compare devices under equal work; "

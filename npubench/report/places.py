@@ -15,11 +15,11 @@ from npubench.cards import build_name
 from npubench.errors import NpubenchError
 from npubench.evidence import Certificate
 from npubench.lang import Text
-from npubench.report import certificate, placement, reasons
+from npubench.report import certificate, loads, placement, reasons
 from npubench.report.foreign import LINE_LIMIT, MESSAGE_LIMIT, clean
 from npubench.report.numbers import Footnotes, backend_name, count, model_name, of_cell
 from npubench.report.shown import Certified, Fact, Place, Tone
-from npubench.report.words import EXTENTS, KINDS, STRICT, VERIFIED, kind, same, scenario, scope
+from npubench.report.words import EXTENTS, KINDS, STRICT, VERIFIED, kind, same, scope
 from npubench.rules import load
 from npubench.schema import Cell, Run
 from npubench.spi import EnvironmentFacts
@@ -102,7 +102,7 @@ def _steady(cells: list[Cell]) -> Fact:
     number, _ = of_cell(cell, "latency_p50_ns")
     if number.reason is not None:
         return Fact(name=name, value=certificate.unknown(number.reason))
-    how, where = scenario(cell.scenario.name), scope(cell.scope)[0]
+    how, where = loads.title(cell.scenario), scope(cell.scope)[0]
     value = Text(en=f"{number.text} ({how.en}, {where.en})", ko=f"{number.text} ({how.ko}, {where.ko})")
     return Fact(name=name, value=value)
 

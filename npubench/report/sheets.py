@@ -6,19 +6,32 @@ window, per channel; channels are never added up, because their scopes differ.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from npubench.lang import Text
 from npubench.metrics import METRICS
-from npubench.report import conditions, inputs, placement, places, quality, reasons
+from npubench.report import (
+    audits,
+    capacity,
+    conditions,
+    inputs,
+    loads,
+    placement,
+    places,
+    quality,
+    reasons,
+    stages,
+    tuned,
+)
 from npubench.report.cells import anchor, faults, why_of
 from npubench.report.foreign import MESSAGE_LIMIT, clean
 from npubench.report.numbers import backend_name, count, metric, model_name, of_cell
 from npubench.report.shown import Fact, Sheet, Value
-from npubench.report.words import METER_SCOPES, VERDICTS, same, scenario, scope
+from npubench.report.shown_loads import LoadFigure
+from npubench.report.words import METER_SCOPES, VERDICTS, same, scope
 from npubench.schema import Cell, Launch, Run
 from npubench.spi import Placement
 from npubench.units import UNKNOWN, show, show_ns
@@ -110,12 +123,18 @@ def _energy(cell: Cell, launches: Mapping[str, Launch]) -> list[Fact]:
     return facts
 
 
+def _load(run: Run, cell: Cell) -> list[Fact]:
+    """What a search found, and what the ruleset and the audits say."""
+    if cell.capacity is None:
+        return audits.facts(run, cell)
+    title = Text(en="How much it holds", ko="감당하는 부하")
+    return [Fact(name=title, value=capacity.sentence(cell)), *audits.facts(run, cell)]
+
+
 def _facts(run: Run, cell: Cell, launches: Mapping[str, Launch]) -> tuple[Fact, ...]:
     facts = [
-        Fact(
-            name=Text(en="Scenario", ko="시나리오"),
-            value=clean(", ".join([cell.scenario.name, *(f"{k} {v}" for k, v in cell.scenario.params.items())])),
-        ),
+        Fact(name=Text(en="Scenario", ko="시나리오"), value=loads.whole(cell.scenario), code=True),
+        *_load(run, cell),
         Fact(name=Text(en="Input data", ko="입력 자료"), value=inputs.of_model(run, cell.model)),
         *_options(cell),
     ]
@@ -184,8 +203,9 @@ def _values(cell: Cell) -> tuple[Value, ...]:
     return tuple(values)
 
 
-def sheets(run: Run, key: str, launches: Mapping[str, Launch]) -> tuple[Sheet, ...]:
-    """Everything about each measured cell."""
+def sheets(run: Run, key: str, launches: Mapping[str, Launch], curves: Sequence[LoadFigure] = ()) -> tuple[Sheet, ...]:
+    """Everything about each measured cell. `curves` are the load curves that the sheets point to."""
+    drawn = {figure.anchor: figure.key for figure in curves}
     shown = []
     certificates = places.anchors(run, key)
     for cell in run.cells:
@@ -193,7 +213,7 @@ def sheets(run: Run, key: str, launches: Mapping[str, Launch]) -> tuple[Sheet, .
             continue
         tone, verdict_text = VERDICTS[cell.verdict]
         model, backend = model_name(run, cell.model), backend_name(run, cell.backend)
-        how, where = scenario(cell.scenario.name), scope(cell.scope)[0]
+        how, where = loads.title(cell.scenario), scope(cell.scope)[0]
         precision = clean(cell.precision)
         shown.append(
             Sheet(
@@ -209,6 +229,9 @@ def sheets(run: Run, key: str, launches: Mapping[str, Launch]) -> tuple[Sheet, .
                 facts=_facts(run, cell, launches),
                 reasons=why_of(cell),
                 faults=faults(cell.failures),
+                load=drawn.get(anchor(key, cell), ""),
+                stages=stages.row(run, key, cell),
+                tuned=tuned.view_of(run, key, cell),
             )
         )
     return tuple(shown)

@@ -6,37 +6,16 @@ languages; a plain `str` is a name, a number or somebody else's words, already c
 
 from __future__ import annotations
 
-from typing import Literal
-
-import msgspec
-
 from npubench.lang import Text
 from npubench.report.latency import Chart
-
-Tone = Literal["good", "warn", "bad", "plain"]
-
-
-class _Shown(msgspec.Struct, frozen=True, kw_only=True):
-    """Immutable."""
-
-
-class Number(_Shown, frozen=True, kw_only=True):
-    """A number as text. Unknown is an en dash with `reason`; `note` is its footnote's number in its table (0: none)."""
-
-    text: str
-    unit: Text | None = None
-    reason: Text | None = None
-    note: int = 0
+from npubench.report.shown_base import Name as Name
+from npubench.report.shown_base import Number as Number
+from npubench.report.shown_base import Shown
+from npubench.report.shown_base import Tone as Tone
+from npubench.report.shown_loads import LoadFigure, Mix, StageRow, Tuned
 
 
-class Name(_Shown, frozen=True, kw_only=True):
-    """A model or a backend: its card's title, and the id that one types."""
-
-    id: str
-    title: Text
-
-
-class Fault(_Shown, frozen=True, kw_only=True):
+class Fault(Shown, frozen=True, kw_only=True):
     """Why a launch gave nothing: our explanation, the runtime's message, what to do, the last lines it printed."""
 
     kind: str
@@ -48,7 +27,7 @@ class Fault(_Shown, frozen=True, kw_only=True):
     times: int = 1
 
 
-class Row(_Shown, frozen=True, kw_only=True):
+class Row(Shown, frozen=True, kw_only=True):
     """One cell in the table of all cells. `anchor` is empty where the cell has no sheet (unsupported)."""
 
     anchor: str
@@ -72,7 +51,7 @@ class Row(_Shown, frozen=True, kw_only=True):
     faults: tuple[Fault, ...] = ()
 
 
-class Group(_Shown, frozen=True, kw_only=True):
+class Group(Shown, frozen=True, kw_only=True):
     """Cells of one execution kind: kinds never share a table."""
 
     key: str
@@ -82,7 +61,7 @@ class Group(_Shown, frozen=True, kw_only=True):
     notes: tuple[Text, ...] = ()
 
 
-class ServiceRow(_Shown, frozen=True, kw_only=True):
+class ServiceRow(Shown, frozen=True, kw_only=True):
     """One model on one backend in one scope; `numbers` follow the panel's columns."""
 
     backend: Name
@@ -93,25 +72,27 @@ class ServiceRow(_Shown, frozen=True, kw_only=True):
     verdict_text: Text
     anchor: str
     assisted: Text | None = None
+    use: Text | None = None
 
 
-class Panel(_Shown, frozen=True, kw_only=True):
-    """One scope of one service: its own table, because scopes are never mixed."""
+class Panel(Shown, frozen=True, kw_only=True):
+    """One scope of one service: its own table, because scopes are never mixed. `leading`: columns that stand out."""
 
     scope: Text
     columns: tuple[Text, ...]
+    leading: int
     rows: tuple[ServiceRow, ...]
     notes: tuple[Text, ...] = ()
 
 
-class Bar(_Shown, frozen=True, kw_only=True):
+class Bar(Shown, frozen=True, kw_only=True):
     """The requested provider's share as a number, and all providers' shares drawn: (start, width, colour) of 100."""
 
     number: Number
     parts: tuple[tuple[float, float, int], ...] = ()
 
 
-class ProviderRow(_Shown, frozen=True, kw_only=True):
+class ProviderRow(Shown, frozen=True, kw_only=True):
     """What one provider took: `numbers` follow `certificate.COLUMNS`. `colour` is that of its part in the bars."""
 
     name: str
@@ -120,7 +101,7 @@ class ProviderRow(_Shown, frozen=True, kw_only=True):
     numbers: tuple[Number, ...]
 
 
-class Certified(_Shown, frozen=True, kw_only=True):
+class Certified(Shown, frozen=True, kw_only=True):
     """Where one build of a model ran on one backend. `brief` is None where there is nothing to say in a line."""
 
     anchor: str
@@ -141,7 +122,7 @@ class Certified(_Shown, frozen=True, kw_only=True):
     facts: tuple[Fact, ...]
 
 
-class Place(_Shown, frozen=True, kw_only=True):
+class Place(Shown, frozen=True, kw_only=True):
     """One backend in one execution kind: how its card was verified, what its worker ran in, its certificates."""
 
     key: str
@@ -156,7 +137,7 @@ class Place(_Shown, frozen=True, kw_only=True):
     notes: tuple[Text, ...] = ()
 
 
-class Service(_Shown, frozen=True, kw_only=True):
+class Service(Shown, frozen=True, kw_only=True):
     """One service (CCTV, OCR, language model) in one execution kind."""
 
     key: str
@@ -165,7 +146,7 @@ class Service(_Shown, frozen=True, kw_only=True):
     panels: tuple[Panel, ...]
 
 
-class SeriesRow(_Shown, frozen=True, kw_only=True):
+class SeriesRow(Shown, frozen=True, kw_only=True):
     """The numbers and the key of one line in a latency chart."""
 
     colour: int
@@ -183,7 +164,7 @@ class SeriesRow(_Shown, frozen=True, kw_only=True):
     missing: Text | None = None
 
 
-class Figure(_Shown, frozen=True, kw_only=True):
+class Figure(Shown, frozen=True, kw_only=True):
     """A latency chart of one model, scope and execution kind, with the same numbers as a table."""
 
     key: str
@@ -195,7 +176,7 @@ class Figure(_Shown, frozen=True, kw_only=True):
     notes: tuple[Text, ...] = ()
 
 
-class Value(_Shown, frozen=True, kw_only=True):
+class Value(Shown, frozen=True, kw_only=True):
     """A metric of one cell: the median, and what each launch said."""
 
     key: str
@@ -204,7 +185,7 @@ class Value(_Shown, frozen=True, kw_only=True):
     launches: tuple[str, ...]
 
 
-class Fact(_Shown, frozen=True, kw_only=True):
+class Fact(Shown, frozen=True, kw_only=True):
     """A named fact. `code` marks a hash, a version, a command: set in a fixed-width face."""
 
     name: Text
@@ -212,8 +193,8 @@ class Fact(_Shown, frozen=True, kw_only=True):
     code: bool = False
 
 
-class Sheet(_Shown, frozen=True, kw_only=True):
-    """Everything about one cell. `certificate` is the id of where it ran, empty where there is none."""
+class Sheet(Shown, frozen=True, kw_only=True):
+    """Everything about one cell. `certificate` and `load` are ids of where it ran and of its load curve, or empty."""
 
     anchor: str
     certificate: str
@@ -224,9 +205,12 @@ class Sheet(_Shown, frozen=True, kw_only=True):
     facts: tuple[Fact, ...]
     reasons: tuple[Text, ...]
     faults: tuple[Fault, ...]
+    load: str = ""
+    stages: StageRow | None = None
+    tuned: Tuned | None = None
 
 
-class Absent(_Shown, frozen=True, kw_only=True):
+class Absent(Shown, frozen=True, kw_only=True):
     """A backend that could not run here."""
 
     backend: str
@@ -236,7 +220,7 @@ class Absent(_Shown, frozen=True, kw_only=True):
     fix: Text | None = None
 
 
-class Remark(_Shown, frozen=True, kw_only=True):
+class Remark(Shown, frozen=True, kw_only=True):
     """A warning about the machine or the run."""
 
     text: Text
@@ -244,7 +228,7 @@ class Remark(_Shown, frozen=True, kw_only=True):
     tone: Tone
 
 
-class CardRow(_Shown, frozen=True, kw_only=True):
+class CardRow(Shown, frozen=True, kw_only=True):
     """A card that was used and its hashes."""
 
     kind: Text
@@ -254,7 +238,7 @@ class CardRow(_Shown, frozen=True, kw_only=True):
     parts: tuple[Fact, ...] = ()
 
 
-class Floor(_Shown, frozen=True, kw_only=True):
+class Floor(Shown, frozen=True, kw_only=True):
     """What the harness itself costs per request on one backend."""
 
     backend: Name
@@ -262,7 +246,7 @@ class Floor(_Shown, frozen=True, kw_only=True):
     samples: Number
 
 
-class Term(_Shown, frozen=True, kw_only=True):
+class Term(Shown, frozen=True, kw_only=True):
     """A glossary entry."""
 
     key: str
@@ -270,7 +254,7 @@ class Term(_Shown, frozen=True, kw_only=True):
     meaning: Text
 
 
-class RunView(_Shown, frozen=True, kw_only=True):
+class RunView(Shown, frozen=True, kw_only=True):
     """One run."""
 
     key: str
@@ -286,6 +270,10 @@ class RunView(_Shown, frozen=True, kw_only=True):
     groups: tuple[Group, ...]
     places: tuple[Place, ...]
     figures: tuple[Figure, ...]
+    curves: tuple[LoadFigure, ...]
+    mixes: tuple[Mix, ...]
+    stages: tuple[StageRow, ...]
+    tuned: tuple[Tuned, ...]
     sheets: tuple[Sheet, ...]
     absent: tuple[Absent, ...]
     remarks: tuple[Remark, ...]
@@ -297,7 +285,7 @@ class RunView(_Shown, frozen=True, kw_only=True):
     run_facts: tuple[Fact, ...]
 
 
-class View(_Shown, frozen=True, kw_only=True):
+class View(Shown, frozen=True, kw_only=True):
     """A whole report."""
 
     title: Text

@@ -13,29 +13,24 @@ from npubench.lang import Language
 from npubench.lang import Text as Words
 from npubench.report.certificate import COLUMNS
 from npubench.report.placement import provider
-from npubench.report.shown import Certified, Fault, Group, Number, Place, Row, RunView, View
+from npubench.report.shown import Certified, Fault, Group, Place, Row, RunView, View
+from npubench.report.text_loads import STYLES, loads, number_of
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-_STYLES = {"good": "green", "warn": "yellow", "bad": "red", "plain": "dim"}
 # Columns and their widths: together with the gaps no wider than 80.
 _COLUMNS = (
-    (Words(en="backend", ko="백엔드"), 14, "left"),
-    (Words(en="load", ko="부하"), 13, "left"),
+    (Words(en="backend", ko="백엔드"), 12, "left"),
+    (Words(en="load", ko="부하"), 17, "left"),
     (Words(en="rate", ko="처리량"), 16, "right"),
     (Words(en="p50", ko="p50"), 8, "right"),
     (Words(en="p99", ko="p99"), 8, "right"),
-    (Words(en="verdict", ko="판정"), 15, "left"),
+    (Words(en="verdict", ko="판정"), 13, "left"),
 )
 _LEAST_STDERR = 3
 # What is left beside these is as wide as what it has to hold.
 _NAME_WIDTH, _FACT_WIDTH = 42, 30
-
-
-def _number(number: Number, language: Language) -> str:
-    text = f"{number.text} {number.unit[language]}" if number.unit else number.text
-    return f"{text} ({number.note})" if number.note else text
 
 
 def _faults(faults: Sequence[Fault], language: Language) -> list[str]:
@@ -62,10 +57,10 @@ def _table(rows: Sequence[Row], marks: Sequence[str], language: Language, *, hea
         table.add_row(
             Text(f"  {row.backend.id}"),
             Text(row.scenario_id),
-            Text(_number(row.rate, language)),
-            Text(_number(row.p50, language)),
-            Text(_number(row.p99, language)),
-            Text(f"{row.verdict_text[language]}{mark}", style=_STYLES[row.tone]),
+            Text(number_of(row.rate, language)),
+            Text(number_of(row.p50, language)),
+            Text(number_of(row.p99, language)),
+            Text(f"{row.verdict_text[language]}{mark}", style=STYLES[row.tone]),
         )
     return table
 
@@ -108,7 +103,7 @@ def _briefly(said: Sequence[tuple[Place, Certified]], language: Language) -> Ren
     table.add_column(overflow="fold")
     for place, row in said:
         brief = row.brief[language] if row.brief is not None else ""
-        table.add_row(Text(f"  {place.backend.id} · {row.model.id} {row.build}"), Text(brief, style=_STYLES[row.tone]))
+        table.add_row(Text(f"  {place.backend.id} · {row.model.id} {row.build}"), Text(brief, style=STYLES[row.tone]))
     return table
 
 
@@ -129,7 +124,7 @@ def _place(place: Place, language: Language) -> list[RenderableType]:
         title.append(f" · {place.kind[language]}", style="yellow")
     parts: list[RenderableType] = [
         title,
-        Text(place.verified[language], style=_STYLES[place.verified_tone]),
+        Text(place.verified[language], style=STYLES[place.verified_tone]),
         Text(place.environment[language], style="dim"),
         Text(""),
     ]
@@ -146,7 +141,7 @@ def _certificate(row: Certified, language: Language) -> list[RenderableType]:
     from rich.table import Table
     from rich.text import Text
 
-    head = Text.assemble((f"{row.model.id} {row.build}", "bold cyan"), "  ", (row.label[language], _STYLES[row.tone]))
+    head = Text.assemble((f"{row.model.id} {row.build}", "bold cyan"), "  ", (row.label[language], STYLES[row.tone]))
     parts: list[RenderableType] = [head, Text(row.sentence[language])]
     parts += [Text(f"· {remark[language]}", style="yellow") for remark in row.remarks]
     if row.providers:
@@ -158,7 +153,7 @@ def _certificate(row: Certified, language: Language) -> list[RenderableType]:
             name = Text(
                 provider(item.name) or (item.role[language] if item.role else ""), style="bold" if item.role else ""
             )
-            took.add_row(name, *(Text(_number(number, language)) for number in item.numbers))
+            took.add_row(name, *(Text(number_of(number, language)) for number in item.numbers))
         parts.append(Padding(took, (0, 0, 0, 2)))
     facts = Table.grid(padding=(0, 2, 0, 0))
     facts.add_column(style="dim", max_width=_FACT_WIDTH, overflow="fold")
@@ -174,13 +169,14 @@ def _run(run: RunView, language: Language) -> list[RenderableType]:
     from rich.text import Text
 
     parts: list[RenderableType] = [
-        Text(run.verdict[language], style=f"bold {_STYLES[run.tone]}"),
+        Text(run.verdict[language], style=f"bold {STYLES[run.tone]}"),
         Text(run.sentence[language]),
         *(Text(f"· {caveat[language]}", style="dim") for caveat in run.caveats),
         Text(""),
     ]
     for group in run.groups:
         parts += _group(group, language)
+    parts += loads(run, language)
     if said := [(place, row) for place in run.places for row in place.rows if row.brief is not None]:
         head = Words(
             en="Where it ran (all of it: npubench show --placement)", ko="실행 위치(전체: npubench show --placement)"
@@ -199,7 +195,7 @@ def _run(run: RunView, language: Language) -> list[RenderableType]:
     if run.remarks:
         head = Words(en="What to know about this run", ko="이 실행에서 알아 둘 것")
         parts.append(Text(head[language], style="bold"))
-        parts += [Text(f"  · {remark.text[language]}", style=_STYLES[remark.tone]) for remark in run.remarks]
+        parts += [Text(f"  · {remark.text[language]}", style=STYLES[remark.tone]) for remark in run.remarks]
         parts.append(Text(""))
     return parts
 

@@ -13,7 +13,22 @@ import msgspec
 
 from npubench.lang import Text
 from npubench.metrics import METRICS
-from npubench.report import cells, facts, figures, inputs, method, placement, places, services, sheets
+from npubench.report import (
+    audits,
+    cells,
+    curves,
+    facts,
+    figures,
+    inputs,
+    method,
+    mixes,
+    placement,
+    places,
+    services,
+    sheets,
+    stages,
+    tuned,
+)
 from npubench.report.foreign import clean
 from npubench.report.numbers import backend_name, count
 from npubench.report.shown import RunView, Term, Tone, View
@@ -61,12 +76,15 @@ def _method(runs: Sequence[RunFiles]) -> tuple[Term, ...]:
         meaning = Text(en=" ".join(part.en for part in parts), ko=" ".join(part.ko for part in parts))
         return msgspec.structs.replace(term, meaning=meaning)
 
-    return tuple(told(term) for term in method.METHOD)
+    cells = [cell for files in runs for cell in files.run.cells]
+    loaded = any(cell.capacity is not None or cell.stages is not None or cell.audits or cell.tuning for cell in cells)
+    return tuple(told(term) for term in (*method.METHOD, *(method.LOADS if loaded else ())))
 
 
 def _run(files: RunFiles, key: str) -> RunView:
     run = files.run
     verdict, tone = _verdict(run)
+    drawn = curves.curves(run, key)
     return RunView(
         key=key,
         id=clean(run.id),
@@ -80,8 +98,12 @@ def _run(files: RunFiles, key: str) -> RunView:
         scopes=services.scopes(run),
         groups=cells.groups(run, key),
         places=places.places(run, key),
-        figures=figures.figures(run, key, files.samples),
-        sheets=sheets.sheets(run, key, files.launches),
+        figures=figures.figures(run, key, figures.counting(files.samples, files.launches)),
+        curves=drawn,
+        mixes=mixes.mixes(run, key),
+        stages=stages.stages(run, key),
+        tuned=tuned.tuned(run, key),
+        sheets=sheets.sheets(run, key, files.launches, drawn),
         absent=facts.absent(run),
         remarks=facts.remarks(run),
         machine_facts=facts.machine_facts(run.machine),
@@ -249,6 +271,7 @@ def _caveats(run: Run) -> tuple[Text, ...]:
                 ko="품질 점수는 직접 그린 자료 기준입니다. 장치를 비교할 뿐 실제 성능이 아닙니다.",
             )
         )
+    found += [text for text in (audits.caveat(run), audits.failed(run)) if text is not None]
     dark = sum(1 for cell in measured if all(spread.median is None for spread in cell.energy.values()))
     if measured and dark == len(measured):
         read = any(cell.energy for cell in measured)

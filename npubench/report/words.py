@@ -1,4 +1,4 @@
-"""The fixed words of a report in two languages: verdicts, kinds, scopes, scenarios, units.
+"""The fixed words of a report in two languages: verdicts, kinds, scopes, units.
 
 Not aware of: metrics (`metrics.METRICS` owns their titles and meanings), prose about method (`method`).
 """
@@ -97,15 +97,6 @@ SCOPES: dict[str, tuple[Text, Text]] = {
     ),
 }
 
-SCENARIOS: dict[str, Text] = {
-    "single-stream": Text(en="one at a time", ko="하나씩"),
-    "multi-stream": Text(en="eight at a time", ko="여덟 개씩"),
-    "server": Text(en="random arrivals", ko="무작위 도착"),
-    "offline": Text(en="all at once (offline)", ko="한꺼번에(오프라인)"),
-    "cameras": Text(en="cameras", ko="카메라"),
-    "users": Text(en="users", ko="사용자"),
-}
-
 # How much of a model its provider took → what a tag says.
 EXTENTS: dict[Extent, tuple[Tone, Text]] = {
     "full": ("good", Text(en="ran there", ko="해당 장치에서 실행")),
@@ -179,11 +170,6 @@ def kind(name: str | None) -> tuple[Text, Text]:
 def scope(name: str) -> tuple[Text, Text]:
     """(title, meaning) of a scope, a foreign one as it stands."""
     return SCOPES.get(name, (same(name), Text(en="", ko="")))
-
-
-def scenario(name: str) -> Text:
-    """How load arrives."""
-    return SCENARIOS.get(name, same(name))
 
 
 def joined(parts: list[Text], most: int = 3) -> Text:

@@ -1,7 +1,7 @@
 """A run document from its plan and its finished launches: pure, so that a killed run can be read at any point.
 
 The value of a cell is the median of its launches' values, never of pooled samples: the launch is the unit of
-replication (METRICS.md, Comparing).
+replication (METRICS.md, Comparing). Of a capacity it is the smallest: what every launch confirmed.
 """
 
 from __future__ import annotations
@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from statistics import median
 
+import msgspec
+
 from npubench.cards import digest
 from npubench.evidence import Certificate
 from npubench.lang import Text
-from npubench.metrics import METRICS
+from npubench.metrics import CAPACITY, METRICS
 from npubench.rules import Ruleset
 from npubench.schema import (
     FLOOR_MODEL,
@@ -29,6 +31,8 @@ from npubench.schema import (
     Value,
 )
 from npubench.spi import Placement
+from npubench.stats import merged
+from npubench.tuning import Tuning
 from npubench.units import show_ns, utc_now
 
 _RANK: dict[Validity, int] = {"valid": 0, "degraded": 1, "invalid": 2, "unsupported": 3}
@@ -48,7 +52,14 @@ def spread(values: Iterable[Value]) -> Spread:
 def _summary(good: list[Launch]) -> dict[str, Spread]:
     keys: list[str] = [key for key in METRICS if any(key in launch.summary for launch in good)]
     missing = Value(value=None, reason="this launch has no such value")
-    return {key: spread(launch.summary.get(key, missing) for launch in good) for key in keys}
+    found = {key: spread(launch.summary.get(key, missing) for launch in good) for key in keys}
+    return {key: _smallest(value) if key in CAPACITY else value for key, value in found.items()}
+
+
+def _smallest(value: Spread) -> Spread:
+    """What every launch confirmed."""
+    known = [number for number in value.launches if number is not None]
+    return msgspec.structs.replace(value, median=min(known)) if value.median is not None else value
 
 
 def _verdict(planned: PlannedCell, launches: list[Launch], expected: int) -> tuple[Validity, tuple[Text, ...]]:
@@ -120,6 +131,7 @@ def _cell(
     rules: Ruleset,
     quality: Quality | None,
     certificate: Certificate | None,
+    tuning: Tuning | None,
 ) -> Cell:
     verdict, reasons = _verdict(planned, launches, plan.launches if planned.purpose == "measure" else 1)
     good = [launch for launch in launches if launch.status == "ok"]
@@ -166,6 +178,12 @@ def _cell(
             ko="어디에서 실행되었는지 알 수 없음: 어댑터가 배치 증거를 주지 않음",
         )
         reasons = (*reasons, text)
+    audits = merged.audits(good)
+    for audit in audits:
+        if audit.passed is False:
+            verdict = "invalid" if verdict != "unsupported" else verdict
+            # A launch that failed one says so itself; one that others wrote may not.
+            reasons = reasons if audit.said in reasons else (*reasons, audit.said)
     if quality is not None and quality.verdict == "failed":
         # A fast wrong answer is not a result.
         verdict = "invalid" if verdict != "unsupported" else verdict
@@ -198,6 +216,13 @@ def _cell(
         energy=_energy(good),
         energy_reason=next((launch.energy.reason for launch in launches), "no launch finished"),
         options=next((launch.process.options for launch in good if launch.process is not None), {}),
+        tuning=tuning,
+        mix=planned.mix,
+        alone=planned.alone,
+        capacity=merged.capacity(good),
+        stages=merged.stages(good),
+        audits=audits,
+        lacks=merged.lacks(good),
     )
 
 
@@ -219,10 +244,12 @@ def assemble(
     files: Mapping[str, str] | None = None,
     qualities: Iterable[Quality] = (),
     certificates: Iterable[Certificate] = (),
+    tunings: Iterable[Tuning] = (),
 ) -> Run:
     """The run as far as it has come. `files` maps launch files, quality records and certificates to their SHA-256."""
     quality_of = {_build_key(record): record for record in qualities}
     certificate_of = {_build_key(found): found for found in certificates}
+    tuning_of = {found.cell: found for found in tunings}
     by_cell: dict[str, list[Launch]] = {}
     for launch in launches:
         by_cell.setdefault(launch.cell, []).append(launch)
@@ -242,6 +269,7 @@ def assemble(
             rules,
             quality_of.get(_build_key(planned)) if planned.purpose == "measure" else None,
             certificate_of.get(_build_key(planned)) if planned.purpose == "measure" else None,
+            tuning_of.get(planned.id),
         )
         for planned in plan.cells
     )

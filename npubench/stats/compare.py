@@ -23,7 +23,7 @@ import msgspec
 
 from npubench.errors import NotComparableError, UsageError
 from npubench.lang import Text
-from npubench.metrics import METRICS, THROUGHPUT
+from npubench.metrics import CAPACITY, METRICS, THROUGHPUT
 from npubench.schema import Cell, Run, Spread
 from npubench.stats.compared import (
     CellComparison,
@@ -47,13 +47,16 @@ PROFILE = "profile"
 KIND = "execution_kind"
 """Kinds are never compared with each other; this field cannot be allowed."""
 
-# METRICS.md, Comparing: minimum effects. Latency percentiles and the first and later tokens; throughputs below.
+# METRICS.md, Comparing: minimum effects. Latency percentiles and the first and later tokens; throughputs, what is held
+# among them, for which the p99's effect counts: its bound decides.
 MINIMUM_EFFECT: dict[str, float] = {
     "latency_p50_ns": 0.02,
     "latency_p99_ns": 0.05,
     **{key: 0.02 for key, _ in THROUGHPUT.values()},
     "ttft_p50_ns": 0.02,
     "tpot_p50_ns": 0.02,
+    **dict.fromkeys(CAPACITY, 0.05),
+    **{key: 0.02 for key in METRICS if key.startswith("sustained_")},
 }
 
 Tolerance = Callable[[str, str], float]

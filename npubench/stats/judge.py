@@ -2,59 +2,120 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from npubench.lang import Text
 from npubench.rules import Ruleset
-from npubench.schema import Validity, Warmup
-from npubench.stats.samples import Samples
-from npubench.stats.summary import percentile
+from npubench.schema import DROPPED, Audit, Capacity, Trial, Validity, Warmup, Window
+from npubench.stats.percentiles import percentile
+from npubench.stats.samples import Int64, Samples
+from npubench.stats.summary import SCHEDULED
 
 # The first quarter of the window against the rest: beyond this the warm-up was not over.
 DRIFT = 0.10
 # Fewer samples than this say nothing about a drift.
 DRIFT_SAMPLES = 12
 
+_RANK: dict[Validity, int] = {"valid": 0, "degraded": 1, "invalid": 2, "unsupported": 3}
+_LATE = Text(
+    en="the load generator itself was late: free the machine's cores",
+    ko="부하 생성기가 늦었습니다: 장비의 코어를 비우세요",
+)
+_TURNED = Text(
+    en="the load generator itself was so late that it decided the result: free the machine's cores and measure again",
+    ko="부하 생성기가 늦어 결과가 달라졌습니다: 장비의 코어를 비우고 다시 측정하세요",
+)
 
-def judge(samples: Samples, warmup: Warmup, arrival: str, rules: Ruleset) -> tuple[Validity, tuple[Text, ...]]:
-    """The verdict on one launch that finished, and why."""
-    reasons: list[Text] = []
-    verdict: Validity = "valid"
-    failed = int((samples.column("status") != 0).sum())
-    total = len(samples.table)
+
+def judge(
+    samples: Samples,
+    warmup: Warmup,
+    arrival: str,
+    rules: Ruleset,
+    *,
+    lanes: int = 1,
+    window: Window | None = None,
+    capacity: Capacity | None = None,
+    given: Trial | None = None,
+    audits: Iterable[Audit] = (),
+    lag_ns: Int64 | None = None,
+) -> tuple[Validity, tuple[Text, ...]]:
+    """The verdict on one launch that finished, and why.
+
+    With a `capacity` that was searched it is on the requests scheduled in `window`; `given` is the trial that a load
+    which was given makes. A late generator degrades a launch, and makes it invalid when it turned the answer: when
+    what failed would have held without its lag. `lag_ns`: that lag, where it is known already.
+    """
+    if capacity is not None and window is not None:
+        samples = samples.within(window.start_ns, window.end_ns)
+    found: list[tuple[Validity, Text]] = [
+        *_failures(samples),
+        *_drift(samples, warmup),
+        *(
+            _lag(samples, rules, lag_ns if lag_ns is not None else samples.lag_ns(lanes), capacity, given)
+            if arrival in SCHEDULED
+            else ()
+        ),
+        *_audited(audits),
+    ]
+    verdict: Validity = max((item for item, _ in found), key=_RANK.__getitem__, default="valid")
+    return verdict, tuple(reason for _, reason in found)
+
+
+Found = Iterable[tuple[Validity, Text]]
+
+
+def _failures(samples: Samples) -> Found:
+    # A dropped frame is a result, not a failure.
+    failed, total = int((samples.column("status") > 0).sum()), len(samples.table)
     if failed:
-        verdict = "degraded" if failed < total else "invalid"
-        reasons.append(Text(en=f"{failed} of {total} requests failed", ko=f"요청 {total}건 중 {failed}건 실패"))
-    step_ns = samples.column("completed_ns") - samples.column("issued_ns")
-    if not warmup.steady and len(step_ns) < DRIFT_SAMPLES:
-        verdict = "degraded" if verdict == "valid" else verdict
-        reasons.append(
+        text = Text(en=f"{failed} of {total} requests failed", ko=f"요청 {total}건 중 {failed}건 실패")
+        yield "degraded" if failed < total else "invalid", text
+
+
+def _drift(samples: Samples, warmup: Warmup) -> Found:
+    if warmup.steady:
+        return
+    run = samples.column("status") != DROPPED
+    step_ns = (samples.column("completed_ns") - samples.column("issued_ns"))[run]
+    if len(step_ns) < DRIFT_SAMPLES:
+        yield (
+            "degraded",
             Text(
                 en="not steady after warming up, and too few samples to see a drift: use a longer profile",
                 ko="워밍업 뒤에도 안정되지 않았고 변화를 볼 표본이 부족합니다: 더 긴 프로파일을 사용하세요",
-            )
+            ),
         )
-    elif not warmup.steady:
-        quarter = len(step_ns) // 4
-        early, late = float(np.median(step_ns[:quarter])), float(np.median(step_ns[quarter:]))
-        if abs(early / late - 1) > DRIFT:
-            verdict = "degraded" if verdict == "valid" else verdict
-            change = f"{abs(early / late - 1):.0%}"
-            reasons.append(
-                Text(
-                    en=f"still changing when measured (first quarter differs by {change}): use a longer profile",
-                    ko=f"측정 중에도 변화(처음 1/4이 {change} 차이): 더 긴 프로파일을 사용하세요",
-                )
-            )
-    if arrival == "schedule" and total:
-        lag_ns = percentile(samples.lag_ns, 99)
-        bound_ns = max(rules.lag_absolute_ns, rules.lag_share * float(np.median(samples.latency_ns)))
-        if lag_ns > bound_ns:
-            verdict = "degraded" if verdict == "valid" else verdict
-            reasons.append(
-                Text(
-                    en="the load generator itself was late: free the machine's cores",
-                    ko="부하 생성기가 늦었습니다: 장비의 코어를 비우세요",
-                )
-            )
-    return verdict, tuple(reasons)
+        return
+    quarter = len(step_ns) // 4
+    early, late = float(np.median(step_ns[:quarter])), float(np.median(step_ns[quarter:]))
+    if abs(early / late - 1) > DRIFT:
+        change = f"{abs(early / late - 1):.0%}"
+        yield (
+            "degraded",
+            Text(
+                en=f"still changing when measured (first quarter differs by {change}): use a longer profile",
+                ko=f"측정 중에도 변화(처음 1/4이 {change} 차이): 더 긴 프로파일을 사용하세요",
+            ),
+        )
+
+
+def _lag(samples: Samples, rules: Ruleset, lag_ns: Int64, capacity: Capacity | None, given: Trial | None) -> Found:
+    turned = capacity is not None and capacity.failed_by == "generator"
+    if turned or (given is not None and given.failed_by == "generator"):
+        yield "invalid", _TURNED
+        return
+    good = samples.column("status") == 0
+    if not len(lag_ns) or not good.any():
+        return
+    bound_ns = max(rules.lag_absolute_ns, rules.lag_share * float(np.median(samples.latency_ns[good])))
+    if percentile(lag_ns, 99) > bound_ns:
+        yield "degraded", _LATE
+
+
+def _audited(audits: Iterable[Audit]) -> Found:
+    for audit in audits:
+        if audit.passed is False:
+            yield "invalid", audit.said

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from npubench.errors import NotComparableError
-from npubench.schema import SAMPLE_COLUMNS
+from npubench.schema import DROPPED, SAMPLE_COLUMNS
 
 Int64 = npt.NDArray[np.int64]
 
@@ -38,10 +38,44 @@ class Samples(msgspec.Struct, frozen=True):
         return found
 
     @property
-    def lag_ns(self) -> Int64:
-        """How late the generator itself was."""
+    def waiting_ns(self) -> Int64:
+        """From the scheduled moment to the issue: waiting for a free lane, and the generator's lag."""
         found: Int64 = self.column("issued_ns") - self.column("scheduled_ns")
         return found
+
+    def lag_ns(self, lanes: int) -> Int64:
+        """How late the generator itself was, for each request in the order of issue; dropped ones have none.
+
+        A request is due when its moment has come *and* one of the `lanes` is free: with k lanes the (i+1)-th request
+        finds one free as soon as i+1-k of those before it are complete. What it waited until then is queueing, not lag.
+        """
+        run = self.column("status") != DROPPED
+        due, issued, completed = (self.column(name)[run] for name in ("scheduled_ns", "issued_ns", "completed_ns"))
+        if (np.diff(issued) < 0).any():
+            order = np.argsort(issued, kind="stable")
+            due, issued = due[order], issued[order]
+        if len(due) > lanes:
+            # The latest of them are nobody's lane any more.
+            # Stable: of what is nearly in order that is the quick way.
+            free = np.sort(completed, kind="stable")[: len(due) - lanes]
+            due[lanes:] = np.maximum(due[lanes:], free)
+        # Two clock readings beside a completion stamp may be in either order: a lag is never less than nothing.
+        found: Int64 = np.maximum(issued - due, 0)
+        return found
+
+    def within(self, start_ns: int, end_ns: int) -> Samples:
+        """The requests scheduled in [start, end), with their tokens; rows are numbered anew."""
+        scheduled = self.column("scheduled_ns")
+        chosen = np.flatnonzero((scheduled >= start_ns) & (scheduled < end_ns))
+        if len(chosen) == len(self.table):
+            return self
+        tokens = self.tokens
+        if len(tokens):
+            number = np.full(len(self.table), -1, dtype=np.int64)
+            number[chosen] = np.arange(len(chosen))
+            renamed = number[tokens[:, 0]]
+            tokens = np.column_stack([renamed, tokens[:, 1]])[renamed >= 0]
+        return Samples(self.table[chosen], tokens)
 
     @property
     def preempted(self) -> npt.NDArray[np.bool_]:

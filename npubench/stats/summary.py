@@ -1,7 +1,8 @@
 """The summary of one launch: every published number of it, derived from its samples and nothing else.
 
-A percentile without enough samples is null, with how many are missing. Percentile: `sorted[floor(n·p)]`, as MLPerf
-LoadGen and onnxruntime_perf_test compute it.
+A percentile without enough samples is null, with how many are missing. Where load is scheduled, a request that was
+dropped or failed is infinitely late: it was due, and nobody got an answer. A percentile that lies among those is null.
+In a closed loop nothing was due but what was run, so failed requests are left out there, and counted in the verdict.
 """
 
 from __future__ import annotations
@@ -9,106 +10,185 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from npubench.metrics import METRICS, MINIMUM_N, THROUGHPUT
-from npubench.schema import Value, Window
-from npubench.stats.samples import Samples
+from npubench.metrics import METRICS, MINIMUM_N, THROUGHPUT, capacity_metric, sustained_metric
+from npubench.rules import Bound
+from npubench.schema import DROPPED, Capacity, Value, Window
+from npubench.stats.early_stopping import estimate
+from npubench.stats.percentiles import Numbers, of_sorted, percentile, percentile_or_null
+from npubench.stats.samples import Int64, Samples
+from npubench.stats.tokens import TokenTimes, token_times
 
-Numbers = npt.NDArray[np.int64] | npt.NDArray[np.float64]
+SCHEDULED = ("poisson", "frames", "users")
+"""Arrivals of requests that are due at a moment, whatever became of the one before."""
 
-
-def percentile(values: Numbers, percent: float) -> float:
-    """`sorted[floor(n·p)]` of a non-empty array."""
-    n = len(values)
-    # Integer arithmetic: 0.999 has no exact binary form, and floor(n·p) must not depend on that.
-    index = min(n - 1, n * round(percent * 10) // 1000)
-    return float(np.partition(values, index)[index])
-
-
-def percentile_or_null(values: Numbers, percent: float, least: int) -> Value:
-    """The percentile, or null with the number of samples that are missing."""
-    n = len(values)
-    if n < least:
-        return Value(value=None, reason=f"{n} samples; p{percent:g} needs at least {least}, {least - n} more")
-    return Value(value=percentile(values, percent))
+OFFLINE = "offline: see the throughput"
+NOTHING = "no request was completed"
 
 
 def _percentiles(stem: str, values: Numbers) -> dict[str, Value]:
-    found = {}
+    found, ordered = {}, np.sort(values)
     for percent, least in MINIMUM_N.items():
         key = f"{stem}_p{percent:g}".replace(".", "") + "_ns"
         if key in METRICS:
-            found[key] = percentile_or_null(values, percent, least)
+            found[key] = of_sorted(ordered, percent, least)
     return found
 
 
-def summarise(samples: Samples, window: Window, unit: str, arrival: str, samples_per_row: int = 1) -> dict[str, Value]:
+def summarise(
+    samples: Samples,
+    window: Window,
+    unit: str,
+    arrival: str,
+    samples_per_row: int = 1,
+    *,
+    lanes: int = 1,
+    capacity: Capacity | None = None,
+    bound: Bound | None = None,
+    lag_ns: Int64 | None = None,
+) -> dict[str, Value]:
     """Metric key → value. `unit` is the service unit, `samples_per_row` the batch of one request.
 
-    `arrival` is how requests became due: `completion` (closed loop) or `at-once` (offline, where a single request has
-    no latency of its own: every one was due from the start).
+    `arrival` is how requests became due (`scenarios.Arrival`). With a `capacity` that was searched the figures are of
+    the requests scheduled in `window` alone, the confirming trial's. `lanes`: how many requests can be in flight.
+    `bound`: what the ruleset binds a request of this unit to, for the goodput of a generating model. `lag_ns`: the
+    generator's lag, where it is known already.
     """
-    good = Samples(samples.table[samples.column("status") == 0], samples.tokens)
-    latency = good.latency_ns
-    found = {"sample_count": Value(value=float(len(latency) * samples_per_row))}
+    if capacity is not None:
+        samples = samples.within(window.start_ns, window.end_ns)
+    good = samples.column("status") == 0
+    found = {"sample_count": Value(value=float(good.sum() * samples_per_row))}
     if arrival == "at-once":
         found.update(_null("latency_", "offline: every request is due from the start, see the throughput"))
     else:
-        found.update(_percentiles("latency", latency))
-        kept = latency[~good.preempted]
-        found["latency_p99_unpreempted_ns"] = percentile_or_null(kept, 99, MINIMUM_N[99])
-    found["preempted_count"] = Value(value=float(good.preempted.sum()))
-    if arrival in ("completion", "at-once"):
-        found["lag_p99_ns"] = Value(value=None, reason="nothing is scheduled ahead in this scenario")
+        found.update(_latencies(samples, good, arrival))
+    found["preempted_count"] = Value(value=float((samples.preempted & good).sum()))
+    if arrival in SCHEDULED:
+        lag_ns = samples.lag_ns(lanes) if lag_ns is None else lag_ns
+        found["lag_p99_ns"] = percentile_or_null(lag_ns, 99, METRICS["lag_p99_ns"].minimum_n)
     else:
-        found["lag_p99_ns"] = percentile_or_null(good.lag_ns, 99, METRICS["lag_p99_ns"].minimum_n)
-    found.update(_throughput(samples, good, window, unit, samples_per_row))
+        found["lag_p99_ns"] = Value(value=None, reason="nothing is scheduled ahead in this scenario")
+    if arrival == "frames":
+        found["dropped_share"] = _share(samples)
+    duration_s = _duration_s(samples, window) if good.any() else 0.0
+    found.update(_throughput(samples, good, duration_s, unit, samples_per_row))
+    if capacity is not None:
+        found.update(_capacity(capacity, unit, samples_per_row))
     if unit == "token":
-        if arrival == "at-once":
-            for stem in ("ttft_", "tpot_", "itl_"):
-                found.update(_null(stem, "offline: see the throughput"))
-        else:
-            found.update(_token_times(samples))
-    return found
+        found.update(_tokens(samples, good, arrival, duration_s, bound))
+    return {key: found[key] for key in METRICS if key in found}
 
 
 def _null(stem: str, reason: str) -> dict[str, Value]:
     return {key: Value(value=None, reason=reason) for key in METRICS if key.startswith(stem)}
 
 
-def _throughput(samples: Samples, good: Samples, window: Window, unit: str, samples_per_row: int) -> dict[str, Value]:
-    """Rates of what succeeded, over the window from its start to the last completion of all: failures cost time, too.
+def _share(samples: Samples) -> Value:
+    if not len(samples.table):
+        return Value(value=None, reason=NOTHING)
+    return Value(value=float((samples.column("status") == DROPPED).mean()))
 
-    A unit of somebody else's workload has no metric of its own; its requests are counted as samples.
-    """
-    completed = samples.column("completed_ns")
-    duration_s = (int(completed.max()) - window.start_ns) / 1e9 if len(good.table) else 0.0
-    keys = {"samples_per_s": (float(len(good.table) * samples_per_row), 1.0)}
+
+def _latencies(samples: Samples, good: npt.NDArray[np.bool_], arrival: str) -> dict[str, Value]:
+    """Percentiles and early-stopping estimates; sorted once, whatever their number."""
+    latency = samples.latency_ns[good]
+    missing = len(good) - len(latency) if arrival in SCHEDULED else 0
+    ordered: Numbers = np.sort(latency)
+    if missing:
+        ordered = np.concatenate([ordered.astype(np.float64), np.full(missing, np.inf)])
+    found = {}
+    for percent, least in MINIMUM_N.items():
+        stem = f"latency_p{percent:g}".replace(".", "")
+        found[f"{stem}_ns"] = of_sorted(ordered, percent, least)
+        found[f"{stem}_estimate_ns"] = estimate(ordered, len(ordered), percent)
+    kept = ~samples.preempted[good]
+    if kept.all():
+        found["latency_p99_unpreempted_ns"] = found["latency_p99_ns"]
+    else:
+        undisturbed: Numbers = latency[kept]
+        if missing:
+            undisturbed = np.concatenate([undisturbed.astype(np.float64), np.full(missing, np.inf)])
+        found["latency_p99_unpreempted_ns"] = percentile_or_null(undisturbed, 99, MINIMUM_N[99])
+    return found
+
+
+def _duration_s(samples: Samples, window: Window) -> float:
+    """From the window's start to the last completion of all: failures cost time, too."""
+    return (int(samples.column("completed_ns").max()) - window.start_ns) / 1e9
+
+
+def _throughput(
+    samples: Samples, good: npt.NDArray[np.bool_], duration_s: float, unit: str, samples_per_row: int
+) -> dict[str, Value]:
+    """Rates of what succeeded. A unit of somebody else's workload has no metric; its requests are samples."""
+    keys = {"samples_per_s": (float(good.sum() * samples_per_row), 1.0)}
     if unit in THROUGHPUT and unit != "sample":
         key, factor = THROUGHPUT[unit]
-        keys[key] = (float(good.column("units").sum()), factor)
+        keys[key] = (float(samples.column("units")[good].sum()), factor)
     if duration_s <= 0:
-        return {name: Value(value=None, reason="no request was completed") for name in keys}
+        return {name: Value(value=None, reason=NOTHING) for name in keys}
     return {name: Value(value=count / duration_s * factor) for name, (count, factor) in keys.items()}
 
 
-def _token_times(samples: Samples) -> dict[str, Value]:
-    """TTFT, TPOT and ITL over the successful requests (METRICS.md, Service units)."""
-    good = np.flatnonzero(samples.column("status") == 0)
-    scheduled = samples.column("scheduled_ns")
-    if not len(samples.tokens):
-        reason = "no token times were observed"
-        return _null("ttft_", reason) | _null("tpot_", reason) | _null("itl_", reason)
-    order = np.lexsort((samples.tokens[:, 1], samples.tokens[:, 0]))
-    rows, times = samples.tokens[order, 0], samples.tokens[order, 1]
-    keep = np.isin(rows, good)
-    rows, times = rows[keep], times[keep]
-    requests, first, count = np.unique(rows, return_index=True, return_counts=True)
-    first_ns = times[first]
-    last_ns = times[first + count - 1]
-    several = count > 1
-    gaps = np.diff(times)[np.diff(rows) == 0]
-    return {
-        **_percentiles("ttft", first_ns - scheduled[requests]),
-        **_percentiles("tpot", (last_ns - first_ns)[several] / (count[several] - 1)),
-        **_percentiles("itl", gaps),
-    }
+def _capacity(capacity: Capacity, unit: str, samples_per_row: int) -> dict[str, Value]:
+    """What was confirmed and what is sustained, in the service unit."""
+    key, factor = capacity_metric(capacity.searched, unit)
+    if capacity.searched == "rate":
+        factor *= samples_per_row
+    confirmed, reason = capacity.confirmed, capacity.reason.en if capacity.reason is not None else "not found"
+    found = {key: Value(value=confirmed * factor) if confirmed is not None else Value(value=None, reason=reason)}
+    key, factor = sustained_metric(unit)
+    sustained = capacity.sustained_per_s
+    found[key] = (
+        Value(value=sustained * factor * samples_per_row)
+        if sustained is not None
+        else Value(value=None, reason="no closed loop was run")
+    )
+    return found
+
+
+def _tokens(
+    samples: Samples, good: npt.NDArray[np.bool_], arrival: str, duration_s: float, bound: Bound | None
+) -> dict[str, Value]:
+    """What a generating model is asked besides: token times, pace, length, and requests within the bounds."""
+    units = samples.column("units")[good]
+    length = Value(value=percentile(units, 50)) if len(units) else Value(value=None, reason=NOTHING)
+    found = {"output_tokens_p50": length}
+    if arrival == "at-once":
+        return found | _unseen(OFFLINE)
+    if not len(samples.tokens) and not (samples.column("first_ns")[good] > 0).any():
+        return found | _unseen("no token times were observed")
+    times = token_times(samples)
+    pace = times.tpot_ns[~np.isnan(times.tpot_ns)]
+    found |= _percentiles("ttft", times.ttft_ns[~np.isnan(times.ttft_ns)])
+    found |= _percentiles("tpot", pace)
+    found |= _percentiles("itl", times.gaps_ns)
+    median = found["tpot_p50_ns"]
+    found["tokens_per_s_user_p50"] = (
+        Value(value=1e9 / median.value)
+        if median.value
+        else Value(value=None, reason=median.reason or "the answers came all at once")
+    )
+    if bound is not None:
+        found["goodput_requests_per_s"] = _goodput(samples, good, times, duration_s, bound)
+    return found
+
+
+def _unseen(reason: str) -> dict[str, Value]:
+    stems = ("ttft_", "tpot_", "itl_", "tokens_per_s_user_")
+    return {key: value for stem in stems for key, value in _null(stem, reason).items()}
+
+
+def _goodput(
+    samples: Samples, good: npt.NDArray[np.bool_], times: TokenTimes, duration_s: float, bound: Bound
+) -> Value:
+    """Requests per second that met every bound; an answer of one token has no pace to miss."""
+    if duration_s <= 0:
+        return Value(value=None, reason=NOTHING)
+    within = good.copy()
+    if bound.latency_s is not None:
+        within &= samples.latency_ns <= bound.latency_s * 1e9
+    if bound.ttft_s is not None:
+        within &= times.ttft_ns <= bound.ttft_s * 1e9
+    if bound.tpot_s is not None:
+        within &= ~(times.tpot_ns > bound.tpot_s * 1e9)
+    return Value(value=float(within.sum()) / duration_s)

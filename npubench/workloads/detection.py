@@ -11,6 +11,7 @@ functions that a step is made of. Not aware of: floors for its scores.
 Parameters: `input_size` ([640, 640], height and width), `strides`, `classes`, `score_threshold`, `nms_iou`,
 `max_detections`, `max_candidates`, `inputs` (32: the first so many files are cycled through, the same in both scopes).
 A detector that is not ours has the tables `input` (`feeding.InputSpec`) and `head` (`heads.HeadSpec`) as well.
+`video_frames`: the data are clips (`workloads.video`).
 """
 
 from __future__ import annotations
@@ -68,6 +69,10 @@ class Detection:
         """Raises DataError for a folder or a picture that cannot be used, CardError for a graph of another shape."""
         check_scope(request, self.scopes)
         session = role(sessions, ROLE)
+        if "video_frames" in request.params:
+            from npubench.workloads.video import VideoBound
+
+            return VideoBound(session, request)
         folder = data_folder(request, "frames")
         files = image_files(folder, whole(request.params, "inputs", 32))
         return DetectionBound(session, request, folder, files)

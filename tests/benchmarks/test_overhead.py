@@ -8,7 +8,6 @@ for a model of a millisecond or more, ≤ +3 µs for one node; null cells ≥ 10
 
 from __future__ import annotations
 
-import itertools
 import resource
 import subprocess
 import sys
@@ -24,9 +23,9 @@ from npubench.adapters.null import NullSession
 from npubench.adapters.ort import OrtAdapter
 from npubench.build.materialise import materialise
 from npubench.discovery import catalogue, code
+from npubench.engine.generator import closed_loop
 from npubench.engine.launcher import run_job
-from npubench.engine.measure import drive, quiet_collector
-from npubench.engine.protocol import AdapterRef, Measured, MeasureJob
+from npubench.engine.protocol import AdapterRef, Load, Measured, MeasureJob
 from npubench.engine.table import SampleTable, read
 from npubench.schema import SAMPLE_COLUMNS
 from npubench.spi import Artifact, Request, Step, seeded_feeds
@@ -56,9 +55,7 @@ def bare_loop(session: Any, feeds: dict[str, Any], count: int) -> float:
 def harness_loop(step: Step, folder: Path, count: int) -> float:
     """Median latency in ns as the harness measures it."""
     table = SampleTable(folder, count, 1)
-    with quiet_collector():
-        far = time.perf_counter_ns() + 10**12
-        drive(step, table, itertools.count().__next__, None, far, count, far)
+    closed_loop([step], table, 0, window_ns=0, least=count, last_ns=10**12)
     rows = np.frombuffer(table.rows, dtype=np.int64).reshape(-1, len(SAMPLE_COLUMNS))
     return float(np.median(rows[:, 3] - rows[:, 0]))
 
@@ -103,10 +100,8 @@ def null_step(session: NullSession) -> Step:
 def loop_rate(step: Step, folder: Path, count: int) -> float:
     """Requests per second through the loop, in this process."""
     table = SampleTable(folder, count, 1)
-    with quiet_collector():
-        start = time.perf_counter_ns()
-        drive(step, table, itertools.count().__next__, None, start + 10**12, count, start + 10**12)
-        return count / (time.perf_counter_ns() - start) * 1e9
+    driven = closed_loop([step], table, 0, window_ns=0, least=count, last_ns=10**12)
+    return count / (driven.end_ns - driven.start_ns) * 1e9
 
 
 def worker_rate(artifact: Artifact, folder: Path) -> float:
@@ -116,7 +111,7 @@ def worker_rate(artifact: Artifact, folder: Path) -> float:
         workload=code("workloads", "tensor"),
         artifacts=(artifact,),
         request=Request(scope="device"),
-        scenario="single-stream",
+        load=Load(arrival="completion"),
         folder=str(folder),
         window_ns=300_000_000,
         warmup_ns=200_000_000,

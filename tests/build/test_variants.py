@@ -17,7 +17,7 @@ from npubench.build.nets import SHAPES
 from npubench.build.nets.llm import Shape
 from npubench.build.nets.rope import Rope, frequencies
 from npubench.build.variants import emit_all, has_static
-from npubench.engine.plan import variant_of
+from npubench.engine.planned import variant_of
 from npubench.errors import UnsupportedError
 from npubench.spi import Request
 from npubench.workloads.llm import Generation

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from rich.cells import cell_len
+from rich.console import Console
 
+from npubench import scenarios
+from npubench.cli.listing import list_rulesets, list_scenarios, list_traffic
 from tests.cli.test_run_cli import TINY, npubench, run_folder
 
 
@@ -55,12 +60,45 @@ def test_doctor_as_text_and_as_json() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "name"),
-    [("backends", "cpu"), ("models", "cctv-detect"), ("scenarios", "offline"), ("suites", "public-sector")],
+    [
+        ("backends", "cpu"),
+        ("models", "cctv-detect"),
+        ("scenarios", "offline"),
+        ("suites", "public-sector"),
+        ("rulesets", "npubench-1"),
+        ("traffic", "citizens"),
+    ],
 )
 def test_list_lists(kind: str, name: str) -> None:
     done = npubench("list", kind)
     assert done.returncode == 0
     assert any(line.startswith(name) for line in done.stdout.splitlines())
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("scenarios", ["--scenario 'cameras:fps=5|15|30'", "fps", "15", "rate", "traffic"]),
+        ("rulesets", ["npubench-1", "TTFT ≤ 2.00 s, TPOT ≤ 100 ms", "p99 → p95 → p90", "standard 9 min"]),
+        ("traffic", ["citizens", "128", "education", "512", "20"]),
+    ],
+)
+def test_what_can_be_named_is_listed_with_all_that_it_says(
+    kind: str, told: list[str], language: Literal["en", "ko"], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NPUBENCH_LANG", language)
+    stream = io.StringIO()
+    console = Console(file=stream, width=80, highlight=False)
+    lists = {"scenarios": list_scenarios, "rulesets": list_rulesets, "traffic": list_traffic}
+    for part in lists[kind]():
+        console.print(part)
+    found = stream.getvalue()
+    assert all(cell_len(line) <= 80 for line in found.splitlines())
+    assert all(word in found for word in told), found
+    for name, item in scenarios.KINDS.items() if kind == "scenarios" else ():
+        assert f"{name}  {item.title[language]}" in found
+        assert all(key in found for key in item.params)
 
 
 def test_show_and_report_of_a_run(tmp_path: Path) -> None:

@@ -11,7 +11,9 @@ from rich.console import Console as RichConsole
 from npubench import cli
 from npubench.cli.progress import Console, outcome
 from npubench.lang import Text
+from npubench.scenarios import parse
 from npubench.schema import AbsentBackend, Failure, FailureKind, InputFacts, Launch, Value
+from tests.report.loaded import cameras, no_camera, rate
 from tests.support import null_card, null_plan
 
 PLAN = null_plan(null_card())
@@ -40,6 +42,39 @@ def console(text: io.StringIO, terminal: bool = False) -> Console:
 def test_a_unit_that_somebody_else_counts_in_is_shown_in_samples() -> None:
     assert outcome(msgspec.structs.replace(GOOD, unit="parcel")) == outcome(GOOD)
     assert "12" in outcome(GOOD)
+
+
+@pytest.mark.parametrize(
+    ("spoken", "said"),
+    [
+        ("en", "cameras at 15 fps: 3 confirmed (p99 61.3 ms), 4 failed: latency"),
+        ("ko", "15 fps 카메라: 3 확인(p99 61.3 ms), 4 실패: 지연 시간"),
+    ],
+)
+def test_a_search_is_one_line(monkeypatch: pytest.MonkeyPatch, spoken: str, said: str) -> None:
+    monkeypatch.setenv("NPUBENCH_LANG", spoken)
+    (scenario,) = parse("cameras:fps=15,instances=1,inflight=2")
+    cell = msgspec.structs.replace(CELL, scenario=scenario)
+    launch = msgspec.structs.replace(GOOD, unit="frame", capacity=cameras(15, 3))
+    text = io.StringIO()
+    with console(text).live(PLAN) as watcher:
+        watcher.starting(cell, 1, 0, 1)
+        watcher.finished(cell, launch)
+    assert said in text.getvalue()
+    assert " · cameras:fps=15 · " in text.getvalue()
+    assert outcome(msgspec.structs.replace(launch, verdict="degraded"), scenario).endswith("degraded")
+
+
+def test_a_search_without_an_answer_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NPUBENCH_LANG", "en")
+    (scenario,) = parse("server:traffic=citizens")
+    late = Text(en="the time was over", ko="시간 초과")
+    unknown = msgspec.structs.replace(GOOD, unit="token", capacity=rate(None, {"ttft_p99_ns": 2e9}, reason=late))
+    assert outcome(unknown, scenario) == "random arrivals, citizens' questions: unknown (the time was over)"
+    none = msgspec.structs.replace(GOOD, unit="frame", capacity=no_camera(30))
+    assert outcome(none, parse("cameras:fps=30")[0]) == "cameras at 30 fps: 0 confirmed, 1 failed: latency"
+    pages = msgspec.structs.replace(GOOD, unit="page", capacity=rate(1.5, {"latency_p99_ns": 2e9}))
+    assert outcome(pages, parse("server")[0]).startswith("random arrivals: 90.0 pages/min confirmed, 108 failed:")
 
 
 def test_a_failure_without_a_message_is_shown_too() -> None:

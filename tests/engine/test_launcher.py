@@ -16,7 +16,7 @@ from npubench.discovery import code
 from npubench.engine import launcher
 from npubench.engine.ending import Ended, end_process
 from npubench.engine.launcher import DEFAULT_STALL_S, Environment, Limits, StopRequested, run_job
-from npubench.engine.protocol import AdapterRef, Event, Measured, MeasureJob, Phase, Probed, ProbeJob
+from npubench.engine.protocol import AdapterRef, Event, Load, Measured, MeasureJob, Phase, Probed, ProbeJob
 from npubench.engine.warmup import PATIENCE
 from npubench.schema import Failure, FailureKind
 from npubench.spi import Artifact, Request
@@ -29,7 +29,7 @@ def measure_job(folder: Path, **options: Any) -> MeasureJob:
         workload=code("workloads", "tensor"),
         artifacts=(Artifact(role="model", path="none", sha256=""),),
         request=Request(scope="device"),
-        scenario="single-stream",
+        load=Load(arrival="completion"),
         folder=str(folder),
         window_ns=200_000_000,
         warmup_ns=50_000_000,

@@ -1,9 +1,8 @@
-"""The hot loop under a clock of our own: when it ends, what a row holds, what becomes of errors."""
+"""The closed loop under a clock of our own: when it ends, what a row holds, what becomes of errors."""
 
 from __future__ import annotations
 
 import gc
-import itertools
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -12,8 +11,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from npubench.engine import measure, table
-from npubench.engine.measure import Issue, drive, quiet_collector
+from npubench.engine import generator, measure, table
+from npubench.engine.generator import closed_loop
+from npubench.engine.measure import quiet_collector
 from npubench.engine.table import SampleTable
 from npubench.schema import SAMPLE_COLUMNS
 from npubench.spi import RequestError, Step
@@ -24,7 +24,7 @@ STEP_NS = 10
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    return Clock(monkeypatch, measure, table)
+    return Clock(monkeypatch, generator, measure, table)
 
 
 def driven(
@@ -36,11 +36,11 @@ def driven(
     last: int = 1_000,
     capacity: int = 200,
     tokens: int = 0,
-    issue: Issue | None = None,
+    at_once: bool = False,
 ) -> dict[str, list[int]]:
-    """Drives `step`; `stop` and `last` count from the clock's origin. The columns of the finished rows."""
+    """One lane of `step`. The columns of the finished rows."""
     samples = SampleTable(folder, capacity, tokens)
-    drive(step, samples, itertools.count().__next__, issue, ORIGIN_NS + stop, least, ORIGIN_NS + last)
+    closed_loop([step], samples, 0, window_ns=stop, least=least, last_ns=last, at_once=at_once)
     return columns(folder)
 
 
@@ -91,20 +91,9 @@ def test_least_extends_the_window_within_its_bounds(
 
 
 def test_requests_that_were_due_before_they_were_issued_have_waited(clock: Clock, tmp_path: Path) -> None:
-    found = driven(tmp_path, working(clock), issue=lambda _: ORIGIN_NS)
+    found = driven(tmp_path, working(clock), at_once=True)
     assert found["scheduled_ns"] == [ORIGIN_NS] * 10
     assert found["issued_ns"] == [ORIGIN_NS + STEP_NS * index for index in range(10)]
-
-
-def test_an_issue_that_waits_is_before_the_issued_moment(clock: Clock, tmp_path: Path) -> None:
-    def issue(row: int) -> int:
-        due = ORIGIN_NS + 40 * row
-        clock.now_ns = max(clock.now_ns, due + 1)  # the generator itself is 1 ns late
-        return due
-
-    found = driven(tmp_path, working(clock), issue=issue)
-    assert found["scheduled_ns"] == [ORIGIN_NS, ORIGIN_NS + 40, ORIGIN_NS + 80]
-    assert found["issued_ns"] == [due + 1 for due in found["scheduled_ns"]]
 
 
 def test_a_request_error_is_a_sample_with_its_status_and_no_units(clock: Clock, tmp_path: Path) -> None:
@@ -145,7 +134,7 @@ def test_tokens_belong_to_their_request_and_the_first_one_is_its_first_result(cl
         return ticks[index]
 
     samples.tokens.tick()  # outside a request, as in warm-up: not kept
-    drive(step, samples, itertools.count().__next__, None, ORIGIN_NS, 5, ORIGIN_NS + 1_000)
+    closed_loop([step], samples, 0, window_ns=0, least=5, last_ns=1_000)
     samples.tokens.tick()
     rows, tokens = table.read(tmp_path)
     begun = rows[:, SAMPLE_COLUMNS.index("issued_ns")]
@@ -155,10 +144,23 @@ def test_tokens_belong_to_their_request_and_the_first_one_is_its_first_result(cl
     assert samples.tokens.dropped == 2  # the sixth and seventh of five, counted and not silently lost
 
 
-def test_a_row_knows_its_stream(clock: Clock, tmp_path: Path) -> None:
-    samples = SampleTable(tmp_path, 3, 0)
-    drive(working(clock), samples, itertools.count().__next__, None, ORIGIN_NS, 3, ORIGIN_NS + 1_000, stream=7)
-    assert columns(tmp_path)["stream"] == [7, 7, 7]
+def test_rows_of_a_second_run_follow_those_of_the_first(clock: Clock, tmp_path: Path) -> None:
+    samples = SampleTable(tmp_path, 12, 0)
+    seen: list[int] = []
+
+    def step(index: int) -> int:
+        seen.append(index)
+        clock.advance(STEP_NS)
+        return 1
+
+    first = closed_loop([step], samples, 0, window_ns=50, least=0, last_ns=100)
+    second = closed_loop([step], samples, first.next_row, window_ns=50, least=0, last_ns=100)
+    third = closed_loop([step], samples, second.next_row, window_ns=50, least=0, last_ns=100)
+    assert [first.next_row, second.next_row, third.next_row] == [5, 10, 12]
+    assert [first.ended, second.ended, third.ended] == ["planned", "planned", "full"]
+    assert seen == [*range(5), *range(5), *range(2)]
+    assert columns(tmp_path)["scheduled_ns"] == [ORIGIN_NS + STEP_NS * index for index in range(12)]
+    assert (second.start_ns, second.end_ns) == (ORIGIN_NS + 50, ORIGIN_NS + 100)
 
 
 def test_involuntary_switches_mark_the_request_that_they_hit(
@@ -201,7 +203,6 @@ def test_the_loop_keeps_no_memory(clock: Clock, tmp_path: Path) -> None:
         seen[index] = gc.get_count()[0]
         return 1
 
-    with quiet_collector():
-        drive(step, samples, itertools.count().__next__, None, ORIGIN_NS, count, ORIGIN_NS + 1)
+    closed_loop([step], samples, 0, window_ns=0, least=count, last_ns=1)
     # The collector counts containers that live on; a loop that kept one per request would rise by `count`.
     assert np.ptp(seen) < count / 10

@@ -11,7 +11,8 @@ import pytest
 from npubench import cards
 from npubench.cards import BackendCard, ModelCard
 from npubench.engine import plan as planning
-from npubench.engine.plan import Budget, Wanted, planned_cell, scenario_of
+from npubench.engine.plan import Budget, Wanted
+from npubench.engine.planned import FLOOR_WINDOW_S, planned_cell, scenario_of
 from npubench.errors import UsageError
 from npubench.lang import Text
 from npubench.rules import load
@@ -227,7 +228,7 @@ def test_an_emulator_is_measured_once_and_gets_none_of_the_budget() -> None:
     shapes = {name: [item for item in plan.cells if item.backend == name] for name in ("fake", "sim")}
     assert len(shapes["fake"]) == 4
     (only,) = shapes["sim"]
-    assert (only.scenario.name, only.scope, only.window_s) == ("single-stream", "device", planning.FLOOR_WINDOW_S)
+    assert (only.scenario.name, only.scope, only.window_s) == ("single-stream", "device", FLOOR_WINDOW_S)
     alone = made((TINY,), BACKEND, models=(both,))
     assert [item.window_s for item in alone.cells] == [item.window_s for item in shapes["fake"]]
 

@@ -14,7 +14,7 @@ from npubench.cards import BackendCard, PrebuiltSpec
 from npubench.engine import prebuilt
 from npubench.engine.files import Files
 from npubench.engine.launcher import Limits
-from npubench.engine.plan import planned_cell, scenario_of
+from npubench.engine.planned import planned_cell, scenario_of
 from npubench.errors import ArtifactError, CardError
 from npubench.schema import FailureKind
 from tests.support import MACHINE, floor_model, null_card, null_plan, tensor_model

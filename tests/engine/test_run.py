@@ -10,7 +10,7 @@ import pytest
 from npubench import store
 from npubench.cards import DeviceSpec
 from npubench.engine import files as building
-from npubench.engine import run as running
+from npubench.engine import keeping
 from npubench.engine.launcher import Limits
 from npubench.engine.protocol import Event
 from npubench.engine.run import Execution
@@ -180,7 +180,7 @@ def test_what_was_measured_before_a_crash_is_kept(tmp_path: Path, model_cache: P
 def test_only_the_end_of_what_a_failed_launch_printed_is_kept(
     tmp_path: Path, model_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(running, "OUTPUT_BYTES", 10)
+    monkeypatch.setattr(keeping, "OUTPUT_BYTES", 10)
     plan = null_plan(null_card(fault="raise"))
     folder = new_folder(tmp_path, plan)
     execute(plan, folder, model_cache, Quiet())

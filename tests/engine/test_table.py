@@ -17,9 +17,9 @@ from npubench.engine.table import HEADER_WORDS, SampleTable, completed, read
 from npubench.schema import SAMPLE_COLUMNS
 
 KILLED = """
-import itertools, os, signal, sys, time
+import os, signal, sys
 from pathlib import Path
-from npubench.engine.measure import drive
+from npubench.engine.generator import closed_loop
 from npubench.engine.table import SampleTable
 
 table = SampleTable(Path(sys.argv[1]), 100, 100)
@@ -31,8 +31,7 @@ def step(index):
         os.kill(os.getpid(), signal.SIGKILL)
     return 2
 
-far = time.perf_counter_ns() + 10**12
-drive(step, table, itertools.count().__next__, None, far, 100, far)
+closed_loop([step], table, 0, window_ns=10**12, least=100, last_ns=10**12)
 """
 
 
@@ -61,6 +60,22 @@ def test_a_table_that_was_never_written_to_is_empty(tmp_path: Path) -> None:
 def test_a_model_without_tokens_has_none(tmp_path: Path) -> None:
     SampleTable(tmp_path, 1, 0)
     assert read(tmp_path)[1].shape == (0, 2)
+
+
+def test_lanes_keep_their_tokens_apart_and_a_reader_gets_them_by_request(tmp_path: Path) -> None:
+    table = SampleTable(tmp_path, 4, 7, lanes=2)
+    for row, lane in ((0, 1), (1, 0), (2, 0), (3, 1)):
+        tokens = table.tokens_of(lane)
+        tokens.row = row
+        tokens.tick()
+        tokens.tick()
+        table.rows[row * len(SAMPLE_COLUMNS) + SAMPLE_COLUMNS.index("completed_ns")] = 1
+    rows, tokens = read(tmp_path)
+    assert len(rows) == 4
+    # Three of seven each: the second request of a lane has one, and one that is counted as lost.
+    assert tokens[:, 0].tolist() == [0, 0, 1, 1, 2, 3]
+    assert table.tokens_dropped == 2
+    assert (tokens[1::2, 1][:2] >= tokens[::2, 1][:2]).all()
 
 
 def test_nothing_is_completed_before_the_table_exists(tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ def planned(
         model=model,
         backend=backend,
         precision=precision,
-        scenario=Scenario(name=scenario, params={"batch": 8 if scenario == "offline" else 1}),
+        scenario=Scenario(name=scenario, params={"batch": 8} if scenario == "offline" else {}),
         scope=scope,
         window_s=20,
         warmup_s=5,

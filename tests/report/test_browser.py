@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from npubench.report import html, view
-from tests.report import sample
+from tests.report import loaded, sample
 from tests.report.test_html import hostile
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -68,7 +68,9 @@ def write(folder: Path, files: view.RunFiles, language: str = "en") -> Path:
     return path
 
 
-@pytest.mark.parametrize("files", [sample.realistic(), hostile()], ids=["realistic", "hostile"])
+@pytest.mark.parametrize(
+    "files", [sample.realistic(), hostile(), loaded.services()], ids=["realistic", "hostile", "loads"]
+)
 def test_no_console_message_and_no_request(tmp_path: Path, files: view.RunFiles) -> None:
     dom, log, net = browse(write(tmp_path, files, "ko"), tmp_path)
     assert "</html>" in dom
@@ -131,15 +133,18 @@ def test_the_radio_alone_decides_the_language(tmp_path: Path, language: str) -> 
     assert found[other] == 0
 
 
-@pytest.mark.parametrize("files", [sample.realistic(), hostile()], ids=["realistic", "hostile"])
+@pytest.mark.parametrize(
+    "files", [sample.realistic(), hostile(), loaded.services()], ids=["realistic", "hostile", "loads"]
+)
 def test_a_narrow_window_scrolls_tables_not_the_page(tmp_path: Path, files: view.RunFiles) -> None:
     found = probe(tmp_path, files, SEEN, "--window-size=360,800", checked="lang-ko")
     assert found["wide"] <= found["inner"]
 
 
-def test_printed_on_a4(tmp_path: Path) -> None:
+@pytest.mark.parametrize("files", [sample.realistic(), loaded.services()], ids=["realistic", "loads"])
+def test_printed_on_a4(tmp_path: Path, files: view.RunFiles) -> None:
     assert CHROMIUM is not None
-    path, pdf = write(tmp_path, sample.realistic()), tmp_path / "page.pdf"
+    path, pdf = write(tmp_path, files), tmp_path / "page.pdf"
     command = [CHROMIUM, *FLAGS, f"--user-data-dir={tmp_path / 'p'}", f"--print-to-pdf={pdf}", path.as_uri()]
     subprocess.run(command, capture_output=True, timeout=120, check=True)
     data = pdf.read_bytes()

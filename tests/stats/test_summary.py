@@ -13,8 +13,9 @@ from npubench.metrics import METRICS, MINIMUM_N
 from npubench.rules import load
 from npubench.schema import SAMPLE_COLUMNS, Warmup, Window
 from npubench.stats.judge import judge
+from npubench.stats.percentiles import percentile, percentile_or_null
 from npubench.stats.samples import Samples
-from npubench.stats.summary import percentile, percentile_or_null, summarise
+from npubench.stats.summary import summarise
 
 WARM = Warmup(steps=10, duration_ns=1, steady=True)
 
@@ -57,7 +58,7 @@ def test_latency_counts_from_the_scheduled_time() -> None:
     late = samples.table.copy()
     late[:, SAMPLE_COLUMNS.index("issued_ns")] += 7
     late[:, SAMPLE_COLUMNS.index("completed_ns")] += 7
-    found = summarise(Samples(late, samples.tokens), window_of(samples), "sample", "schedule")
+    found = summarise(Samples(late, samples.tokens), window_of(samples), "sample", "poisson")
     assert found["latency_p50_ns"].value == 17
     assert found["lag_p99_ns"].value == 7
 
@@ -121,13 +122,13 @@ def test_a_late_generator_degrades_an_open_loop() -> None:
     samples = samples_of([1_000_000] * 700)
     late = samples.table.copy()
     late[:, SAMPLE_COLUMNS.index("issued_ns")] += 200_000
-    assert judge(Samples(late, samples.tokens), WARM, "schedule", load())[0] == "degraded"
+    assert judge(Samples(late, samples.tokens), WARM, "poisson", load())[0] == "degraded"
 
 
 @given(
     st.lists(st.tuples(st.integers(1, 10**7), st.integers(0, 3), st.integers(0, 2)), min_size=1, max_size=100),
     st.sampled_from(["frame", "page", "token", "sample"]),
-    st.sampled_from(["completion", "at-once", "schedule"]),
+    st.sampled_from(["completion", "at-once", "poisson", "frames", "users"]),
 )
 def test_every_value_is_declared_and_null_has_a_reason(rows: list[tuple[int, int, int]], unit: str, how: str) -> None:
     latency, preempted, status = (list(column) for column in zip(*rows, strict=True))

@@ -29,10 +29,10 @@ from npubench.build.data.solids import (
 )
 
 
-def person(brush: Brush, frame: Frame, rng: np.random.Generator) -> list[Lamp]:
-    """Somebody walking or standing, 1.2 to 1.86 m tall."""
+def person(brush: Brush, frame: Frame, rng: np.random.Generator, swing: float = 1.0) -> list[Lamp]:
+    """Somebody walking or standing, 1.2 to 1.86 m tall; `swing` (−1 to 1) moves legs and arms through a step."""
     size = rng.uniform(1.2, 1.45) / 1.75 if rng.random() < 0.12 else rng.uniform(1.52, 1.86) / 1.75
-    stride = rng.uniform(0.05, 0.42) * (1 if rng.random() < 0.5 else -1)
+    stride = rng.uniform(0.05, 0.42) * (1 if rng.random() < 0.5 else -1) * swing
     coat, trousers, skin, hair = pick(rng, CLOTHES), pick(rng, TROUSERS), pick(rng, SKINS), pick(rng, HAIR)
     skirt, long_hair, bag = rng.random() < 0.2, rng.random() < 0.4, rng.random()
     wide = rng.uniform(0.92, 1.14)

@@ -4,10 +4,10 @@
 
 writes the standard sets anew, a developer's tool; users get their bytes. Guarantees: picture n of a set depends on the
 set's seed text and on n only, so that training draws other pictures from other seed texts; a folder appears complete or
-stays as it was. The bytes of a JPEG depend on Pillow's version too: what counts are the committed
-bytes and the digest in the card.
+stays as it was. The bytes of a JPEG depend on Pillow's version too, those of a clip on PyAV's: what counts are the
+committed bytes and the digest in the card.
 
-Not aware of: what pictures show (`streets`, `documents`), models, folders of the user's own (`userdata`).
+Not aware of: what is drawn (`streets`, `documents`, `clips`), models, folders of the user's own (`userdata`).
 """
 
 from __future__ import annotations
@@ -37,12 +37,13 @@ if TYPE_CHECKING:
 
     from npubench.build.data.fonts import Purpose
 
-Kind = Literal["frames", "pages", "prompts"]
+Kind = Literal["frames", "pages", "prompts", "clips"]
 
 CARD = "data.toml"
 ANNOTATIONS = "annotations.json"
 PROMPTS = "prompts.jsonl"
 TOKENIZER = "tokenizer.json"
+CLIPS = "clips.json"
 
 # In the order of cctv-detect's class scores; COCO category ids count from 1.
 CLASSES = ("person", "car", "bus", "truck", "motorcycle", "bicycle")
@@ -67,6 +68,11 @@ STANDARD: dict[str, Standard] = {
     ),
     "civic-prompts": Standard(
         "prompts", 96, Text("Public-sector prompts, Korean and English", "공공 부문 프롬프트, 한국어와 영어")
+    ),
+    "street-clips": Standard(
+        "clips",
+        4,
+        Text("A drawn street in motion, 720p and 1080p, H.264 and H.265", "그려낸 거리 영상, 720p·1080p, H.264·H.265"),
     ),
 }
 
@@ -132,6 +138,8 @@ def write_set(kind: Kind, count: int, seed: str, folder: Path, purpose: Purpose 
         made.mkdir()
         if kind == "prompts":
             _write_prompts(made, count, seed, folder / TOKENIZER)
+        elif kind == "clips":
+            _write_clips(made, count, seed)
         else:
             (_write_frames if kind == "frames" else partial(_write_pages, purpose=purpose))(made, count, seed)
         card = DataCard(
@@ -233,6 +241,12 @@ def _write_prompts(folder: Path, count: int, seed: str, kept: Path) -> None:
     (folder / TOKENIZER).write_bytes(kept.read_bytes() if kept.is_file() else prompts.train_tokenizer())
 
 
+def _write_clips(folder: Path, count: int, seed: str) -> None:
+    from npubench.build.data.clips import write_clips
+
+    _write_lists(folder / CLIPS, {"clips": write_clips(folder, item_seed(seed, 0), count)})
+
+
 def _save_jpeg(image: Image, path: Path, quality: int) -> None:
     """Saves a picture; one without colour as grey, a third smaller. Nothing of the machine or the date is in it."""
     grey = image.convert("L")
@@ -258,7 +272,7 @@ def _suspect(folder: Path, card: DataCard) -> str | None:
         return here(f"{Path(error.filename).name} is missing", f"{Path(error.filename).name} 파일이 없음")
     # Any broken JSON: no key, wrong type, no UTF-8.
     except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError):
-        name = PROMPTS if card.kind == "prompts" else ANNOTATIONS
+        name = {"prompts": PROMPTS, "clips": CLIPS}.get(card.kind, ANNOTATIONS)
         return here(f"{name} is damaged", f"{name} 파일이 손상됨")
     missing = sorted(listed - set(present))
     if missing:
@@ -269,7 +283,7 @@ def _suspect(folder: Path, card: DataCard) -> str | None:
     for name in present:
         if not (folder / name).stat().st_size:
             return here(f"{name} is empty", f"{name} 파일이 비어 있음")
-        if name not in (ANNOTATIONS, PROMPTS, TOKENIZER):
+        if name not in (ANNOTATIONS, PROMPTS, TOKENIZER) and card.kind != "clips":
             try:
                 check_picture(folder / name)
             except DataError as error:
@@ -283,6 +297,9 @@ def _listed(folder: Path, card: DataCard) -> set[str]:
         for line in (folder / PROMPTS).read_bytes().splitlines():
             msgspec.json.decode(line)
         return {PROMPTS, TOKENIZER}
+    if card.kind == "clips":
+        document = msgspec.json.decode((folder / CLIPS).read_bytes())
+        return {CLIPS, *(str(clip["file"]) for clip in document["clips"])}
     document = msgspec.json.decode((folder / ANNOTATIONS).read_bytes())
     items, key = (document["images"], "file_name") if card.kind == "frames" else (document["pages"], "file")
     return {ANNOTATIONS, *(str(item[key]) for item in items)}

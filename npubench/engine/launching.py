@@ -1,0 +1,395 @@
+"""One launch, from what it needs to its document: files, certificate, quality, the measuring process, the summary.
+
+Guarantees: whatever becomes of it, a launch is a document; what failed says why and in which phase. Preparing calls the
+watcher and is done one launch at a time; measuring may be done for several launches at once (a mix).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from npubench import traffic
+from npubench.cards import BackendCard, ModelCard, emulated, with_threads
+from npubench.discovery import code
+from npubench.engine import loading, table
+from npubench.engine.files import Files, Ready
+from npubench.engine.keeping import Keeping
+from npubench.engine.launcher import Limits, run_job
+from npubench.engine.lost import Presence
+from npubench.engine.metering import Metering, metering
+from npubench.engine.placement import Certifier
+from npubench.engine.protocol import Event, Measured, MeasureJob, Together
+from npubench.engine.quality import Asker
+from npubench.engine.select import adapter_ref, environment_of
+from npubench.engine.tuner import Tuner
+from npubench.engine.watching import watching
+from npubench.errors import StoreError
+from npubench.evidence import Certificate
+from npubench.rules import Ruleset, load
+from npubench.scenarios import KINDS, Scenario
+from npubench.schema import (
+    Failure,
+    FailureKind,
+    Launch,
+    Plan,
+    PlannedCell,
+    ProcessFacts,
+    Quality,
+    Validity,
+    Value,
+    parse,
+)
+from npubench.spi import Request
+from npubench.stats.conclude import conclude
+from npubench.stats.conditions import gone, judge_conditions, worse
+from npubench.stats.memory import leak
+from npubench.stats.samples import Samples
+from npubench.store import WORK, RunFolder
+from npubench.tuning import Point, Tuning
+from npubench.units import show_ns, utc_now
+
+# A window is extended until it has this many samples (measuring.EXTEND bounds it), so that a median can be stated.
+LEAST_SAMPLES = {"completion": 12, "at-once": 4, "users": 12}
+MAX_TOKENS = 20_000_000
+
+# An emulator that takes longer for one input is placed and not measured in the short profiles (our judgement: a dozen
+# steps and a few quality inputs would otherwise take an hour, for figures that nobody may use).
+EMULATED_NS = 20_000_000_000
+
+_RESUME = "free some space, then resume the run (`npubench run --resume RUN`)"
+
+
+class Watcher(Protocol):
+    """Who is told how the run goes. All calls come from the parent's main thread."""
+
+    def building(self, model: str, text: str) -> None: ...
+    def starting(self, cell: PlannedCell, number: int, index: int, total: int) -> None: ...
+    def event(self, event: Event, completed: int) -> None: ...
+    def finished(self, cell: PlannedCell, launch: Launch) -> None: ...
+    def asking(self, cell: PlannedCell) -> None: ...
+    def answered(self, record: Quality) -> None: ...
+    def placing(self, cell: PlannedCell) -> None: ...
+    def placed(self, found: Certificate) -> None: ...
+
+
+class Prepared(msgspec.Struct, frozen=True):
+    """A launch whose files are there and whose place and answers are known: it can be measured.
+
+    `way`: the cell with the parameters at which it is run, where these were searched.
+    """
+
+    cell: PlannedCell
+    number: int
+    backend: BackendCard
+    files: Ready
+    blank: Launch
+    way: PlannedCell
+
+
+class Launching:
+    """The launches of one plan. Lives as long as its run is measured."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        folder: RunFolder,
+        cache: Path,
+        watcher: Watcher,
+        limits: Limits,
+        stop: Callable[[], bool],
+    ) -> None:
+        self._plan = plan
+        self._folder = folder
+        self._watcher = watcher
+        self._limits = limits
+        self._stop = stop
+        self._rules: Ruleset = load(plan.ruleset)
+        work = folder.path / WORK
+        self._presence = Presence(plan.availability, work, stop)
+        self._files = Files(plan, cache, work, watcher, limits, stop)
+        self._asker = Asker(plan, cache, work, self._files.graphs, limits, stop=stop)
+        self._tuner = Tuner(plan, work, self._files, limits, stop)
+        self._certifier = Certifier(plan, cache, work, self._rules, limits, stop)
+
+    def _ask(self, cell: PlannedCell, backend: BackendCard) -> None:
+        """Asks for the quality of this cell's answers, once for all cells of its build and backend."""
+        if cell.purpose != "measure" or self._plan.models[cell.model].get("quality") is None:
+            return
+        if self._folder.quality_path(cell.model, cell.precision, cell.variant, cell.backend).exists():
+            return
+        ready = self._files.ready(cell.model, cell.precision, cell.variant, 1, cell.backend)
+        if ready.failure is not None:
+            return
+        self._watcher.asking(cell)
+        record = self._asker.ask(cell.model, cell.precision, cell.variant, cell.backend, ready.artifacts)
+        if record.failure is not None:
+            self._presence.after(backend, record.failure)
+            if self._presence.lost(backend):
+                # Nothing is known about the answers: the record would convict them for the rest of the run.
+                return
+        self._folder.write_quality(record)
+        self._watcher.answered(record)
+
+    def _certified(self, cell: PlannedCell, backend: BackendCard) -> Certificate | None:
+        """Where this cell's build runs on its backend, looked at once; None where there is no device to look at.
+
+        That is the harness's own floor, a backend without a device, and a server somewhere else.
+        """
+        if cell.purpose != "measure" or backend.device.type in ("none", "endpoint"):
+            return None
+        path = self._folder.certificate_path(cell.model, cell.precision, cell.variant, cell.backend)
+        if path.exists():
+            return parse(path.read_bytes(), Certificate, str(path))
+        ready = self._files.ready(cell.model, cell.precision, cell.variant, 1, cell.backend)
+        if ready.failure is not None:
+            return None
+        self._watcher.placing(cell)
+        found, failure = self._certifier.certify(
+            cell.model,
+            cell.precision,
+            cell.variant,
+            cell.backend,
+            ready.artifacts,
+            ready.sources,
+            ready.compiled,
+            ready.origin,
+        )
+        if failure is not None:
+            self._presence.after(backend, failure)
+            if self._presence.lost(backend):
+                # Where it runs can be asked again when the device is back: nothing is written down for good.
+                return found
+        self._folder.write_certificate(found)
+        self._watcher.placed(found)
+        return found
+
+    def prepare(self, cell: PlannedCell, number: int) -> Prepared | Launch:
+        """Everything before the measuring process; a Launch where there is nothing to measure, and why.
+
+        Raises StoreError where the disk is full, and StopRequested.
+        """
+        blank = Launch(
+            run=self._plan.run,
+            cell=cell.id,
+            number=number,
+            started=utc_now(),
+            status="failed",
+            verdict="invalid",
+            load_average=os.getloadavg(),
+        )
+        backend = msgspec.convert(self._plan.backends[cell.backend], BackendCard)
+        if (missing := self._presence.before(backend)) is not None:
+            return msgspec.structs.replace(blank, failure=missing)
+        built = self._files.of(cell)
+        if built.failure is not None:
+            if built.failure.kind is FailureKind.DISK_FULL:
+                raise StoreError(built.failure.message, hint=built.failure.hint or _RESUME)
+            failure = self._presence.after(backend, built.failure)
+            return msgspec.structs.replace(blank, failure=failure, verdict=_verdict(failure))
+        if (found := self._certified(cell, backend)) is not None and found.extent == "none":
+            # Not a number of this backend: nothing is timed.
+            said = "; ".join(reason.en for reason in found.reasons)
+            fallback = Failure(kind=FailureKind.CPU_FALLBACK, message=said, phase="place")
+            return msgspec.structs.replace(blank, failure=fallback, execution_kind="cpu_fallback")
+        if found is not None and (slow := _too_slow(found, self._plan.profile)) is not None:
+            return msgspec.structs.replace(blank, failure=slow, verdict="unsupported", execution_kind="simulated")
+        self._ask(cell, backend)
+        way = _at(cell, self._point(cell))
+        built = self._files.of(way)
+        if built.failure is not None:
+            return msgspec.structs.replace(blank, failure=built.failure, verdict=_verdict(built.failure))
+        return Prepared(cell, number, backend, built, blank, way)
+
+    def _point(self, cell: PlannedCell) -> Point | None:
+        """The way of running an offline cell that was searched for once, before its first launch; None: its own."""
+        if not cell.scenario.params.get("tune"):
+            return None
+        path = self._folder.tuning_path(cell.id)
+        if path.exists():
+            return parse(path.read_bytes(), Tuning, str(path)).chosen
+        self._watcher.building(cell.model, f"{cell.backend}: tune")
+        found = self._tuner.tune(cell)
+        self._folder.write_tuning(found)
+        return found.chosen
+
+    def measure(self, ready: Prepared, say: Callable[[Event, int], None], together: Together | None = None) -> Launch:
+        """Measures a prepared launch; `say` gets each event and how many samples are complete.
+
+        Raises StoreError where the disk is full, and StopRequested.
+        """
+        backend, blank = ready.backend, ready.blank
+        work = self._folder.work(ready.cell.id, ready.number)
+        keeping = Keeping(self._folder, ready.cell, ready.number)
+
+        def tell(event: Event) -> None:
+            watch.event(event)
+            say(event, table.completed(work))
+
+        with watching(backend, self._plan.machine) as watch, metering(backend, work) as power:
+            answer = run_job(
+                self._job(ready, work, together),
+                work,
+                environment_of(backend),
+                self._limits,
+                tell,
+                self._stop,
+            )
+        blank = msgspec.structs.replace(blank, conditions=watch.found)
+        try:
+            if isinstance(answer, Failure):
+                if answer.kind is FailureKind.DISK_FULL:
+                    # Not a result of the device: the run stops here, and measures this launch when it is resumed.
+                    raise StoreError(f"{work}: the disk is full; everything written before is kept", hint=_RESUME)
+                keeping.output(work)
+                kept = keeping.partial(work)
+                answer = self._presence.after(backend, answer)
+                return msgspec.structs.replace(
+                    blank, failure=answer, verdict=_verdict(answer), reasons=gone(watch.found), samples=kept
+                )
+            assert isinstance(answer, Measured)
+            return self._finish(ready, blank, answer, work, power, keeping)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+
+    def _job(self, ready: Prepared, work: Path, together: Together | None) -> MeasureJob:
+        cell, backend, built = ready.way, ready.backend, ready.files
+        model = msgspec.convert(self._plan.models[cell.model], ModelCard)
+        arrival = KINDS[cell.scenario.name].arrival
+        return MeasureJob(
+            adapter=adapter_ref(with_threads(backend, cell.scenario.params.get("threads"))),
+            workload=code("workloads", model.workload),
+            artifacts=built.artifacts,
+            request=Request(
+                scope=cell.scope,
+                batch=int(cell.scenario.params.get("batch", 1)),
+                seed=self._plan.seed,
+                params={**model.params, **traffic.params(cell.scenario), **_decoding(cell.scenario)},
+                data=self._plan.sources.get(f"data:{cell.model}"),
+                room=self._plan.sources.get(f"room:{cell.model}"),
+            ),
+            folder=str(work),
+            window_ns=int(cell.window_s * 1e9),
+            warmup_ns=int(cell.warmup_s * 1e9),
+            least_samples=1 if emulated(backend) else LEAST_SAMPLES.get(arrival, 1),
+            max_samples=self._plan.max_samples,
+            max_tokens=MAX_TOKENS,
+            load=loading.load_of(cell, self._plan.seed),
+            target=loading.target_of(cell, self._rules),
+            search=loading.search_of(cell, self._known(cell)),
+            host=self._plan.host,
+            together=together,
+            audit=self._plan.profile == "certify",
+        )
+
+    def _known(self, cell: PlannedCell) -> float | None:
+        """The load that an earlier launch of this cell confirmed: later ones confirm it or step down."""
+        found = [
+            launch.capacity.confirmed
+            for launch in self._folder.launches()
+            if launch.cell == cell.id and launch.capacity is not None and launch.capacity.confirmed is not None
+        ]
+        return min(found) if found else None
+
+    def _finish(
+        self, ready: Prepared, blank: Launch, done: Measured, work: Path, power: Metering, keeping: Keeping
+    ) -> Launch:
+        """Keeps the samples, derives the summary, judges."""
+        samples = Samples(*table.read(work))
+        kept = keeping.samples(samples)
+        cell = ready.way
+        found = conclude(
+            samples,
+            scenario=cell.scenario,
+            window=done.window,
+            unit=done.unit,
+            rules=self._rules,
+            warmup=done.warmup,
+            samples_per_row=done.samples_per_row,
+            limits=loading.limits_of(cell, done.unit, self._rules),
+            capacity=done.capacity,
+            audits=done.audits,
+        )
+        summary, verdict, reasons = found.summary, found.verdict, found.reasons
+        summary["load_ns"] = Value(value=float(done.load_ns))
+        summary["first_inference_ns"] = Value(value=float(done.first_inference_ns))
+        summary["peak_rss_bytes"] = Value(value=float(done.peak_rss_bytes))
+        if (leaked := leak(done.memory, done.window, self._rules)) is not None:
+            verdict = "degraded" if verdict == "valid" else verdict
+            reasons = (*reasons, leaked)
+        assert blank.conditions is not None
+        allowed, disturbances = judge_conditions(blank.conditions, self._rules.disturbance)
+        return msgspec.structs.replace(
+            blank,
+            status="ok",
+            verdict=worse(verdict, allowed),
+            reasons=(*reasons, *disturbances),
+            load_ns=done.load_ns,
+            first_inference_ns=done.first_inference_ns,
+            warmup=done.warmup,
+            window=done.window,
+            unit=done.unit,
+            summary=summary,
+            samples=kept,
+            process=ProcessFacts(
+                pid=done.pid,
+                python=done.python,
+                executable=done.executable,
+                peak_rss_bytes=done.peak_rss_bytes,
+                cpu_ns=done.cpu_ns,
+                involuntary_switches=done.involuntary_switches,
+                memory=done.memory,
+                host=done.host,
+                versions=done.versions,
+                options=done.options,
+                inputs=done.inputs,
+                outputs=done.outputs,
+            ),
+            energy=power.ledger(done.window),
+            power=keeping.power(power),
+            placement=done.placement,
+            execution_kind=done.execution_kind,
+            capacity=done.capacity,
+            stages=done.stages,
+            audits=done.audits,
+            lacks=found.lacks,
+        )
+
+
+def _decoding(scenario: Scenario) -> dict[str, str]:
+    """Whether a camera's frames are decoded in their time, where they come from clips."""
+    return {"decode": scenario.params["decode"]} if "decode" in scenario.params else {}
+
+
+def _at(cell: PlannedCell, point: Point | None) -> PlannedCell:
+    """The cell as it is run: at the point that its search chose, where there was one."""
+    if point is None:
+        return cell
+    found = {"batch": point.batch, "instances": point.instances, "inflight": point.inflight}
+    threads = {} if point.threads is None else {"threads": point.threads}
+    scenario = msgspec.structs.replace(cell.scenario, params={**cell.scenario.params, **found, **threads})
+    return msgspec.structs.replace(cell, scenario=scenario)
+
+
+def _too_slow(found: Certificate, profile: str) -> Failure | None:
+    """Why an emulator is asked for no more than its certificate; None where it answers within EMULATED_NS, or always
+    in the long profiles.
+    """
+    first_ns = found.startup.first_inference_ns or 0
+    if found.execution_kind != "simulated" or first_ns <= EMULATED_NS or profile not in ("smoke", "standard"):
+        return None
+    return Failure(
+        kind=FailureKind.UNSUPPORTED,
+        message=f"one input takes {show_ns(first_ns)} in the emulator, and its times mean nothing: it was placed, and "
+        f"neither scored nor timed; profile nightly does",
+        phase="place",
+    )
+
+
+def _verdict(failure: Failure) -> Validity:
+    return "unsupported" if failure.kind is FailureKind.UNSUPPORTED else "invalid"

@@ -1,0 +1,186 @@
+"""The load of one launch: a window of given load, or the trials of a search, one after the other in one sample table.
+
+Guarantees: samples of a trial are those scheduled within its window, and windows do not overlap; a searched load meets
+other arrivals in every trial. Not aware of: opening, warming up, what else is learned of a launch (`measuring`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from npubench.engine import capacity
+from npubench.engine.auditing import Sampler
+from npubench.engine.generator import Driven, Enter, Limit, closed_loop, open_loop
+from npubench.engine.lanes import Lanes
+from npubench.engine.overlapped import overlapped
+from npubench.engine.protocol import MeasureJob
+from npubench.engine.schedule import Arrivals, frames, poisson
+from npubench.engine.table import SampleTable
+from npubench.schema import Capacity, Trial, TrialPurpose, Window
+from npubench.spi import Begins, Feed, Step, Streams
+from npubench.stats.samples import Samples
+from npubench.stats.trials import Limits, trial
+
+# A window that has too few samples when it ends is extended up to this many times its length.
+EXTEND = 2
+
+
+class Making:
+    """The load of one launch, as long as its table is filled."""
+
+    def __init__(
+        self,
+        job: MeasureJob,
+        lanes: Lanes,
+        table: SampleTable,
+        enter: Enter,
+        samplers: Sequence[Sampler],
+        feed: Feed | None,
+    ) -> None:
+        self._job = job
+        self._enter = enter
+        self._after = [sampler.after for sampler in samplers] or None
+        self._feed = feed
+        self._lanes = lanes
+        self._table = table
+        self._steps: list[Step] = [lane.bound.step for lane in lanes.lanes]
+        first = lanes.first.bound
+        self._begins = first if lanes.overlaps and isinstance(first, Begins) else None
+        self._unit = lanes.first.bound.unit
+        self.next_row = 0
+        self._trials = 0
+
+    def make(self) -> tuple[Window, Capacity | None]:
+        """The window that counts, and what was found where a load was searched."""
+        job = self._job
+        if job.search is not None and job.target is not None:
+            found = capacity.find(job.search, job.target, self._held(), self._attempt)
+            return capacity.shown(found).window, found
+        if job.load.value is None or job.load.arrival == "users":
+            driven = self._closed(job.window_ns, job.least_samples, users=job.load.value)
+        else:
+            driven = self._open(job.load.value, job.window_ns, None)
+        return Window(start_ns=driven.start_ns, end_ns=driven.end_ns), None
+
+    def _held(self) -> Limits:
+        """What a request must not exceed, by the unit that the workload counts."""
+        assert self._job.target is not None
+        bounds = self._job.target.held
+        return bounds.get(self._unit, bounds.get("sample", Limits()))
+
+    def _closed(self, window_ns: int, least: int, *, users: float | None = None, limit: Limit | None = None) -> Driven:
+        """Every lane, or one per user, runs the next request when its last one is complete."""
+        load = self._job.load
+        at_once = load.arrival == "at-once"
+        if self._begins is not None:
+            driven = overlapped(
+                self._begins.begin,
+                self._table,
+                None,
+                self.next_row,
+                in_flight=load.inflight,
+                window_ns=window_ns,
+                least=least,
+                last_ns=EXTEND * window_ns,
+                at_once=at_once,
+                enter=self._enter,
+            )
+        else:
+            count = len(self._steps) if users is None else round(users)
+            driven = closed_loop(
+                self._steps[:count],
+                self._table,
+                self.next_row,
+                window_ns=window_ns,
+                least=least,
+                last_ns=EXTEND * window_ns,
+                at_once=at_once,
+                think_ns=load.think_ns if users is not None else 0,
+                limit=limit,
+                enter=self._enter,
+                after=self._after,
+            )
+        self.next_row = driven.next_row
+        return driven
+
+    def _arrivals(self, value: float, duration_ns: int) -> Arrivals:
+        load = self._job.load
+        # Other moments in every trial: a search must not be answered by one lucky draw.
+        seed = load.seed + self._trials
+        if load.arrival == "frames":
+            return frames(round(value), load.fps, duration_ns, seed)
+        return poisson(value, duration_ns, seed)
+
+    def _open(self, value: float, duration_ns: int, limit: Limit | None) -> Driven:
+        arrivals = self._arrivals(value, duration_ns)
+        drop = self._job.load.arrival == "frames"
+        if self._begins is not None:
+            driven = overlapped(
+                self._begins.begin,
+                self._table,
+                arrivals,
+                self.next_row,
+                in_flight=self._job.load.inflight,
+                drop=drop,
+                limit=limit,
+                enter=self._enter,
+            )
+        else:
+            driven = open_loop(
+                self._streaming(arrivals) or self._steps,
+                self._table,
+                arrivals,
+                self.next_row,
+                drop=drop,
+                limit=limit,
+                enter=self._enter,
+                after=self._after,
+            )
+        self.next_row = driven.next_row
+        return driven
+
+    def _streaming(self, arrivals: Arrivals) -> list[Step] | None:
+        """Steps that take a camera's own frames; None where every request is an input by itself."""
+        if self._feed is None:
+            return None
+        self._feed.start(int(arrivals.stream.max(initial=0)) + 1)
+        streams, numbers = arrivals.stream.tolist(), arrivals.number.tolist()
+
+        def of(bound: Streams) -> Step:
+            return lambda position: bound.stream_step(streams[position], numbers[position])
+
+        return [of(lane.bound) for lane in self._lanes.lanes if isinstance(lane.bound, Streams)]
+
+    def _attempt(self, value: float | None, duration_ns: int, purpose: TrialPurpose) -> Trial:
+        """One trial of a search, judged."""
+        job, first_row = self._job, self.next_row
+        assert job.target is not None
+        held = self._held()
+        self._trials += 1
+        if value is None:
+            driven = self._closed(duration_ns, job.least_samples)
+        elif job.load.arrival == "users":
+            # How many requests so many users make is only known afterwards: nothing is given up early.
+            driven = self._closed(duration_ns, 1, users=value)
+        else:
+            driven = self._open(value, duration_ns, _limit(held, job, value, duration_ns))
+        return trial(
+            Samples(*self._table.between(first_row, self.next_row)),
+            Window(start_ns=driven.start_ns, end_ns=driven.end_ns),
+            load=value,
+            purpose=purpose,
+            limits=held,
+            needed=job.target.needed,
+            ended=driven.ended,
+            lanes=job.load.inflight if self._begins is not None else len(self._steps),
+        )
+
+
+def _limit(held: Limits, job: MeasureJob, load: float, duration_ns: int) -> Limit:
+    """From when on a trial has failed whatever comes (`stats.trials.decide`): over the share of the ruleset's own
+    percentile, and by more than one request."""
+    assert job.search is not None
+    assert job.target is not None
+    queries = load * (job.search.per_load or 1.0) * duration_ns / 1e9
+    own = job.target.needed[0][0] if job.target.needed else 99.0
+    return Limit(held.latency_ns, held.ttft_ns, held.tpot_ns, max(1, int(queries * (1 - own / 100))))

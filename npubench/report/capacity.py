@@ -1,0 +1,264 @@
+"""What a searched load gave, in words and numbers: how much was held, at which bound, and why more was not.
+
+Guarantees: a load that was not confirmed is never stated as held; 0 is a result with its reason, unknown is a dash with
+its reason; where a launch was too short for the ruleset's own percentile, the one that was judged stands beside the
+number. Not aware of: the picture of a search (`curves`), tables (`services`, `text`).
+"""
+
+from __future__ import annotations
+
+import re
+
+from npubench.lang import Text
+from npubench.report import loads, reasons
+from npubench.report.cells import own_words
+from npubench.report.foreign import clean
+from npubench.report.numbers import count
+from npubench.report.shown import Number
+from npubench.report.words import same
+from npubench.schema import Capacity, Cell, Scenario, Trial
+from npubench.units import UNKNOWN, show, show_ns, show_share
+
+_PERCENT = re.compile(r"_p(\d{2,4})(?:_|$)")
+# What the load is counted in.
+_PAGES = Text(en="pages/min", ko="페이지/min")
+_UNITS = {
+    "rate": Text(en="requests/s", ko="요청/s"),
+    "cameras": Text(en="cameras", ko="카메라"),
+    "users": Text(en="users", ko="사용자"),
+}
+_BOUNDS = {"ttft": Text(en="TTFT ", ko="TTFT "), "tpot": Text(en="TPOT ", ko="TPOT "), "latency": Text(en="", ko="")}
+# `Trial.failed_by` in words.
+FAILED_BY: dict[str, Text] = {
+    "latency": Text(en="latency", ko="지연 시간"),
+    "drops": Text(en="dropped frames", ko="버려진 프레임"),
+    "queue": Text(en="a queue that only grew", ko="계속 쌓이는 대기열"),
+    "errors": Text(en="failed requests", ko="실패한 요청"),
+    "generator": Text(
+        en="npubench's own load generator, which lagged: not the device's limit",
+        ko="npubench 부하 생성기의 지연(장치의 한계가 아님)",
+    ),
+}
+
+
+def factor(unit: str, searched: str) -> float:
+    """From requests per second to what a buyer counts in."""
+    return 60.0 if unit == "page" and searched == "rate" else 1.0
+
+
+def counted_in(unit: str, searched: str) -> Text:
+    """What a load of this kind is counted in."""
+    return _PAGES if factor(unit, searched) != 1 else _UNITS.get(searched) or same(searched)
+
+
+def value(load: float, unit: str, searched: str) -> str:
+    """A load as text: cameras and users are counted, rates are measured."""
+    return show(load * factor(unit, searched), "" if searched == "rate" else "count")
+
+
+def loaded(load: float, unit: str, searched: str) -> Text:
+    """`14 cameras`, `12.5 pages/min`."""
+    shown, word = value(load, unit, searched), counted_in(unit, searched)
+    english = word.en.removesuffix("s") if shown == "1" and searched != "rate" else word.en
+    korean = {"cameras": f"카메라 {shown}대", "users": f"사용자 {shown}명"}.get(searched, f"{shown} {word.ko}")
+    return Text(en=f"{shown} {english}", ko=korean)
+
+
+def bounds(found: Capacity) -> list[tuple[Text, float]]:
+    """(what is bound, its bound in ns)."""
+    return [(_BOUNDS.get(_stem(name)) or same(f"{clean(name)} "), limit) for name, limit in found.bound.items()]
+
+
+def _stem(bound: str) -> str:
+    return bound.partition("_")[0]
+
+
+def asked_percent(found: Capacity) -> float | None:
+    """The percentile that the ruleset asks for: it is in the names of the bounds (`ttft_p99_ns`)."""
+    names = (_PERCENT.search(name) for name in found.bound)
+    digits = next((match[1] for match in names if match), None)
+    return None if digits is None else float(f"{digits[:2]}.{digits[2:]}0")
+
+
+def held(found: Capacity) -> Text | None:
+    """`p99 ≤ 66.7 ms`: at which percentile which bound was held. None where the file does not say."""
+    if found.percent is None or not found.bound:
+        return None
+    each = [f"{what.en}p{found.percent:g} ≤ {show_ns(limit)}" for what, limit in bounds(found)]
+    return Text(en=", ".join(each), ko=", ".join(each))
+
+
+def shortage(found: Capacity, unit: str) -> Text | None:
+    """`p99 needs 398 more frames`, where a lower percentile was judged than the ruleset asks for."""
+    if not found.short:
+        return None
+    asked = asked_percent(found)
+    what = f"p{asked:g}" if asked is not None else None
+    n = count(found.short)
+    english, korean = _counted(n, unit)
+    return Text(
+        en=f"{what or 'the ruleset'} needs {n} more {english}",
+        ko=f"{what or '규칙'}에는 {korean} 더 필요",
+    )
+
+
+def _counted(n: str, unit: str) -> tuple[str, str]:
+    words = {"frame": ("frames", "프레임", "개"), "page": ("pages", "페이지", "장")}
+    english, korean, counter = words.get(unit, ("requests", "요청", "건"))
+    return (english.removesuffix("s") if n == "1" else english), f"{korean} {n}{counter}"
+
+
+def first_failing(found: Capacity) -> Trial | None:
+    """The trial of the smallest load that failed; of several, the longest: it is the one that was believed."""
+    failing = [trial for trial in found.trials if trial.load == found.failed and trial.failed_by is not None]
+    # The reason of the search is that of one of them, which is then the one to tell of.
+    return max(failing, key=lambda trial: (trial.failed_by == found.failed_by, trial.queries), default=None)
+
+
+def blame(failed_by: str | None) -> Text:
+    """Why a load failed, in a word."""
+    unknown = Text(en="for a reason that the file does not give", ko="이유가 기록되지 않음")
+    return FAILED_BY.get(failed_by or "", unknown)
+
+
+def why(found: Capacity, unit: str) -> Text | None:
+    """`latency, p99 71.0 ms of 66.7 ms`: why the first failing load failed. None where none failed."""
+    if found.failed is None:
+        return None
+    word, trial = blame(found.failed_by), first_failing(found)
+    detail = _detail(found, trial, unit) if trial is not None else None
+    return word if detail is None else Text(en=f"{word.en}, {detail.en}", ko=f"{word.ko}, {detail.ko}")
+
+
+def _detail(found: Capacity, trial: Trial, unit: str) -> Text | None:
+    n, all_of = count(trial.queries), _counted(count(trial.queries), unit)
+    if found.failed_by == "drops" or (found.failed_by == "latency" and trial.dropped and trial.p99_ns is None):
+        dropped = count(trial.dropped)
+        return Text(en=f"{dropped} of {n} {all_of[0]} dropped", ko=f"{all_of[1]} 중 {dropped}개 버려짐")
+    if found.failed_by == "latency":
+        percent, limits = trial.percent or found.percent, bounds(found)
+        seen = {99.0: trial.p99_ns, 90.0: trial.p90_ns, 50.0: trial.p50_ns}.get(percent or 99.0)
+        # Of two bounds (TTFT, TPOT) the percentile is that of the first only, which need not be the one missed.
+        if seen is not None and len(limits) == 1 and seen > limits[0][1]:
+            told = f"p{percent or 99:g} {show_ns(seen)} of {show_ns(limits[0][1])}"
+            return Text(en=told, ko=told.replace(" of ", " / 한계 "))
+        over = count(trial.over)
+        return Text(en=f"{over} of {n} {all_of[0]} over the bound", ko=f"{all_of[1]} 중 {over}건 한계 초과")
+    if found.failed_by == "errors":
+        failed = count(trial.failed)
+        return Text(en=f"{failed} of {n} {all_of[0]}", ko=f"{all_of[1]} 중 {failed}건")
+    if found.failed_by == "generator" and trial.lag_p99_ns is not None:
+        lag = show_ns(trial.lag_p99_ns)
+        return Text(en=f"p99 lag {lag}", ko=f"지연 p99 {lag}")
+    return None
+
+
+def reason(found: Capacity) -> Text:
+    """Why a capacity is unknown."""
+    return own_words([found.reason])[0] if found.reason is not None else reasons.NO_REASON
+
+
+def number(cell: Cell) -> tuple[Number, Text | None]:
+    """(a cell's capacity as it stands in a table, the reason where it is unknown)."""
+    found = cell.capacity
+    if found is None:
+        return Number(text=UNKNOWN, reason=reasons.NOT_MEASURED), reasons.NOT_MEASURED
+    if found.confirmed is None:
+        told = reason(found)
+        return Number(text=UNKNOWN, reason=told), told
+    text = value(found.confirmed, cell.unit, found.searched)
+    unit = counted_in(cell.unit, found.searched) if found.searched == "rate" else None
+    if found.confirmed == 0:
+        return Number(text=text, unit=unit, said=_none_held(found, cell)), None
+    parts = [part for part in (held(found), shortage(found, cell.unit)) if part is not None]
+    said = Text(en="; ".join(part.en for part in parts), ko="; ".join(part.ko for part in parts)) if parts else None
+    return Number(text=text, unit=unit, said=said), None
+
+
+def _none_held(found: Capacity, cell: Cell) -> Text | None:
+    told = why(found, cell.unit)
+    if told is None or found.failed is None:
+        return reason(found) if found.reason is not None else None
+    least = loaded(found.failed, cell.unit, found.searched)
+    return Text(en=f"{least.en} failed: {told.en}", ko=f"{least.ko} 실패: {told.ko}")
+
+
+def sustained(cell: Cell) -> Number | None:
+    """Requests completed per second in a closed loop, whatever their latency; None where it was not seen."""
+    found = cell.capacity
+    if found is None or found.sustained_per_s is None:
+        return None
+    pages = cell.unit == "page"
+    unit = {"frame": Text(en="frames/s", ko="프레임/s"), "page": _PAGES}.get(cell.unit, _UNITS["rate"])
+    return Number(text=show(found.sustained_per_s * (60 if pages else 1), ""), unit=unit)
+
+
+def sentence(cell: Cell) -> Text:
+    """The whole finding: what was held, at which bound, what failed and why, what it sustains."""
+    found = cell.capacity
+    if found is None:
+        return reasons.NOT_MEASURED
+    english, korean = _found(found, cell)
+    if found.confirmed is None or found.confirmed > 0:
+        told = why(found, cell.unit)
+        if told is not None and found.failed is not None:
+            least = loaded(found.failed, cell.unit, found.searched)
+            english += f" The smallest load that failed was {least.en}: {told.en}."
+            korean += f" 실패한 가장 작은 부하는 {least.ko}입니다({told.ko})."
+        elif found.confirmed:
+            english += " No load that was tried failed."
+            korean += " 시험한 부하 가운데 실패한 것이 없습니다."
+    steady = sustained(cell)
+    if steady is not None and steady.unit is not None:
+        english += f" Without a bound it completes {steady.text} {steady.unit.en} in a closed loop."
+        korean += f" 한계 없이 계속 처리하면 {steady.text} {steady.unit.ko}입니다."
+    return Text(en=english, ko=korean)
+
+
+def _found(found: Capacity, cell: Cell) -> tuple[str, str]:
+    if found.confirmed is None:
+        told = reason(found)
+        return f"How much it holds is unknown: {told.en}.", f"감당하는 부하를 알 수 없습니다: {told.ko}."
+    if found.confirmed == 0:
+        none = loaded(0, cell.unit, found.searched)
+        said = _none_held(found, cell)
+        english = f"It holds {none.en}" if found.searched != "rate" else "It holds no rate that was tried"
+        return (f"{english}: {said.en}.", f"한계를 지킨 부하가 없습니다. {said.ko}.") if said else (
+            f"{english}.", "한계를 지킨 부하가 없습니다."
+        )  # fmt: skip
+    much, bound = loaded(found.confirmed, cell.unit, found.searched), held(found)
+    at = f" with {bound.en}" if bound is not None else ""
+    at_ko = f"({bound.ko})" if bound is not None else ""
+    english, korean = f"It holds {much.en}{at}, confirmed.", f"{much.ko}{at_ko}까지 감당함을 확인했습니다."
+    if (short := shortage(found, cell.unit)) is not None:
+        english += f" {short.en[:1].upper()}{short.en[1:]}." if not short.en.startswith("p") else f" {short.en}."
+        korean += f" {short.ko}."
+    return english, korean
+
+
+def brief(found: Capacity, scenario: Scenario, unit: str) -> Text:
+    """One line for the console: `cameras at 15 fps: 3 confirmed (p99 61.0 ms), 4 failed: latency`."""
+    name = loads.title(scenario)
+    if found.confirmed is None:
+        told = reason(found)
+        return Text(en=f"{name.en}: unknown ({told.en})", ko=f"{name.ko}: 알 수 없음({told.ko})")
+    much = value(found.confirmed, unit, found.searched)
+    if found.searched == "rate":
+        word = counted_in(unit, found.searched)
+        english, korean = f"{name.en}: {much} {word.en} confirmed", f"{name.ko}: {much} {word.ko} 확인"
+    else:
+        english, korean = f"{name.en}: {much} confirmed", f"{name.ko}: {much} 확인"
+    best = next((t for t in reversed(found.trials) if t.load == found.confirmed and t.passed), None)
+    if best is not None and found.confirmed:
+        seen = f"p99 {show_ns(best.p99_ns)}" if best.p99_ns is not None else None
+        if seen is not None:
+            english, korean = f"{english} ({seen})", f"{korean}({seen})"
+    if found.failed is not None:
+        least, word = value(found.failed, unit, found.searched), blame(found.failed_by)
+        english, korean = f"{english}, {least} failed: {word.en}", f"{korean}, {least} 실패: {word.ko}"
+    return Text(en=english, ko=korean)
+
+
+def dropped(trial: Trial) -> str:
+    """The share of a trial's requests that were dropped."""
+    return show_share(trial.dropped / trial.queries) if trial.queries else UNKNOWN
