@@ -133,7 +133,7 @@ class Selftest(str, Enum):
     help=here(
         "Test npubench itself on this machine: its overhead, its timing, the offline tuner, or that the quality gate "
         "catches faults.",
-        "npubench 자체를 시험합니다(하네스 비용, 시각 정확도, 오프라인 튜너, 품질 게이트).",
+        "npubench 자체를 시험합니다(비용, 시각, 튜너, 품질 게이트).",
     ),
 )
 def selftest(
