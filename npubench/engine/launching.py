@@ -314,6 +314,7 @@ class Launching:
             limits=loading.limits_of(cell, done.unit, self._rules),
             capacity=done.capacity,
             audits=done.audits,
+            left=done.left,
         )
         summary, verdict, reasons = found.summary, found.verdict, found.reasons
         summary["load_ns"] = Value(value=float(done.load_ns))
@@ -337,6 +338,7 @@ class Launching:
             unit=done.unit,
             summary=summary,
             samples=kept,
+            left=done.left,
             process=ProcessFacts(
                 pid=done.pid,
                 python=done.python,

@@ -125,6 +125,7 @@ def measure(job: MeasureJob, make: Callable[[int], Adapter], events: Events) -> 
             peak_rss_bytes=peak_rss_bytes,
             cpu_ns=int((after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) * 1e9),
             loaded_ns=loaded_ns,
+            left=making.left,
             involuntary_switches=after.ru_nivcsw - before.ru_nivcsw,
             versions={"numpy": np.__version__, "npubench-worker": __version__, **lanes.adapters[0].describe()},
             options={role: dict(getattr(session, "options", {})) for role, session in sessions.items()},
