@@ -244,10 +244,18 @@ def _found(found: Capacity, cell: Cell) -> tuple[str, str]:
     return english, korean
 
 
-def _seen(trial: Trial) -> str | None:
+def first_token(found: Capacity) -> bool:
+    """Whether the percentiles of trials are of the time to first token (`schema.Trial`)."""
+    stems = {_stem(name) for name in found.bound}
+    return "ttft" in stems and "latency" not in stems
+
+
+def _seen(trial: Trial, timed: str) -> str | None:
     """`p99 61.0 ms`: the highest percentile for which there were requests enough."""
     known = ((99, trial.p99_ns), (90, trial.p90_ns), (50, trial.p50_ns))
-    return next((f"p{p} {show_ns(ns)}" for p, ns in known if ns is not None and trial.queries >= MINIMUM_N[p]), None)
+    return next(
+        (f"{timed}p{p} {show_ns(ns)}" for p, ns in known if ns is not None and trial.queries >= MINIMUM_N[p]), None
+    )
 
 
 def brief(found: Capacity, scenario: Scenario, unit: str) -> Text:
@@ -263,7 +271,11 @@ def brief(found: Capacity, scenario: Scenario, unit: str) -> Text:
     else:
         english, korean = f"{name.en}: {much} confirmed", f"{name.ko}: {much} 확인"
     best = next((t for t in reversed(found.trials) if t.load == found.confirmed and t.passed), None)
-    if best is not None and found.confirmed and (seen := _seen(best)) is not None:
+    if (
+        best is not None
+        and found.confirmed
+        and (seen := _seen(best, "TTFT " if first_token(found) else "")) is not None
+    ):
         english, korean = f"{english} ({seen})", f"{korean}({seen})"
     if found.failed is not None:
         least, word = value(found.failed, unit, found.searched), blame(found.failed_by)

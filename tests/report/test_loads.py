@@ -151,6 +151,7 @@ def test_the_sentence_says_what_held_what_failed_and_what_is_sustained() -> None
         "requests at most 20.0 µs late (p99)."
     )
     assert sentences["r1-l3"].en.startswith("Not even 1 camera is held: latency, p99 35.5 ms of 33.3 ms.")
+    assert {figure.timed for figure in built(loaded.services()).curves} == {"", "TTFT"}
     assert "a queue that only grew" in sentences["r1-l4"].en
     assert sentences["r1-l5"].en.startswith("How much it holds is unknown: the time was over")
 
@@ -299,9 +300,9 @@ def test_the_tuners_choice_its_gain_and_its_noise_are_said() -> None:
     run = built(tuned())
     (found,) = run.tuned
     assert found.sentence.en == (
-        "Of 6 points tried in 2 min, the best is batches of 16, 2 sessions, 2 threads each, 2 in flight each. "
-        "Throughput is 1.32 times the default's (1.29 to 1.36 with 98.4 % confidence, 7 pairs; measured again after "
-        "the choice). The default against itself in the same session: 1.00 times (0.980 to 1.02 with 98.4 % "
+        "3 of 6 points were measured in 2 min; the best is batches of 16, 2 sessions, 2 threads each, 2 in flight "
+        "each. Throughput is 1.32 times the default's (1.29 to 1.36 with 98.4 % confidence, 7 pairs; measured again "
+        "after the choice). The default against itself in the same session: 1.00 times (0.980 to 1.02 with 98.4 % "
         "confidence, 7 pairs)."
     )
     assert [(row.batch, row.chosen, row.default) for row in found.rows[:2]] == [("16", True, False), ("8", False, True)]
