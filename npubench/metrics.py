@@ -262,6 +262,15 @@ METRICS: dict[str, Metric] = {
             64,
         ),
         _metric(
+            "host_cores",
+            "count",
+            "neither",
+            "host processors in use",
+            "사용한 호스트 코어",
+            "Processor cores of the host that the measuring process kept busy while it was loaded.",
+            "부하 동안 측정 프로세스가 사용한 호스트 프로세서 코어 수입니다.",
+        ),
+        _metric(
             "preempted_count",
             "count",
             "neither",

@@ -331,8 +331,9 @@ class EnergyLedger(_Document, frozen=True, kw_only=True):
 class Launch(_Document, frozen=True, kw_only=True):
     """One fresh process measuring one cell.
 
-    `window` is that of the summary; of a searched load it is the window of the confirming trial. `lacks`: what the
-    ruleset asks of such a result and this launch does not have ("212 more queries for p99"); none: it conforms.
+    `window` is that of the summary; of a searched load it is the window of the confirming trial. `left`: requests that
+    were due and never run; they have no sample, and are over any bound. `lacks`: what the ruleset asks of such a result
+    and this launch does not have ("212 more queries for p99"); none: it conforms.
     """
 
     schema: Literal["npubench.launch/1"] = "npubench.launch/1"
@@ -351,6 +352,7 @@ class Launch(_Document, frozen=True, kw_only=True):
     unit: str = "sample"
     summary: dict[str, Value] = {}
     samples: SampleFile | None = None
+    left: int = 0
     process: ProcessFacts | None = None
     energy: EnergyLedger = EnergyLedger(reason="no meter was asked")
     power: PowerFile | None = None
@@ -543,7 +545,10 @@ class Quality(_Document, frozen=True, kw_only=True):
 
 
 class Spread(_Document, frozen=True, kw_only=True):
-    """A metric of a cell over its launches: the median of the launch values, and the values themselves."""
+    """A metric of a cell over its launches: the median of the launch values, and the values themselves.
+
+    Of a capacity it is the smallest instead, which every launch confirmed.
+    """
 
     median: float | None
     launches: tuple[float | None, ...]

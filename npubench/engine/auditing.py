@@ -24,6 +24,8 @@ from npubench.schema import Audit
 from npubench.spi import Array, Bound, Outputs, Recalls
 
 SAMPLES = 32
+# How distances between samples grow: of a hundred rows where a million were promised, ten are kept.
+GROWTH = 1.5
 # Of one lane: the outputs of a large detector are a third of a megabyte, a page's letters several.
 MOST_BYTES = 128 << 20
 # Where answers differ, so many inputs are run so often: their differences say how exactly this backend repeats itself.
@@ -66,9 +68,9 @@ class Kept:
 class Sampler:
     """Answers of the timed run of one lane: `after(row)` follows each completion stamp, outside the timed interval.
 
-    `row` is what `step` was called with. About one in `rows / count` is kept, at most `count`: the first ones at 1, 4,
-    16 … steps, so that a run that is shorter than was thought has some, the others at seeded distances. `rows`: about
-    how many this lane will run.
+    `row` is what `step` was called with. About one in `rows / count` is kept, at most `count`, at seeded distances that
+    grow from one step to that, so that a run shorter than was thought has some. `rows`: about how many this lane will
+    run.
     """
 
     def __init__(self, bound: Bound, seed: int, count: int = SAMPLES, rows: int = 1024) -> None:
@@ -78,14 +80,14 @@ class Sampler:
         self._count = count if self._recalls is not None else 0
         self._random = random.Random(seed)
         self._gap = max(1, rows // max(1, count))
-        self._near = 1
+        self._near = 1.0
         self._left = self._next()
         self._bytes = 0
 
     def _next(self) -> int:
         """Steps until the next answer is kept; fewer at the beginning."""
-        near, self._near = self._near, self._near * 4
-        return self._random.randint(1, max(1, 2 * min(near, self._gap) - 1))
+        near, self._near = min(self._near, self._gap), self._near * GROWTH
+        return self._random.randint(1, max(1, round(2 * near) - 1))
 
     def after(self, row: int) -> None:
         """A step has been completed."""

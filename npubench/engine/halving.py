@@ -19,25 +19,35 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from math import ceil, comb, exp, log, log2, sqrt
-from statistics import fmean, median, stdev
+from statistics import median
+from typing import NamedTuple
 
 from npubench.tuning import Point, Ratio, Reason, Search, Tried
 
-Measure = Callable[[Point, int], float]
-"""(point, ns) → units per second of a slice of about that length; opens the point where it is not open. May raise."""
+
+class Slice(NamedTuple):
+    """Units per second, and how long the slice became: steps are not broken off. Opening is not in it."""
+
+    rate: float
+    took_ns: int
+
+
+Measure = Callable[[Point, int], Slice]
+"""(point, ns) → a slice of about that length; opens the point where it is not open. May raise PointError."""
 
 # So few points are left for the last round.
 FINALISTS = 3
-# Blocks of a round: two, so that one disturbance does not decide; more where slices would become longer than needed.
-LEAST_BLOCKS, MOST_BLOCKS = 2, 6
-CONFIRM_BLOCKS = 7
-# A slice is no longer than this where its steps allow it: what is averaged beyond is better spent on another block.
-SHORTEST_NS, LONGEST_NS = 20_000_000, 1_500_000_000
-# The first look at every point may take this share of the box, opening included; confirming weighs as much as so many
-# rounds.
-FIRST_SHARE, CONFIRM_WEIGHT = 0.5, 1.5
-# Quantile of Student's t, 97.5 %, for 1, 2 … degrees of freedom (any table; ISO 3534-1): when a point is surely slower.
-_T = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23, 2.20, 2.18, 2.16, 2.14, 2.13)
+# Blocks of a round: two, so that one disturbance does not decide; more where slices would become longer than
+# TYPICAL_NS, because what is averaged beyond is better spent on another block.
+LEAST_BLOCKS, MOST_BLOCKS, CONFIRM_BLOCKS = 2, 9, 7
+SHORTEST_NS, TYPICAL_NS, LONGEST_NS = 20_000_000, 400_000_000, 1_500_000_000
+# The first look at every point may take this share of the box, opening included; the round that decides and the
+# confirmation weigh as much as so many other rounds.
+FIRST_SHARE, LAST_WEIGHT, CONFIRM_WEIGHT = 0.5, 2.0, 1.0
+# A point is surely slower when it lies this many standard errors behind the leader (one in a thousand by chance).
+SURE = 3.1
+# From a median absolute deviation to the standard deviation of normal noise (Rousseeuw & Croux, JASA 1993).
+_MAD = 1.4826
 CONFIDENCE = 0.95
 
 
@@ -57,10 +67,11 @@ class _TimeOver(Exception):  # noqa: N818 - not an error
 
 
 class _Row:
-    """What is known of one point. `left`: still in the running."""
+    """What is known of one point. `left`: in the running; `over_ns`: what its last slice took beyond what was asked."""
 
     def __init__(self) -> None:
         self.rates: list[float] = []
+        self.over_ns = 0
         self.rounds = 0
         self.left = True
         self.reason: Reason | None = None
@@ -81,8 +92,8 @@ class Halving:
         self._end = self._begun + box_ns
         self._random = random.Random(seed)
         self._slices = 0
-        # What a measurement has lately taken beyond its slice: opening, or steps that are longer than a slice.
-        self._extra_ns = 0
+        # What opening has lately taken.
+        self._opening_ns = 0
         self._confirmed: list[tuple[float, float]] = []
         self._same: list[tuple[float, float]] = []
 
@@ -109,7 +120,7 @@ class Halving:
             point = self._most_promising(waiting)
             waiting.remove(point)
             row = self._rows[point]
-            if row.reason is None and point != self._default and self._now() + slice_ns + self._extra_ns > end:
+            if row.reason is None and point != self._default and self._now() + slice_ns + self._opening_ns > end:
                 row.reason = _NO_TIME
             self._slice(point, slice_ns)
 
@@ -132,15 +143,27 @@ class Halving:
             points = len(self._left())
             if points < 2:
                 return
-            share = (self._end - self._now()) / (count - number + CONFIRM_WEIGHT)
-            blocks = min(MOST_BLOCKS, max(LEAST_BLOCKS, int(share / (points * LONGEST_NS))))
-            if blocks * points * (SHORTEST_NS + self._extra_ns) > share:
-                # Steps are slow: one block a round, and none more in the first, is all that fits.
-                blocks = 1
+            # Where many were surely slower there are fewer rounds to come than planned.
+            last = number == count - 1 or points <= FINALISTS + 1
+            weight = LAST_WEIGHT if last else 1.0
+            after = CONFIRM_WEIGHT + (0.0 if last else LAST_WEIGHT + count - number - 2)
+            share = (self._end - self._now()) * weight / (weight + after)
             # The first look is the first block of the first round.
-            for _ in range(blocks - (number == 0)):
-                self._block(_within(round(share / (blocks * points))))
-            self._drop(halve=points > FINALISTS + 1)
+            for slice_ns in self._planned(share)[number == 0 :]:
+                self._block(slice_ns)
+            self._drop(halve=not last)
+            if last:
+                return
+
+    def _planned(self, share: float) -> list[int]:
+        """The lengths of a round's blocks, in ns, which together take about `share`; at least one."""
+        points = len(self._left())
+        over = sum(self._rows[point].over_ns for point in self._left())
+        blocks = min(MOST_BLOCKS, max(LEAST_BLOCKS, int(share / (points * TYPICAL_NS + over))))
+        if blocks * (points * SHORTEST_NS + over) > share:
+            # Steps are slow: one block is all that fits, and in the first round that was the first look.
+            blocks = 1
+        return [_within(round((share / blocks - over) / points))] * blocks
 
     def _block(self, slice_ns: int) -> None:
         order = self._left()
@@ -160,17 +183,18 @@ class Halving:
             return None
         begun = self._now()
         # The very first goes ahead in any box: without it nothing is known.
-        if self._slices and begun + slice_ns + self._extra_ns > self._end:
+        if self._slices and begun + slice_ns + row.over_ns > self._end:
             raise _TimeOver
         self._slices += 1
         try:
-            rate = self._measure(point, slice_ns)
+            rate, took_ns = self._measure(point, slice_ns)
         except PointError as error:
             self._out(point, error.reason)
             return None
+        row.over_ns = max(0, took_ns - slice_ns)
         if self._slices > 1:
             # Not of the very first, which opens what others share.
-            self._extra_ns = (self._extra_ns + max(0, self._now() - begun - slice_ns)) // 2
+            self._opening_ns = (self._opening_ns + max(0, self._now() - begun - slice_ns)) // 2
         if not rate > 0:
             self._out(point, Reason(kind="raised", message="no request was completed"))
             return None
@@ -188,15 +212,18 @@ class Halving:
     def _left(self) -> list[Point]:
         return [point for point, row in self._rows.items() if row.left and row.rates and row.reason is None]
 
-    def _scores(self, points: Sequence[Point]) -> dict[Point, float]:
-        """The upper median, over the blocks that all have, of the log of a rate over the block's median."""
+    def _centred(self, points: Sequence[Point]) -> dict[Point, list[float]]:
+        """The logs of rates over their block's median, in the blocks that all have."""
         blocks = min((len(self._rows[point].rates) for point in points), default=0)
         logs = {point: [log(rate) for rate in self._rows[point].rates[:blocks]] for point in points}
         middle = [median(found[block] for found in logs.values()) for block in range(blocks)]
         return {
-            point: sorted(one - centre for one, centre in zip(found, middle, strict=True))[blocks // 2]
-            for point, found in logs.items()
+            point: [one - centre for one, centre in zip(found, middle, strict=True)] for point, found in logs.items()
         }
+
+    def _scores(self, points: Sequence[Point]) -> dict[Point, float]:
+        """The upper median, over the blocks that all have, of the log of a rate over the block's median."""
+        return {point: sorted(found)[len(found) // 2] for point, found in self._centred(points).items()}
 
     def _leader(self) -> Point | None:
         """The best of those in the running, the default where it is as good; None where nothing ran."""
@@ -209,10 +236,26 @@ class Halving:
         scores = self._scores(points)
         ranked = sorted(points, key=lambda point: scores[point], reverse=True)
         kept = ranked[: ceil(len(ranked) / 2)] if halve else ranked
+        behind = self._sure_gap(points)
         for point in points:
             row = self._rows[point]
-            stays = point == self._default or (point in kept and not self._surely_slower(point, ranked[0]))
+            near = scores[ranked[0]] - scores[point] <= behind
+            stays = point == self._default or (point in kept and near)
             row.left, row.rounds = stays, row.rounds + stays
+
+    def _sure_gap(self, points: Sequence[Point]) -> float:
+        """From which difference of scores on a point is surely slower, by the noise of all points together.
+
+        Infinite after a single block, which shows no noise.
+        """
+        centred = self._centred(points)
+        blocks = min((len(found) for found in centred.values()), default=0)
+        if blocks < 2:
+            return float("inf")
+        apart = [abs(one - median(found)) for found in centred.values() for one in found]
+        # Deviations from a middle that was taken from the same few blocks are too small.
+        noise = _MAD * median(apart) * sqrt(blocks / (blocks - 1))
+        return SURE * noise * sqrt(2 / blocks)
 
     def _bring_back(self) -> None:
         """The choice failed late: those that lasted longest but for it are in the running again."""
@@ -221,19 +264,13 @@ class Halving:
         for row in alive:
             row.left = len(row.rates) == longest
 
-    def _surely_slower(self, point: Point, leader: Point) -> bool:
-        pairs = zip(self._rows[leader].rates, self._rows[point].rates, strict=False)
-        found = [log(best / rate) for best, rate in pairs]
-        if len(found) < 3:
-            return False
-        return fmean(found) - _T[min(len(found) - 2, len(_T) - 1)] * stdev(found) / sqrt(len(found)) > 0
-
     def _confirm(self, chosen: Point) -> bool:
         """The choice against the default, and the default against itself, block by block; false where it fails now."""
         if self._rows[self._default].reason is not None:
             return True
         turns = [self._default, self._default, *([chosen] if chosen != self._default else [])]
-        slice_ns = _within(round((self._end - self._now()) / (CONFIRM_BLOCKS * len(turns))))
+        over = sum(self._rows[point].over_ns for point in turns)
+        slice_ns = _within(round(((self._end - self._now()) / CONFIRM_BLOCKS - over) / len(turns)))
         for _ in range(CONFIRM_BLOCKS):
             self._random.shuffle(turns)
             rates: dict[Point, list[float]] = {chosen: [], self._default: []}
@@ -309,7 +346,7 @@ def exhaust(
                 continue
             slices += 1
             try:
-                rate = measure(point, slice_ns)
+                rate = measure(point, slice_ns).rate
             except PointError as error:
                 row.reason = error.reason
                 continue

@@ -314,11 +314,13 @@ class Launching:
             limits=loading.limits_of(cell, done.unit, self._rules),
             capacity=done.capacity,
             audits=done.audits,
+            left=done.left,
         )
         summary, verdict, reasons = found.summary, found.verdict, found.reasons
         summary["load_ns"] = Value(value=float(done.load_ns))
         summary["first_inference_ns"] = Value(value=float(done.first_inference_ns))
         summary["peak_rss_bytes"] = Value(value=float(done.peak_rss_bytes))
+        summary["host_cores"] = Value(value=done.cpu_ns / max(done.loaded_ns, 1))
         if (leaked := leak(done.memory, done.window, self._rules)) is not None:
             verdict = "degraded" if verdict == "valid" else verdict
             reasons = (*reasons, leaked)
@@ -336,6 +338,7 @@ class Launching:
             unit=done.unit,
             summary=summary,
             samples=kept,
+            left=done.left,
             process=ProcessFacts(
                 pid=done.pid,
                 python=done.python,

@@ -19,7 +19,7 @@ from npubench.engine.table import SampleTable
 from npubench.schema import Capacity, Trial, TrialPurpose, Window
 from npubench.spi import Begins, Feed, Step, Streams
 from npubench.stats.samples import Samples
-from npubench.stats.trials import Limits, trial
+from npubench.stats.trials import Limits, most_over, trial
 
 # A window that has too few samples when it ends is extended up to this many times its length.
 EXTEND = 2
@@ -47,11 +47,11 @@ class Making:
         first = lanes.first.bound
         self._begins = first if lanes.overlaps and isinstance(first, Begins) else None
         self._unit = lanes.first.bound.unit
-        self.next_row = 0
+        self.next_row, self.left = 0, 0
         self._trials = 0
 
     def make(self) -> tuple[Window, Capacity | None]:
-        """The window that counts, and what was found where a load was searched."""
+        """The window that counts, and what was found where a load was searched; `left` tells what never ran."""
         job = self._job
         if job.search is not None and job.target is not None:
             found = capacity.find(job.search, job.target, self._held(), self._attempt)
@@ -60,6 +60,7 @@ class Making:
             driven = self._closed(job.window_ns, job.least_samples, users=job.load.value)
         else:
             driven = self._open(job.load.value, job.window_ns, None)
+        self.left = driven.left
         return Window(start_ns=driven.start_ns, end_ns=driven.end_ns), None
 
     def _held(self) -> Limits:
@@ -172,15 +173,14 @@ class Making:
             limits=held,
             needed=job.target.needed,
             ended=driven.ended,
+            left=driven.left,
             lanes=job.load.inflight if self._begins is not None else len(self._steps),
         )
 
 
 def _limit(held: Limits, job: MeasureJob, load: float, duration_ns: int) -> Limit:
-    """From when on a trial has failed whatever comes (`stats.trials.decide`): over the share of the ruleset's own
-    percentile, and by more than one request."""
+    """From when on a trial has failed whatever comes."""
     assert job.search is not None
     assert job.target is not None
     queries = load * (job.search.per_load or 1.0) * duration_ns / 1e9
-    own = job.target.needed[0][0] if job.target.needed else 99.0
-    return Limit(held.latency_ns, held.ttft_ns, held.tpot_ns, max(1, int(queries * (1 - own / 100))))
+    return Limit(held.latency_ns, held.ttft_ns, held.tpot_ns, most_over(int(queries), job.target.needed))

@@ -92,11 +92,11 @@ def measure(job: MeasureJob, make: Callable[[int], Adapter], events: Events) -> 
     events.enter("measure")
     feed = _feed(lanes) if job.load.arrival == "frames" else None
     samplers = [Sampler(lane.bound, job.request.seed + n, rows=rows) for n, lane in enumerate(lanes.lanes)]
-    before = resource.getrusage(resource.RUSAGE_SELF)
+    before, loading_ns = resource.getrusage(resource.RUSAGE_SELF), now()
     with hosted(job.host) as hosting:
         making = Making(job, lanes, table, hosting.enter, samplers if job.audit else (), feed)
         window, found = making.make()
-    after = resource.getrusage(resource.RUSAGE_SELF)
+    after, loaded_ns = resource.getrusage(resource.RUSAGE_SELF), now() - loading_ns
     events.enter("check")
     check_all(first.bound, first.sessions)
     if table.tokens_dropped:
@@ -124,6 +124,8 @@ def measure(job: MeasureJob, make: Callable[[int], Adapter], events: Events) -> 
             executable=os.path.basename(sys.executable),
             peak_rss_bytes=peak_rss_bytes,
             cpu_ns=int((after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) * 1e9),
+            loaded_ns=loaded_ns,
+            left=making.left,
             involuntary_switches=after.ru_nivcsw - before.ru_nivcsw,
             versions={"numpy": np.__version__, "npubench-worker": __version__, **lanes.adapters[0].describe()},
             options={role: dict(getattr(session, "options", {})) for role, session in sessions.items()},

@@ -246,6 +246,8 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True, tag="measured", tag_fi
     executable: str
     peak_rss_bytes: int
     cpu_ns: int
+    loaded_ns: int
+    left: int
     involuntary_switches: int
     versions: dict[str, str]
     options: dict[str, dict[str, Any]]

@@ -27,6 +27,7 @@ from npubench.lang import Text
 from npubench.schema import SAMPLE_COLUMNS, Host
 from npubench.spi import Artifact, Bound, Request, Step
 from npubench.stats.lindley import latencies
+from npubench.stats.samples import Samples
 
 # As the kernel has it unless asked (prctl(2)).
 USUAL_SLACK_NS = 50_000
@@ -148,12 +149,16 @@ def lindley(job: TimingJob) -> Part:
     for lanes, en, ko in ((1, "one server", "서버 1개"), (2, "two servers", "서버 2개")):
         bounds = [_known(job, {"mean_ns": 2_000_000, "distribution": "exponential"}) for _ in range(lanes)]
         _, found = _open([bound.step for bound in bounds], 350 * lanes, 3 * job.scale, Host())
+        rows = np.column_stack([found[name] for name in SAMPLE_COLUMNS])
         service = found["completed_ns"] - found["issued_ns"]
         must = latencies(found["scheduled_ns"].tolist(), service.tolist(), lanes)
         measured = found["completed_ns"] - found["scheduled_ns"]
+        # The error of a request is also that of all before it in the same busy period; its own is what it added.
+        own = Samples(rows, np.empty((0, 2), dtype=np.int64)).lag_ns(lanes)
         lines += [
             Line(title=Text(en=f"{en}: latency", ko=f"{ko}: 지연 시간"), spread=spread(measured)),
             Line(title=Text(en=f"{en}: error", ko=f"{ko}: 오차"), spread=spread(np.abs(measured - must))),
+            Line(title=Text(en=f"{en}: each one's own", ko=f"{ko}: 요청 자체의 몫"), spread=spread(own)),
         ]
     return Part(
         name="lindley",

@@ -23,7 +23,7 @@ import msgspec
 
 from npubench.engine import halving
 from npubench.engine.checking import check_outputs
-from npubench.engine.halving import PointError
+from npubench.engine.halving import PointError, Slice
 from npubench.engine.measure import quiet_collector
 from npubench.engine.protocol import Trying, TuneJob
 from npubench.schema import FailureKind
@@ -186,8 +186,8 @@ class Bench:
         # Where each lane goes on in the cycle of its inputs.
         self._next: dict[Lane, int] = {}
 
-    def measure(self, point: Point, slice_ns: int) -> float:
-        """Service units per second of one slice. Raises PointError."""
+    def measure(self, point: Point, slice_ns: int) -> Slice:
+        """One slice of a point, opened first where it is not open. Raises PointError."""
         if (why := self._excluded.get(point)) is not None:
             raise PointError(why)
         self._enter("open")
@@ -213,7 +213,7 @@ class Bench:
             message = str(error) or type(error).__name__
             raise PointError(Reason(kind=kind.value, message=message[:1000])) from error
 
-    def _measured(self, point: Point, slice_ns: int) -> float:
+    def _measured(self, point: Point, slice_ns: int) -> Slice:
         lanes, new = self._pool.bounds(point)
         if new:
             # Each input once, for what runtimes only do the first time; in half the time of a slice.
@@ -222,7 +222,7 @@ class Bench:
         with quiet_collector():
             return self._run(lanes, slice_ns)
 
-    def _run(self, lanes: Sequence[tuple[Lane, Bound]], slice_ns: int, most: int | None = None) -> float:
+    def _run(self, lanes: Sequence[tuple[Lane, Bound]], slice_ns: int, most: int | None = None) -> Slice:
         found = closed_loop(
             [bound.step for _, bound in lanes],
             # Lanes on the same inputs begin at different ones.
@@ -232,7 +232,10 @@ class Bench:
         )
         for (lane, _), lap in zip(lanes, found, strict=True):
             self._next[lane] = lap.next
-        return sum(lap.units * 1e9 / max(1, lap.end_ns - lap.start_ns) for lap in found)
+        return Slice(
+            sum(lap.units * 1e9 / max(1, lap.end_ns - lap.start_ns) for lap in found),
+            max(lap.end_ns for lap in found) - min(lap.start_ns for lap in found),
+        )
 
 
 class Lap(NamedTuple):

@@ -23,6 +23,12 @@ _KNOWN = {
     "nothing is scheduled ahead in this scenario": "이 시나리오는 요청 시각을 미리 정하지 않습니다",
     "no request was completed": "완료된 요청이 없습니다",
     "no token times were observed": "토큰 시각이 관측되지 않았습니다",
+    "no closed loop was run": "폐루프 측정을 하지 않았습니다",
+    "the answers came all at once": "응답이 한꺼번에 도착했습니다",
+    "not found": "찾지 못했습니다",
+    "too many requests were dropped or failed: what was never answered is infinitely late": (
+        "버려지거나 실패한 요청이 너무 많습니다. 응답하지 못한 요청은 무한히 늦은 것으로 칩니다"
+    ),
     "no launch finished": "끝까지 실행된 프로세스가 없습니다",
     "this launch has no such value": "이 실행에는 해당 값이 없습니다",
     "the floor could not be measured on this backend": "이 백엔드에서 하네스 하한을 측정하지 못했습니다",

@@ -12,7 +12,7 @@ from npubench.report.shown_base import Name as Name
 from npubench.report.shown_base import Number as Number
 from npubench.report.shown_base import Shown
 from npubench.report.shown_base import Tone as Tone
-from npubench.report.shown_loads import LoadFigure, Mix, StageRow, Tuned
+from npubench.report.shown_loads import LoadFigure, Mix, Scaling, StageRow, Tuned
 
 
 class Fault(Shown, frozen=True, kw_only=True):
@@ -272,6 +272,7 @@ class RunView(Shown, frozen=True, kw_only=True):
     figures: tuple[Figure, ...]
     curves: tuple[LoadFigure, ...]
     mixes: tuple[Mix, ...]
+    scalings: tuple[Scaling, ...]
     stages: tuple[StageRow, ...]
     tuned: tuple[Tuned, ...]
     sheets: tuple[Sheet, ...]

@@ -90,6 +90,32 @@ class Mix(Shown, frozen=True, kw_only=True):
     notes: tuple[Text, ...] = ()
 
 
+class ScalingRow(Shown, frozen=True, kw_only=True):
+    """One number of devices. `limit`: what keeps them from delivering as much each as fewer do."""
+
+    anchor: str
+    devices: str
+    rate: Number
+    per_device: Number
+    efficiency: Number
+    host: Number
+    limit: Text | None
+
+
+class Scaling(Shown, frozen=True, kw_only=True):
+    """One cell on several numbers of devices."""
+
+    key: str
+    model: Name
+    backend: Name
+    precision: str
+    context: Text
+    kind: Text
+    sentence: Text
+    rows: tuple[ScalingRow, ...]
+    notes: tuple[Text, ...] = ()
+
+
 class Point(Shown, frozen=True, kw_only=True):
     """One way to run a model offline that was tried. `rate` is the median of `blocks` measurements."""
 

@@ -37,6 +37,11 @@ _COLOURS = {"decode": 1, "pre": 4, "host-to-device": 2, "infer": 6, "device-to-h
 _OTHER = 0
 
 
+def stage_name(stage: str) -> Text:
+    """What a stage is called."""
+    return _NAMES[stage][0] if stage in _NAMES else same(stage)
+
+
 def row(run: Run, key: str, cell: Cell) -> StageRow | None:
     """The stages of a cell; None where none were seen."""
     found = cell.stages

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from npubench.lang import Language
 from npubench.lang import Text as Words
 from npubench.report.shown import Number, RunView
-from npubench.report.shown_loads import LoadFigure, Mix, StageRow, Tuned
+from npubench.report.shown_loads import LoadFigure, Mix, Scaling, StageRow, Tuned
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -58,6 +58,24 @@ def _load(figure: LoadFigure, language: Language) -> list[RenderableType]:
     if figure.rows:
         parts.append(Padding(table, (0, 0, 0, 2)))
     notes = [Text(f"({n}) {note[language]}", style="dim") for n, note in enumerate(figure.notes, 1)]
+    return [*parts, *(Padding(note, (0, 0, 0, 2)) for note in notes), Text("")]
+
+
+def _scaling(item: Scaling, language: Language) -> list[RenderableType]:
+    """What more devices deliver together, a line each."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    title = Text.assemble(
+        (f"{item.model.id} {item.precision} {item.backend.id}", "bold cyan"), f" · {item.context[language]}"
+    )
+    parts: list[RenderableType] = [title, Padding(Text(item.sentence[language]), (0, 0, 0, 2))]
+    each = Words(en="each", ko="장치당")[language]
+    for row in item.rows:
+        numbers = (number_of(number, language) for number in (row.rate, row.per_device, row.efficiency))
+        together, one, share = numbers
+        parts.append(Padding(Text(f"{row.devices} × {together}, {one} {each} ({share})"), (0, 0, 0, 2)))
+    notes = [Text(f"({n}) {note[language]}", style="dim") for n, note in enumerate(item.notes, 1)]
     return [*parts, *(Padding(note, (0, 0, 0, 2)) for note in notes), Text("")]
 
 
@@ -134,6 +152,8 @@ def loads(run: RunView, language: Language) -> list[RenderableType]:
         parts.append(Text(Words(en="How much load it holds", ko="감당하는 부하")[language], style="bold underline"))
         for figure in run.curves:
             parts += _load(figure, language)
+    for scaled in run.scalings:
+        parts += _scaling(scaled, language)
     for mix in run.mixes:
         parts += _mix(mix, language)
     if run.stages:

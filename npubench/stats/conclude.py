@@ -50,6 +50,7 @@ def conclude(
     limits: Limits | None = None,
     capacity: Capacity | None = None,
     audits: Iterable[Audit] = (),
+    left: int = 0,
 ) -> Concluded:
     """What the samples of a launch say. `limits`: what a request of this cell must not exceed, where load is bound."""
     kind, lanes = KINDS[scenario.name], lanes_of(scenario)
@@ -67,6 +68,7 @@ def conclude(
             needed=needed_by(rules, scenario.name),
             lanes=lanes,
             lag_ns=lag_ns,
+            left=left,
         )
     summary = summarise(
         counted,

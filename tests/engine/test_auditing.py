@@ -273,6 +273,20 @@ def test_samples_are_few_seeded_and_there_from_the_start(rows: int, promised: in
     assert 1 <= len(kept[0]) <= count
 
 
+@pytest.mark.parametrize(("rows", "least"), [(1, 1), (10, 3), (100, 8), (1000, 12)])
+def test_a_run_shorter_than_was_promised_has_samples(clock: Clock, rows: int, least: int) -> None:
+    counts = []
+    for seed in range(20):
+        bound = Honest(clock)
+        bound.step(0)
+        sampler = Sampler(bound, seed, rows=1_000_000)
+        for row in range(rows):
+            sampler.after(row)
+        counts.append(len(sampler.kept))
+    assert min(counts) >= 1
+    assert sorted(counts)[10] >= least
+
+
 def test_samples_are_spread_over_the_run(clock: Clock) -> None:
     rows = [row for row, _ in run(Honest(clock), rows=3200).kept]
     assert len(rows) > 24

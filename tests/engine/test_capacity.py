@@ -283,3 +283,35 @@ def test_the_time_box_holds_whatever_the_device_does(
         assert at - began + lasts <= budget_s * S * (0.5 if purpose == "search" else 1.0) + 2
     # What was begun within the box may run on: service times are drawn, up to five bounds of waiting are accepted.
     assert device.now_ns - began <= (budget_s + 10 * device.limit_ns / S + 200 * mean_s * math.exp(3 * spread)) * S
+
+
+def test_users_are_searched_though_a_load_does_not_tell_its_rate() -> None:
+    """N users who think a second and are served in 10 ms each: up to 101 nobody waits, then N × 10 ms − 1 s."""
+    device = Simulated(constant(0.01))
+
+    def attempt(load: float | None, duration_ns: int, purpose: TrialPurpose) -> Trial:
+        users, think = (int(load), S) if load is not None else (1, 0)
+        due = [think * user // users for user in range(users)]
+        start, free, rows = device.now_ns, 0, []
+        while min(due) < duration_ns:
+            user = due.index(min(due))
+            begin = max(due[user], free)
+            free = begin + S // 100
+            rows.append((start + due[user], start + begin, 0, start + free, 1, user, 0, 0))
+            due[user] = free + think
+        device.now_ns = start + max(duration_ns, free)
+        return trial(
+            Samples(np.array(rows, dtype=np.int64), np.zeros((0, 2), np.int64)),
+            Window(start_ns=start, end_ns=device.now_ns),
+            load=load,
+            purpose=purpose,
+            limits=Limits(latency_ns=100_000_000),
+            needed=NEEDED,
+        )
+
+    search = Search(searched="users", whole=True, per_load=None, budget_ns=600 * S)
+    held = Limits(latency_ns=100_000_000)
+    found = find(search, Target(held={"token": held}, needed=NEEDED), held, attempt, device.clock)
+    sound(found)
+    assert found.confirmed is not None
+    assert 105 <= found.confirmed <= 112

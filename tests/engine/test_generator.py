@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import os
+import subprocess
 import sys
 import threading
 import time
@@ -14,14 +16,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from npubench.adapters.null import NullSession
 from npubench.engine import generator, measure, table
 from npubench.engine.generator import Driven, Limit, closed_loop, open_loop
 from npubench.engine.measure import Course, approach
 from npubench.engine.schedule import Arrivals, frames, poisson
 from npubench.engine.table import SampleTable
 from npubench.schema import DROPPED, SAMPLE_COLUMNS
-from npubench.spi import RequestError
+from npubench.spi import Artifact, Request, RequestError
+from npubench.stats.lindley import latencies
+from npubench.stats.samples import Samples
+from npubench.workloads.synthetic import Synthetic
 from tests.clock import ORIGIN_NS, Clock
+from tests.workloads.fakes import CountingClock
 
 MS = 1_000_000
 
@@ -380,3 +387,44 @@ def test_an_approach_ends_before_its_moment_or_early_where_all_is_over() -> None
         assert time.perf_counter_ns() >= deadline - 5_000
     course.stop("hopeless")
     assert not approach(time.perf_counter_ns() + 10**12, course)
+
+
+def test_on_a_busy_machine_the_lag_is_recorded_and_every_time_agrees(tmp_path: Path) -> None:
+    """Other processes take the processors: requests are late, and the table says by how much."""
+    burn = "import time\nend = time.perf_counter() + 20\nwhile time.perf_counter() < end: pass"
+    busy = [subprocess.Popen([sys.executable, "-c", burn]) for _ in range(2 * (os.cpu_count() or 1))]
+    try:
+        arrivals = poisson(1_000, 500 * MS, 3)
+        samples = SampleTable(tmp_path, 2_000, 0, lanes=2)
+        driven = open_loop([napping(MS // 5)] * 2, samples, arrivals, 0, drop=False, limit=None, grace_ns=10**11)
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+    found = consistent(tmp_path, driven)
+    assert np.array_equal(found["scheduled_ns"] - driven.start_ns, arrivals.due_ns)
+    lag = found["issued_ns"] - found["scheduled_ns"]
+    # What is not the wait for a lane is the generator's own, and is never more than there is.
+    own = Samples(*table.read(tmp_path)).lag_ns(2)
+    assert own.max() <= lag.max()
+
+
+@pytest.mark.parametrize("lanes", [1, 2])
+def test_a_stall_is_in_the_latency_of_what_queued_behind_it(tmp_path: Path, lanes: int) -> None:
+    """The synthetic device stalls once. Whoever was due meanwhile waited for it, by the recursion and by the table."""
+    params = {"mean_ns": 500_000, "stall_at": 20, "stall_ns": 200 * MS, "doubles_at": 60}
+    session = NullSession(Artifact(role="m", path="", sha256="0" * 64), {})
+    made = Synthetic().bind({"m": session}, Request(scope="device", params=params), CountingClock())
+    arrivals = poisson(400, 400 * MS, 5)
+    samples = SampleTable(tmp_path, 2_000, 0, lanes)
+    driven = open_loop([made.step] * lanes, samples, arrivals, 0, drop=False, limit=None)
+    found = consistent(tmp_path, driven)
+    latency, service = found["completed_ns"] - found["scheduled_ns"], found["completed_ns"] - found["issued_ns"]
+    assert service[20] >= 200 * MS
+    # Never less than the recursion: the service times are those that were, and a generator can only add to them.
+    assert (latency >= latencies(found["scheduled_ns"].tolist(), service.tolist(), lanes)).all()
+    if lanes == 1:
+        behind = arrivals.due_ns - arrivals.due_ns[20]
+        waited = (behind > 0) & (behind < 190 * MS)
+        assert waited.sum() > 10
+        assert (latency[waited] >= 200 * MS - behind[waited]).all()

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from npubench.engine.halving import PointError, exhaust, ratio, search
+from npubench.engine.halving import PointError, Slice, exhaust, ratio, search
 from npubench.tuning import Point, Reason, Search
 
 SECOND = 1_000_000_000
@@ -43,7 +43,7 @@ class Bench:
     def now(self) -> int:
         return self.now_ns
 
-    def measure(self, point: Point, slice_ns: int) -> float:
+    def measure(self, point: Point, slice_ns: int) -> Slice:
         if point in self.broken or self.fails_after.get(point, 1 << 30) <= self.asked.count(point):
             kind = self.broken.get(point, "raised")
             raise PointError(Reason(kind=kind, message="as it was asked to"))
@@ -59,7 +59,7 @@ class Bench:
                 self._slow_until = self.now_ns + SECOND // 2
             if self.now_ns < self._slow_until:
                 rate /= 1.5
-        return max(rate, 1e-6)
+        return Slice(max(rate, 1e-6), int(slice_ns * self.stretch(point)))
 
 
 def truth_of(seed: int) -> dict[Point, float]:
