@@ -288,6 +288,26 @@ def test_a_mix_says_what_each_service_loses_and_stays_out_of_the_other_tables() 
     assert "2 services at once" in stream.getvalue()
 
 
+def test_more_devices_of_a_kind_are_set_beside_each_other() -> None:
+    cells, launches = [], []
+    for n, median_ns in ((1, 20e6), (2, 14e6)):
+        cell = loaded.planned("cctv-detect", "sample-npu", f"offline:batch=8,devices={n}")
+        key = {**cell.key, "devices": str(n), "scenario": "offline"}
+        cells.append(msgspec.structs.replace(cell, key=key))
+        rows = sample.samples(median_ns, 700, seed=5, offline=True)
+        launches.append(sample.launched(cells[-1], 1, rows, "frame"))
+    source = sample.files(cells, launches, {}, profile="smoke")
+    run = built(source)
+    (found,) = run.scalings
+    assert [row.devices for row in found.rows] == ["1", "2"]
+    assert found.rows[0].efficiency.text == "100 %"
+    assert found.rows[1].efficiency.text == "71.4 %"
+    assert len(run.services[0].panels[0].rows) == 2
+    checked(html.render(view.build([source]), "ko"))
+    odd = tuple(msgspec.structs.replace(cell, key={**cell.key, "devices": EVIL}) for cell in source.run.cells)
+    assert built(msgspec.structs.replace(source, run=msgspec.structs.replace(source.run, cells=odd))).scalings == ()
+
+
 def tuned(**changes: Any) -> RunFiles:
     """An offline cell that was tuned."""
     cell = loaded.planned("cctv-detect", "cpu", "offline:batch=8,tune=1")
