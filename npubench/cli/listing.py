@@ -88,7 +88,7 @@ def _param(param: scenarios.Param, searched: bool) -> tuple[str, str]:
         said += here("; searched where it is not given", ". 적지 않으면 탐색합니다")
     elif param.default is not None:
         said += here(f" (default {param.default})", f"(기본값 {param.default})")
-    return f"{_TYPES[param.type][spoken]}{least}", said
+    return " | ".join(param.choices) or f"{_TYPES[param.type][spoken]}{least}", said
 
 
 def list_rulesets() -> Iterator[RenderableType]:

@@ -10,24 +10,17 @@ from __future__ import annotations
 import re
 
 from npubench.lang import Text
-from npubench.metrics import MINIMUM_N
+from npubench.metrics import MINIMUM_N, capacity_metric, sustained_metric
 from npubench.report import loads, reasons
 from npubench.report.cells import own_words
 from npubench.report.foreign import clean
 from npubench.report.numbers import count
 from npubench.report.shown import Number
-from npubench.report.words import same
+from npubench.report.words import RATES, same
 from npubench.schema import Capacity, Cell, Scenario, Trial
 from npubench.units import UNKNOWN, show, show_ns, show_share
 
 _PERCENT = re.compile(r"_p(\d{2,4})(?:_|$)")
-# What the load is counted in.
-_PAGES = Text(en="pages/min", ko="페이지/min")
-_UNITS = {
-    "rate": Text(en="requests/s", ko="요청/s"),
-    "cameras": Text(en="cameras", ko="카메라"),
-    "users": Text(en="users", ko="사용자"),
-}
 _BOUNDS = {"ttft": Text(en="TTFT ", ko="TTFT "), "tpot": Text(en="TPOT ", ko="TPOT "), "latency": Text(en="", ko="")}
 # `Trial.failed_by` in words.
 FAILED_BY: dict[str, Text] = {
@@ -44,12 +37,12 @@ FAILED_BY: dict[str, Text] = {
 
 def factor(unit: str, searched: str) -> float:
     """From requests per second to what a buyer counts in."""
-    return 60.0 if unit == "page" and searched == "rate" else 1.0
+    return capacity_metric(searched, unit)[1]
 
 
 def counted_in(unit: str, searched: str) -> Text:
     """What a load of this kind is counted in."""
-    return _PAGES if factor(unit, searched) != 1 else _UNITS.get(searched) or same(searched)
+    return RATES.get(capacity_metric(searched, unit)[0]) or same(searched)
 
 
 def value(load: float, unit: str, searched: str) -> str:
@@ -189,9 +182,8 @@ def sustained(cell: Cell) -> Number | None:
     found = cell.capacity
     if found is None or found.sustained_per_s is None:
         return None
-    pages = cell.unit == "page"
-    unit = {"frame": Text(en="frames/s", ko="프레임/s"), "page": _PAGES}.get(cell.unit, _UNITS["rate"])
-    return Number(text=show(found.sustained_per_s * (60 if pages else 1), ""), unit=unit)
+    key, times = sustained_metric(cell.unit)
+    return Number(text=show(found.sustained_per_s * times, ""), unit=RATES[key])
 
 
 def sentence(cell: Cell) -> Text:
@@ -213,7 +205,22 @@ def sentence(cell: Cell) -> Text:
     if steady is not None and steady.unit is not None:
         english += f" Without a bound it completes {steady.text} {steady.unit.en} in a closed loop."
         korean += f" 한계 없이 계속 처리하면 {steady.text} {steady.unit.ko}입니다."
+    if (late := _lag(found)) is not None:
+        english += f" {late.en}"
+        korean += f" {late.ko}"
     return Text(en=english, ko=korean)
+
+
+def _lag(found: Capacity) -> Text | None:
+    """How late npubench itself was in the trial that decided: the evidence that it was not the bottleneck."""
+    held = [trial for trial in found.trials if trial.passed and trial.load == found.confirmed]
+    told = max(held, key=lambda trial: trial.queries, default=first_failing(found))
+    if told is None or told.lag_p99_ns is None:
+        return None
+    lag = show_ns(told.lag_p99_ns)
+    return Text(
+        en=f"npubench itself sent requests at most {lag} late (p99).", ko=f"npubench 자체의 지연은 p99 {lag}입니다."
+    )
 
 
 def _found(found: Capacity, cell: Cell) -> tuple[str, str]:
@@ -237,10 +244,18 @@ def _found(found: Capacity, cell: Cell) -> tuple[str, str]:
     return english, korean
 
 
-def _seen(trial: Trial) -> str | None:
+def first_token(found: Capacity) -> bool:
+    """Whether the percentiles of trials are of the time to first token (`schema.Trial`)."""
+    stems = {_stem(name) for name in found.bound}
+    return "ttft" in stems and "latency" not in stems
+
+
+def _seen(trial: Trial, timed: str) -> str | None:
     """`p99 61.0 ms`: the highest percentile for which there were requests enough."""
     known = ((99, trial.p99_ns), (90, trial.p90_ns), (50, trial.p50_ns))
-    return next((f"p{p} {show_ns(ns)}" for p, ns in known if ns is not None and trial.queries >= MINIMUM_N[p]), None)
+    return next(
+        (f"{timed}p{p} {show_ns(ns)}" for p, ns in known if ns is not None and trial.queries >= MINIMUM_N[p]), None
+    )
 
 
 def brief(found: Capacity, scenario: Scenario, unit: str) -> Text:
@@ -256,7 +271,11 @@ def brief(found: Capacity, scenario: Scenario, unit: str) -> Text:
     else:
         english, korean = f"{name.en}: {much} confirmed", f"{name.ko}: {much} 확인"
     best = next((t for t in reversed(found.trials) if t.load == found.confirmed and t.passed), None)
-    if best is not None and found.confirmed and (seen := _seen(best)) is not None:
+    if (
+        best is not None
+        and found.confirmed
+        and (seen := _seen(best, "TTFT " if first_token(found) else "")) is not None
+    ):
         english, korean = f"{english} ({seen})", f"{korean}({seen})"
     if found.failed is not None:
         least, word = value(found.failed, unit, found.searched), blame(found.failed_by)

@@ -91,7 +91,6 @@ def curve(found: Capacity, unit: str) -> Curve | None:
     x_ticks = load_ticks(max(xs), whole=found.searched != "rate")
     drops = tuple((x, trial.dropped / trial.queries) for x, trial in zip(xs, shown, strict=True))
     word = capacity.counted_in(unit, found.searched)
-    first_token = any(name.startswith("ttft") for name in found.bound)
     return Curve(
         lines=tuple(lines),
         beyond=tuple(x for x, trial in zip(xs, shown, strict=True) if trial.p99_ns is None and trial.dropped),
@@ -107,7 +106,7 @@ def curve(found: Capacity, unit: str) -> Curve | None:
         y_domain=y_domain,
         y_log=y_log,
         y_title=Text(en="time to first token", ko="첫 토큰 시간")
-        if first_token
+        if capacity.first_token(found)
         else Text(en="latency of a request", ko="요청 하나의 지연 시간"),
     )
 
@@ -171,6 +170,7 @@ def _figure(run: Run, key: str, cell: Cell, found: Capacity, sheet: str) -> Load
         context=Text(en=f"{where.en} · {kind.en}", ko=f"{where.ko} · {kind.ko}"),
         sentence=capacity.sentence(cell),
         counted_in=capacity.counted_in(cell.unit, found.searched),
+        timed="TTFT" if capacity.first_token(found) else "",
         invalid=cell.verdict == "invalid",
         curve=curve(found, cell.unit),
         rows=_rows(found, cell.unit, notes),

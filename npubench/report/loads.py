@@ -22,8 +22,11 @@ _TITLES: dict[str, Text] = {
 }
 # Parameters that only say how the backend is driven.
 _DRIVING = ("instances", "inflight")
-# What makes one use of a model another one: cells that differ in it are never in one row.
-USES = ("traffic", "in", "out", "devices")
+# With real video: whether a frame's time holds its decoding.
+_DECODING = {
+    "inside": Text(en="video, decoding included", ko="영상, 디코딩 포함"),
+    "outside": Text(en="video, decoding left out", ko="영상, 디코딩 제외"),
+}
 
 
 def exact(value: object) -> str:
@@ -78,7 +81,10 @@ def _load(scenario: Scenario) -> Text:
 
 
 def use(scenario: Scenario) -> Text | None:
-    """Which use of a model it is: a named kind of traffic, lengths, several devices; None for the usual one."""
+    """Which use of a model it is: traffic, lengths, video, several devices; None for the usual one.
+
+    Cells that differ in it never share a row.
+    """
     params, parts = scenario.params, []
     if "traffic" in params:
         name = clean(params["traffic"])
@@ -90,6 +96,8 @@ def use(scenario: Scenario) -> Text | None:
     if "out" in params:
         n = exact(params["out"])
         parts.append(Text(en=f"{n} tokens out", ko=f"출력 {n}토큰"))
+    if params.get("decode") in _DECODING:
+        parts.append(_DECODING[params["decode"]])
     if params.get("devices", 1) != 1:
         n = exact(params["devices"])
         parts.append(Text(en=f"{n} devices", ko=f"장치 {n}개"))

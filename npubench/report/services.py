@@ -76,6 +76,7 @@ COLUMNS: dict[str, tuple[_Column, ...]] = {
 
 # What a search is called in a column's head, by what is searched and the service unit ("": any other).
 _HEADS: dict[tuple[str, str], Text] = {
+    ("rate", "frame"): Text(en="frames/s within the bound", ko="한계 안의 프레임/s"),
     ("rate", "page"): Text(en="pages/min within the bound", ko="한계 안의 페이지/min"),
     ("rate", "token"): Text(en="requests/s within TTFT and TPOT", ko="TTFT·TPOT 한계 안의 요청/s"),
     ("rate", ""): Text(en="requests/s within the bound", ko="한계 안의 요청/s"),

@@ -44,7 +44,10 @@ class LoadRow(Shown, frozen=True, kw_only=True):
 
 
 class LoadFigure(Shown, frozen=True, kw_only=True):
-    """How much load one cell holds: the finding, the curve, and the same as a table."""
+    """How much load one cell holds: the finding, the curve, and the same as a table.
+
+    `timed`: what the percentiles are of, where that is not a request's latency (TTFT).
+    """
 
     key: str
     anchor: str
@@ -56,6 +59,7 @@ class LoadFigure(Shown, frozen=True, kw_only=True):
     context: Text
     sentence: Text
     counted_in: Text
+    timed: str
     invalid: bool
     curve: Curve | None
     rows: tuple[LoadRow, ...]

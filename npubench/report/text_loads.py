@@ -27,7 +27,7 @@ def number_of(number: Number, language: Language) -> str:
 
 
 # Columns of a search and their widths: together with the indent and the gaps no wider than 80.
-_LOAD_COLUMNS = (("p50", 8), ("p90", 11), ("p99", 11))
+_LOAD_COLUMNS = (("p50", 11), ("p90", 11), ("p99", 11))
 
 
 def _load(figure: LoadFigure, language: Language) -> list[RenderableType]:
@@ -44,7 +44,7 @@ def _load(figure: LoadFigure, language: Language) -> list[RenderableType]:
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="dim")
     table.add_column(figure.counted_in[language], justify="right", max_width=12, overflow="fold")
     for name, width in _LOAD_COLUMNS:
-        table.add_column(name, justify="right", width=width, overflow="fold")
+        table.add_column(f"{figure.timed} {name}".strip(), justify="right", width=width, overflow="fold")
     table.add_column(Words(en="dropped", ko="버려짐")[language], justify="right", width=7, overflow="fold")
     table.add_column(Words(en="result", ko="결과")[language], overflow="fold")
     for row in figure.rows:

@@ -72,13 +72,15 @@ def sentence(found: Tuning) -> Text:
         )
     at = point(found.best)
     took = show_duration_s(found.duration_ns / 1e9)
-    n = count(len(found.surface))
+    n, seen = count(len(found.surface)), sum(1 for item in found.surface if item.rates)
+    were = f"{count(seen)} of {n} points {'was' if seen == 1 else 'were'} measured in {took}"
+    were_ko = f"구성 {n}개 중 {count(seen)}개를 {took} 동안 측정했습니다."
     if found.chosen is None or found.chosen == found.default:
-        english = f"Of {n} points tried in {took}, none was shown to be better than the default: {at.en}."
-        korean = f"{took} 동안 시험한 구성 {n}개 가운데 기본 구성보다 낫다고 확인된 것이 없습니다({at.ko})."
+        english = f"{were}; none was shown to be better than the default, {at.en}."
+        korean = f"{were_ko} 기본 구성({at.ko})보다 낫다고 확인된 것이 없습니다."
     else:
-        english = f"Of {n} points tried in {took}, the best is {at.en}."
-        korean = f"{took} 동안 시험한 구성 {n}개 가운데 가장 좋은 것은 {at.ko}입니다."
+        english = f"{were}; the best is {at.en}."
+        korean = f"{were_ko} 가장 좋은 것은 {at.ko}입니다."
         if found.gain is not None:
             times, (told, told_ko) = show(found.gain.median, ""), _interval(found.gain)
             how = "measured again after the choice" if found.confirmed else "from the blocks that led to the choice"

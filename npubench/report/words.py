@@ -126,6 +126,15 @@ RATES: dict[str, Text] = {
     "pages_per_min": Text(en="pages/min", ko="페이지/min"),
     "tokens_per_s": Text(en="tokens/s", ko="토큰/s"),
     "samples_per_s": Text(en="samples/s", ko="샘플/s"),
+    "capacity_cameras": Text(en="cameras", ko="카메라"),
+    "capacity_users": Text(en="users", ko="사용자"),
+    "capacity_frames_per_s": Text(en="frames/s", ko="프레임/s"),
+    "capacity_pages_per_min": Text(en="pages/min", ko="페이지/min"),
+    "capacity_requests_per_s": Text(en="requests/s", ko="요청/s"),
+    "sustained_frames_per_s": Text(en="frames/s", ko="프레임/s"),
+    "sustained_pages_per_min": Text(en="pages/min", ko="페이지/min"),
+    "sustained_requests_per_s": Text(en="requests/s", ko="요청/s"),
+    "goodput_requests_per_s": Text(en="requests/s", ko="요청/s"),
 }
 
 # What a power meter's reading covers.

@@ -38,7 +38,8 @@ def groups(cells: Sequence[Cell]) -> list[list[Cell]]:
     """Cells that differ in their number of devices alone, the fewest first; groups of one are left out."""
     found: dict[tuple[tuple[str, str], ...], list[Cell]] = {}
     for cell in cells:
-        if cell.purpose == "measure" and cell.mix is None:
+        # A document may come from anybody: what names no number of devices does not scale.
+        if cell.purpose == "measure" and cell.mix is None and cell.key.get("devices", "").isdecimal():
             same = tuple(sorted((name, value) for name, value in cell.key.items() if name != "devices"))
             found.setdefault((*same, ("kind", str(cell.execution_kind))), []).append(cell)
     several = [group for group in found.values() if len({cell.key["devices"] for cell in group}) > 1]
@@ -84,6 +85,6 @@ def host_stage(stages: Mapping[str, float]) -> str | None:
 
 def rate_metric(cell: Cell) -> str | None:
     """What counts as the rate of a cell whose load was searched; None: the throughput of its unit."""
-    if KINDS[cell.scenario.name].load is None:
+    if cell.scenario.name not in KINDS or KINDS[cell.scenario.name].load is None:
         return None
     return next((name for name in cell.summary if name.startswith("sustained_")), None)

@@ -52,6 +52,12 @@ def panel(run: RunView, service: str) -> Panel:
             "random arrivals, 20 a second, citizens' questions",
             "무작위 도착, 초당 20건, 시민 질의응답",
         ),
+        (
+            "cameras:fps=15,decode=outside",
+            "cameras:fps=15,decode=outside",
+            "cameras at 15 fps, video, decoding left out",
+            "15 fps 카메라, 영상, 디코딩 제외",
+        ),
         ("users:users=4,devices=2", "users:users=4,devices=2", "4 users, 2 devices", "사용자 4명, 장치 2개"),
     ],
 )
@@ -141,9 +147,11 @@ def test_the_sentence_says_what_held_what_failed_and_what_is_sustained() -> None
     sentences = {figure.key: figure.sentence for figure in built(loaded.services()).curves}
     assert sentences["r1-l2"].en == (
         "It holds 1 camera with p99 ≤ 66.7 ms, confirmed. The smallest load that failed was 2 cameras: latency, "
-        "p99 93.3 ms of 66.7 ms. Without a bound it completes 15.6 frames/s in a closed loop."
+        "p99 93.3 ms of 66.7 ms. Without a bound it completes 15.6 frames/s in a closed loop. npubench itself sent "
+        "requests at most 20.0 µs late (p99)."
     )
     assert sentences["r1-l3"].en.startswith("Not even 1 camera is held: latency, p99 35.5 ms of 33.3 ms.")
+    assert {figure.timed for figure in built(loaded.services()).curves} == {"", "TTFT"}
     assert "a queue that only grew" in sentences["r1-l4"].en
     assert sentences["r1-l5"].en.startswith("How much it holds is unknown: the time was over")
 
@@ -280,6 +288,26 @@ def test_a_mix_says_what_each_service_loses_and_stays_out_of_the_other_tables() 
     assert "2 services at once" in stream.getvalue()
 
 
+def test_more_devices_of_a_kind_are_set_beside_each_other() -> None:
+    cells, launches = [], []
+    for n, median_ns in ((1, 20e6), (2, 14e6)):
+        cell = loaded.planned("cctv-detect", "sample-npu", f"offline:batch=8,devices={n}")
+        key = {**cell.key, "devices": str(n), "scenario": "offline"}
+        cells.append(msgspec.structs.replace(cell, key=key))
+        rows = sample.samples(median_ns, 700, seed=5, offline=True)
+        launches.append(sample.launched(cells[-1], 1, rows, "frame"))
+    source = sample.files(cells, launches, {}, profile="smoke")
+    run = built(source)
+    (found,) = run.scalings
+    assert [row.devices for row in found.rows] == ["1", "2"]
+    assert found.rows[0].efficiency.text == "100 %"
+    assert found.rows[1].efficiency.text == "71.4 %"
+    assert len(run.services[0].panels[0].rows) == 2
+    checked(html.render(view.build([source]), "ko"))
+    odd = tuple(msgspec.structs.replace(cell, key={**cell.key, "devices": EVIL}) for cell in source.run.cells)
+    assert built(msgspec.structs.replace(source, run=msgspec.structs.replace(source.run, cells=odd))).scalings == ()
+
+
 def tuned(**changes: Any) -> RunFiles:
     """An offline cell that was tuned."""
     cell = loaded.planned("cctv-detect", "cpu", "offline:batch=8,tune=1")
@@ -292,9 +320,9 @@ def test_the_tuners_choice_its_gain_and_its_noise_are_said() -> None:
     run = built(tuned())
     (found,) = run.tuned
     assert found.sentence.en == (
-        "Of 6 points tried in 2 min, the best is batches of 16, 2 sessions, 2 threads each, 2 in flight each. "
-        "Throughput is 1.32 times the default's (1.29 to 1.36 with 98.4 % confidence, 7 pairs; measured again after "
-        "the choice). The default against itself in the same session: 1.00 times (0.980 to 1.02 with 98.4 % "
+        "3 of 6 points were measured in 2 min; the best is batches of 16, 2 sessions, 2 threads each, 2 in flight "
+        "each. Throughput is 1.32 times the default's (1.29 to 1.36 with 98.4 % confidence, 7 pairs; measured again "
+        "after the choice). The default against itself in the same session: 1.00 times (0.980 to 1.02 with 98.4 % "
         "confidence, 7 pairs)."
     )
     assert [(row.batch, row.chosen, row.default) for row in found.rows[:2]] == [("16", True, False), ("8", False, True)]
@@ -428,4 +456,4 @@ def test_the_console_shows_the_curve_in_80_columns(language: Any) -> None:
     assert all(cell_len(line) <= 80 for line in found.splitlines())
     assert "cameras:fps=15" in found
     assert ("held p99" if language == "en" else "지킴 p99") in found
-    assert ("the host's decoder limits" if language == "en" else "호스트의 디코더") in found
+    assert ("work of the host's decoder" if language == "en" else "호스트의 디코더") in found
