@@ -195,7 +195,8 @@ class Submits(Protocol):
     """Several requests in flight without a thread each: `submit` returns, `done(outputs)` is called on completion.
 
     `done` may be called on a thread of the runtime's, and in another order than requests were submitted. The feeds are
-    left alone until then, and the outputs are the callback's only while it runs.
+    left alone until then, and the outputs are the callback's only while it runs; there are none where the request
+    failed.
     """
 
     def submit(self, feeds: Feeds, done: Callable[[Outputs], None]) -> None: ...
@@ -345,7 +346,8 @@ class Follows(Protocol):
 class Begins(Protocol):
     """A Bound whose requests can overlap without threads (sessions that are `Submits`): scope `device`.
 
-    `begin(i, done)` starts input `i` and returns at once; `done(units)` is called when its outputs are on the host.
+    `begin(i, done)` starts input `i` and returns at once; `done(units)` is called when its outputs are on the host, and
+    `done(0)` where the request failed.
     """
 
     def begin(self, index: int, done: Callable[[int], None]) -> None: ...

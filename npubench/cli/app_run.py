@@ -165,7 +165,7 @@ def run(
             metavar="FILE|DIR",
             help=here(
                 "Your own clips as cameras (H.264, H.265), or street-clips.",
-                "자체 영상(H.264, H.265)을 카메라로, 또는 street-clips.",
+                "카메라로 쓸 자체 영상 또는 street-clips.",
             ),
         ),
     ] = None,

@@ -21,7 +21,7 @@ import msgspec
 import numpy as np
 
 from npubench import __version__
-from npubench.engine.auditing import Sampler, audits
+from npubench.engine.auditing import SAMPLES, Sampler, audits
 from npubench.engine.checking import WrongOutputError, check_all, check_outputs
 from npubench.engine.hosting import hosted
 from npubench.engine.lanes import Lane, Lanes
@@ -41,7 +41,7 @@ LANE_STEPS = 2
 
 # How long stages are looked at after the window, and the slowest of the audits may take.
 STAGES_NS = 2_000_000_000
-AUDIT_NS = 10_000_000_000
+AUDIT_NS = 60_000_000_000
 
 # How long each clip is decoded for nothing but to see how fast the host does it.
 DECODING_S = 0.5
@@ -91,10 +91,10 @@ def measure(job: MeasureJob, make: Callable[[int], Adapter], events: Events) -> 
         _wait_for_others(job.together)
     events.enter("measure")
     feed = _feed(lanes) if job.load.arrival == "frames" else None
-    samplers = [Sampler(lane.bound, job.request.seed + n, rows=rows) for n, lane in enumerate(lanes.lanes)]
+    samplers = _samplers(job, lanes, step_ns)
     before, loading_ns = resource.getrusage(resource.RUSAGE_SELF), now()
     with hosted(job.host) as hosting:
-        making = Making(job, lanes, table, hosting.enter, samplers if job.audit else (), feed)
+        making = Making(job, lanes, table, hosting.enter, samplers, feed)
         window, found = making.make()
     after, loaded_ns = resource.getrusage(resource.RUSAGE_SELF), now() - loading_ns
     events.enter("check")
@@ -161,6 +161,18 @@ def _feed(lanes: Lanes) -> Feed | None:
         if isinstance(lane.bound, Streams):
             lane.bound.take(feed)
     return feed
+
+
+def _samplers(job: MeasureJob, lanes: Lanes, step_ns: int) -> list[Sampler]:
+    """Who keeps answers of the timed run, over all lanes as many as one would; none where nothing is audited."""
+    if not job.audit:
+        return []
+    count = len(lanes.lanes)
+    rows = max(1, job.window_ns // max(step_ns, 1))
+    seed = job.request.seed
+    return [
+        Sampler(lane.bound, seed + number, max(1, SAMPLES // count), rows) for number, lane in enumerate(lanes.lanes)
+    ]
 
 
 def _decoder_per_s(feed: object, lanes: int) -> float | None:

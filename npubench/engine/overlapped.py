@@ -4,8 +4,8 @@ Guarantees: at most `in_flight` requests are outstanding; requests may complete 
 counts from the moment a request was due, so waiting for room counts. One record per request in flight is made before
 the window and used again.
 
-A request can fail alone only while it is begun (`RequestError`): the contract has no failure on completion, so one that
-never completes is seen by the parent, as a step that never returns is.
+A request fails alone while it is begun (`RequestError`), or completes with no units done. One that never completes is
+seen by the parent, as a step that never returns is.
 
 Not aware of: sessions, workloads, lanes (`generator`).
 """
@@ -32,6 +32,9 @@ from npubench.spi import RequestError
 Begin = Callable[[int, Callable[[int], None]], None]
 """As `spi.Begins.begin`."""
 
+FAILED = 1
+"""The status of a request that completed with nothing done."""
+
 # How soon the thread that waits for room hears that the run is over.
 _LOOK_S = 0.05
 # After a failure, for what is still outstanding; a device that is gone completes nothing.
@@ -56,7 +59,7 @@ class _Slot(Rows):
         if not self.busy:
             self._course.fail(RuntimeError("a request was completed twice"))
             return
-        self.end(completed, units, 0)
+        self.end(completed, units, 0 if units else FAILED)
 
     def end(self, completed: int, units: int, status: int) -> None:
         """Writes the sample and gives the room back."""

@@ -23,6 +23,9 @@ HOST_BUSY = 0.9
 SCALES = 0.9
 
 
+DEVICES = "devices"
+
+
 class Step(msgspec.Struct, frozen=True, kw_only=True):
     """One number of devices. `efficiency` 1.0: as much per device as with the fewest."""
 
@@ -40,10 +43,10 @@ def groups(cells: Sequence[Cell]) -> list[list[Cell]]:
     for cell in cells:
         # A document may come from anybody: what names no number of devices does not scale.
         if cell.purpose == "measure" and cell.mix is None and cell.key.get("devices", "").isdecimal():
-            same = tuple(sorted((name, value) for name, value in cell.key.items() if name != "devices"))
+            same = tuple(sorted((name, value) for name, value in cell.key.items() if name != DEVICES))
             found.setdefault((*same, ("kind", str(cell.execution_kind))), []).append(cell)
-    several = [group for group in found.values() if len({cell.key["devices"] for cell in group}) > 1]
-    return [sorted(group, key=lambda cell: int(cell.key["devices"])) for group in several]
+    several = [group for group in found.values() if len({_devices(cell) for cell in group}) > 1]
+    return [sorted(group, key=_devices) for group in several]
 
 
 def steps(group: Sequence[Cell], metric: str, threads: int | None) -> tuple[Step, ...]:
@@ -54,11 +57,11 @@ def steps(group: Sequence[Cell], metric: str, threads: int | None) -> tuple[Step
     if first is not None:
         rate = rates[first.id]
         assert rate is not None
-        base = rate / int(first.key["devices"])
+        base = rate / _devices(first)
     made = []
     for cell in group:
         rate, cores = rates[cell.id], _median(cell, "host_cores")
-        devices = int(cell.key["devices"])
+        devices = _devices(cell)
         efficiency = rate / (devices * base) if rate is not None and base else None
         share = cores / threads if cores is not None and threads else None
         limited: Limit | None = None
@@ -68,6 +71,10 @@ def steps(group: Sequence[Cell], metric: str, threads: int | None) -> tuple[Step
             Step(devices=devices, cell=cell, rate=rate, efficiency=efficiency, host_share=share, limited_by=limited)
         )
     return tuple(made)
+
+
+def _devices(cell: Cell) -> int:
+    return int(cell.key.get(DEVICES, "1"))
 
 
 def _median(cell: Cell, metric: str) -> float | None:
