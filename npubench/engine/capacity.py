@@ -277,6 +277,17 @@ class _Finding:
             load = following
         return self.strongest()
 
+    def refute(self) -> None:
+        """The least load, which failed in screening, once more in what is left of the time.
+
+        That may be too short to confirm anything, but a load that is not held shows within a few requests.
+        """
+        left_ns = self.clock.left()
+        least = [trial for trial in self.trials if trial.load is not None and trial.load <= self.least]
+        if left_ns <= 0 or not any(trial.failed_by for trial in least) or least[-1].purpose == "confirm":
+            return
+        self.try_load(self.least, left_ns, "confirm")
+
     def strongest(self) -> Trial | None:
         """Of the confirmations below every load that failed one: the highest percentile, of these the largest load."""
         confirming = [trial for trial in self.trials if trial.purpose == "confirm"]
@@ -323,6 +334,8 @@ def find(
         else:
             start = finding.screen(finding.first_load(finding.trials[0]))
             best = finding.confirm(start, upwards=True)
+        if best is None:
+            finding.refute()
     return _answer(finding, best, held)
 
 

@@ -136,6 +136,7 @@ def trial(
         load=load,
         window=window,
         queries=queries,
+        left=left,
         over=over,
         dropped=int(requests.dropped.sum()),
         failed=int(requests.failed.sum()),
