@@ -162,7 +162,8 @@ def test_cameras_of_a_constant_service_time(service_us: int, fps: int, lanes: in
     if lanes == 1:
         assert found.confirmed >= least - step
     assert found.failed is not None
-    assert found.failed <= found.confirmed + step
+    # The one between them may have been left undecided when the time was over.
+    assert found.failed <= found.confirmed + 2 * step
 
 
 @settings(max_examples=15, **QUICK)  # type: ignore[arg-type]

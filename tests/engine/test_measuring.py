@@ -162,9 +162,7 @@ def test_who_waits_for_a_mix_that_will_not_come_says_so(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("fault", [{"fails_every": 10}, {"doubles_at": 20}, {"stall_at": 30, "stall_ns": 100 * MS}])
 def test_faults_stay_in_the_samples(tmp_path: Path, fault: dict[str, int]) -> None:
-    done, samples = measured(
-        tmp_path, job(tmp_path, Load(arrival="poisson", value=100.0), params=fault, window_ms=500)
-    )
+    done, samples = measured(tmp_path, job(tmp_path, Load(arrival="poisson", value=100.0), params=fault, window_ms=500))
     assert done.window.end_ns > done.window.start_ns
     if "fails_every" in fault:
         assert 0 < int((samples.column("status") > 0).sum()) < len(samples.table)
