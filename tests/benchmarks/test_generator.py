@@ -36,12 +36,14 @@ def told(part: Part) -> None:
         print(f"  {line.title.en}: {line.refused or shown}")  # noqa: T201
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [timing_load.lag, timing_load.stamps, timing_load.lindley])
 def test_timing(benchmark: Any, make: Any) -> None:
     job = TimingJob(workload=code("workloads", "synthetic"), adapter=code("adapters", "null"))
     told(benchmark.pedantic(make, args=(job,), rounds=1))
 
 
+@pytest.mark.slow
 def test_what_a_request_costs_in_each_loop(benchmark: Any, tmp_path: Path) -> None:
     """ns per request of nothing; arrivals that are all due at once never wait, so that only the loop is seen."""
     due = poisson(1e9, COUNT * 1_000, 0)
@@ -78,10 +80,10 @@ def test_what_a_request_costs_in_each_loop(benchmark: Any, tmp_path: Path) -> No
 
 def test_a_million_arrivals(benchmark: Any) -> None:
     benchmark.pedantic(lambda: (poisson(10_000, 100 * 10**9, 0), frames(1_000, 10, 100 * 10**9, 0)), rounds=3)
-    found = poisson(10_000, 100 * 10**9, 0)
-    print(f"\n{len(found.due_ns):,} Poisson arrivals and as many frames: {benchmark.stats['median']:.2f} s")  # noqa: T201
+    benchmark.extra_info["arrivals"] = len(poisson(10_000, 100 * 10**9, 0).due_ns)
 
 
+@pytest.mark.slow
 def test_beside_loadgen(benchmark: Any, tmp_path: Path) -> None:
     """Paired: the same requests under both, in one process after the other."""
     python, model = python_of(tmp_path / "loadgen"), matrix_model(tmp_path / "model.onnx")
