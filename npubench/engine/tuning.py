@@ -223,6 +223,7 @@ class Bench:
             return self._run(lanes, slice_ns)
 
     def _run(self, lanes: Sequence[tuple[Lane, Bound]], slice_ns: int, most: int | None = None) -> Slice:
+        begun = time.perf_counter_ns()
         found = closed_loop(
             [bound.step for _, bound in lanes],
             # Lanes on the same inputs begin at different ones.
@@ -234,12 +235,12 @@ class Bench:
             self._next[lane] = lap.next
         return Slice(
             sum(lap.units * 1e9 / max(1, lap.end_ns - lap.start_ns) for lap in found),
-            max(lap.end_ns for lap in found) - min(lap.start_ns for lap in found),
+            time.perf_counter_ns() - begun,
         )
 
 
 class Lap(NamedTuple):
-    """What one lane did in a slice; `next` is the input that it would have taken next."""
+    """What one lane did in a slice, between two completions; `next` is the input that it would take next."""
 
     units: int
     start_ns: int
@@ -248,12 +249,14 @@ class Lap(NamedTuple):
 
 
 def closed_loop(steps: Sequence[Step], firsts: Sequence[int], slice_ns: int, most: int | None = None) -> list[Lap]:
-    """Each step again and again in a thread of its own, the next on completion of the last, for `slice_ns`.
+    """Each step again and again in a thread of its own, the next on completion of the last, for `slice_ns` or longer.
 
-    At least once each and at most `most` times; a refused request (RequestError) counts nothing. Raises what a step
-    raises, after the others have ended.
+    At most `most` times each. Of several lanes the first step of each is not counted, which found the device idle, and
+    none stops before all have what they need: their rates are those of the device fully loaded. A refused request
+    (RequestError) counts nothing. Raises what a step raises, after the others have ended.
     """
     now = time.perf_counter_ns
+    alone = len(steps) == 1
     gate = threading.Barrier(len(steps))
     laps: dict[int, Lap] = {}
     errors: list[BaseException] = []
@@ -262,16 +265,24 @@ def closed_loop(steps: Sequence[Step], firsts: Sequence[int], slice_ns: int, mos
         units, count = 0, 0
         try:
             gate.wait()
-            start = end = now()
+            start = begun = now()
             while True:
+                got = 0
                 with suppress(RequestError):
-                    units += step(index)
+                    got = step(index)
+                end = now()
                 index += 1
                 count += 1
-                end = now()
-                if end - start >= slice_ns or count == most or errors:
+                if count == 1 and not alone:
+                    start = end
+                elif number not in laps:
+                    units += got
+                enough = end - begun >= slice_ns and (alone or count > 1)
+                if number not in laps and (enough or count == most):
+                    laps[number] = Lap(units, start, end, index)
+                if errors or count == most or len(laps) == len(steps):
                     break
-            laps[number] = Lap(units, start, end, index)
+            laps[number] = laps[number]._replace(next=index) if number in laps else Lap(units, start, end, index)
         except BaseException as error:
             errors.append(error)
 

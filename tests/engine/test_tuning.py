@@ -242,11 +242,16 @@ def test_lanes_count_what_they_do_and_refusals_count_nothing() -> None:
         return 3
 
     first, second = closed_loop([counted, refused], [5, 0], 0)
-    assert (first.units, first.next) == (3, 6)
-    assert (second.units, second.next) == (0, 1)
+    # What found the device idle is not counted, and nobody stops before the other has what it needs.
+    assert first.units == 3
+    assert first.next >= 7
+    assert seen == list(range(5, first.next))
+    assert second.units == 0
+    assert second.next >= 2
+    seen.clear()
     (alone,) = closed_loop([counted], [0], 10_000 * MS, most=4)
     assert alone.units == 12
-    assert seen == [5, 0, 1, 2, 3]
+    assert seen == [0, 1, 2, 3]
 
 
 def test_what_a_lane_raises_ends_the_others() -> None:
