@@ -27,7 +27,7 @@ from npubench.engine.placement import Certifier
 from npubench.engine.protocol import Event, Measured, MeasureJob, Together
 from npubench.engine.quality import Asker
 from npubench.engine.select import adapter_ref, environment_of
-from npubench.engine.tuner import Tuner
+from npubench.engine.tuner import Tuner, tuned_cell
 from npubench.engine.watching import watching
 from npubench.errors import StoreError
 from npubench.evidence import Certificate
@@ -51,7 +51,7 @@ from npubench.stats.conditions import gone, judge_conditions, worse
 from npubench.stats.memory import leak
 from npubench.stats.samples import Samples
 from npubench.store import WORK, RunFolder
-from npubench.tuning import Point, Tuning
+from npubench.tuning import Tuning
 from npubench.units import show_ns, utc_now
 
 # A window is extended until it has this many samples (measuring.EXTEND bounds it), so that a median can be stated.
@@ -200,23 +200,23 @@ class Launching:
         if found is not None and (slow := _too_slow(found, self._plan.profile)) is not None:
             return msgspec.structs.replace(blank, failure=slow, verdict="unsupported", execution_kind="simulated")
         self._ask(cell, backend)
-        way = _at(cell, self._point(cell))
+        way = self._tuned(cell, backend)
         built = self._files.of(way)
         if built.failure is not None:
             return msgspec.structs.replace(blank, failure=built.failure, verdict=_verdict(built.failure))
         return Prepared(cell, number, backend, built, blank, way)
 
-    def _point(self, cell: PlannedCell) -> Point | None:
-        """The way of running an offline cell that was searched for once, before its first launch; None: its own."""
-        if not cell.scenario.params.get("tune"):
-            return None
+    def _tuned(self, cell: PlannedCell, backend: BackendCard) -> PlannedCell:
+        """An offline cell at the point that was searched for once, before its first launch; every other as it is."""
+        if not cell.scenario.params.get("tune") or emulated(backend):
+            return cell
         path = self._folder.tuning_path(cell.id)
         if path.exists():
-            return parse(path.read_bytes(), Tuning, str(path)).chosen
+            return tuned_cell(cell, parse(path.read_bytes(), Tuning, str(path)))
         self._watcher.building(cell.model, f"{cell.backend}: tune")
         found = self._tuner.tune(cell)
         self._folder.write_tuning(found)
-        return found.chosen
+        return tuned_cell(cell, found)
 
     def measure(self, ready: Prepared, say: Callable[[Event, int], None], together: Together | None = None) -> Launch:
         """Measures a prepared launch; `say` gets each event and how many samples are complete.
@@ -367,16 +367,6 @@ class Launching:
 def _decoding(scenario: Scenario) -> dict[str, str]:
     """Whether a camera's frames are decoded in their time, where they come from clips."""
     return {"decode": scenario.params["decode"]} if "decode" in scenario.params else {}
-
-
-def _at(cell: PlannedCell, point: Point | None) -> PlannedCell:
-    """The cell as it is run: at the point that its search chose, where there was one."""
-    if point is None:
-        return cell
-    found = {"batch": point.batch, "instances": point.instances, "inflight": point.inflight}
-    threads = {} if point.threads is None else {"threads": point.threads}
-    scenario = msgspec.structs.replace(cell.scenario, params={**cell.scenario.params, **found, **threads})
-    return msgspec.structs.replace(cell, scenario=scenario)
 
 
 def _too_slow(found: Certificate, profile: str) -> Failure | None:
