@@ -227,8 +227,8 @@ class Trial(_Document, frozen=True, kw_only=True):
     shows what is sustained. `over` requests missed the bound, among them the `dropped` and `failed` ones.
     `passed`: held the bound at `percent` (the highest of the ruleset's that `queries` support; None: too few for any).
     `p50_ns` … are of the scheduled-to-completed time (of the time to first token where that is what is bound), None
-    where dropped requests make them infinite. `ended`: `hopeless` when it was given up early. `left` of the queries were
-    due by then and never run, so that they have no sample.
+    where dropped requests make them infinite. `ended`: `hopeless` when it was given up early. `left` of the queries
+    were due by then and never run, so that they have no sample.
     """
 
     purpose: TrialPurpose

@@ -158,7 +158,10 @@ def test_a_package_names_every_part_of_the_contract(tmp_path: Path) -> None:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.FunctionDef):
                 shown[node.name] = [argument.arg for argument in node.args.args]
-    asked_of_workloads = (spi.Bound, spi.Workload, spi.TokenClock, spi.Scores, spi.Follows)
+    asked_of_workloads = (
+        *(spi.Bound, spi.Workload, spi.TokenClock, spi.Scores, spi.Follows, spi.Begins, spi.Staged, spi.Recalls),
+        *(spi.Streams, spi.Feed, spi.Decodes),
+    )
     for kind in vars(spi).values():
         if not (inspect.isclass(kind) and getattr(kind, "_is_protocol", False)) or kind in asked_of_workloads:
             continue

@@ -19,8 +19,12 @@ class OfASession:
         """Binds host buffers once; each call of the result runs the model on them. Output buffers may be reused."""
         raise NotImplementedError
 
+    def fork(self) -> Session:
+        """A view of the same loaded model for another thread: buffers of its own, the weights shared."""
+        raise NotImplementedError
+
     def submit(self, feeds: Feeds, done: Callable[[Outputs], None]) -> None:
-        """Returns at once and calls `done` on completion, from any thread: several requests in flight."""
+        """Returns at once and calls `done` on completion, from any thread (no outputs where it failed)."""
         raise NotImplementedError
 
     def generate(self, prompt: Sequence[int], new_tokens: int, tick: Callable[[], None]) -> Sequence[int]:
