@@ -14,6 +14,7 @@ import msgspec
 from npubench.errors import MeasurementError, NotComparableError, RegressionError, combine_exit_codes
 from npubench.lang import Text
 from npubench.metrics import METRICS
+from npubench.scenarios import written
 from npubench.schema import ExecutionKind, Run, Scenario
 
 Verdict = Literal["regressed", "improved", "equivalent", "inconclusive"]
@@ -135,7 +136,7 @@ class CellComparison(_Document, frozen=True, kw_only=True):
     @property
     def name(self) -> str:
         """What the cell is called in a sentence."""
-        return f"{self.model} {self.precision} {self.backend} {self.scenario.name} {self.scope}"
+        return f"{self.model} {self.precision} {self.backend} {written(self.scenario)} {self.scope}"
 
 
 class Comparison(_Document, frozen=True, kw_only=True):
