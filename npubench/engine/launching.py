@@ -284,6 +284,8 @@ class Launching:
             search=loading.search_of(cell, self._known(cell)),
             host=self._plan.host,
             together=together,
+            # They do not depend on the load, nor differ between launches.
+            stages=ready.number == 1,
             audit=self._plan.profile == "certify",
         )
 

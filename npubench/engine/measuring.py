@@ -39,7 +39,7 @@ from npubench.stats.samples import Samples
 # Steps of every further lane before anything is timed: the first opens kernels, the next find them warm.
 LANE_STEPS = 2
 
-# How long stages are looked at after the window, and the slowest of the audits may take.
+# How long stages are looked at after the window, at most, and the slowest of the audits may take.
 STAGES_NS = 2_000_000_000
 AUDIT_NS = 60_000_000_000
 
@@ -103,7 +103,7 @@ def measure(job: MeasureJob, make: Callable[[int], Adapter], events: Events) -> 
         raise RuntimeError(f"{table.tokens_dropped} token times did not fit into the table of {job.max_tokens}")
     placement, kind = _placed(job, first)
     sessions = first.sessions
-    stages = staged(first.bound, STAGES_NS)
+    stages = staged(first.bound, min(STAGES_NS, job.window_ns // 4)) if job.stages else None
     if stages is not None:
         stages = msgspec.structs.replace(stages, decoder_per_s=_decoder_per_s(feed, len(lanes.lanes)))
     if feed is not None:

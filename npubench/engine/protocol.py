@@ -117,6 +117,7 @@ class MeasureJob(msgspec.Struct, frozen=True, kw_only=True, tag="measure", tag_f
     search: Search | None = None
     host: Host = Host()
     together: Together | None = None
+    stages: bool = False
     audit: bool = False
 
 

@@ -23,6 +23,8 @@ HEADER_WORDS = 8
 MAGIC = 0x4E50_5542_454E_4331  # "NPUBENC1"
 _MAGIC, _CAPACITY, COMPLETED = 0, 1, 2
 _WORD = 8
+# More than there are ever lanes.
+SLACK_ROWS = 4096
 
 
 class TokenTimes:
@@ -111,7 +113,9 @@ def completed(folder: Path) -> int:
 
 def read(folder: Path) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """(requests, columns) and (tokens, 2) of the requests that were finished, in their order."""
-    words = np.fromfile(folder / "samples.bin", dtype=np.int64)
+    # The file has room for many more rows than were filled; a lane may have been ahead of the header's last word.
+    rows = completed(folder) + SLACK_ROWS
+    words = np.fromfile(folder / "samples.bin", dtype=np.int64, count=HEADER_WORDS + rows * WIDTH)
     tokens = np.fromfile(folder / "tokens.bin", dtype=np.int64).reshape(-1, 2)
     return _finished(words[HEADER_WORDS:].reshape(-1, WIDTH), tokens)
 
