@@ -172,7 +172,8 @@ def _known(asked: Asked, cards: Catalogue) -> Choice:
     wanted = []
     for name in names:
         known = entries.get(name, [planning.Wanted(model=name, scenarios=DEFAULT_SCENARIOS)])
-        # A precision that was asked for is wanted in the scenarios of the headline, which comes first.
+        # A precision that was asked for is wanted in the scenarios of the headline: of entries that name none.
+        headline = [item for item in known if not item.precisions] or known[:1]
         wanted += [
             planning.Wanted(
                 model=name,
@@ -180,7 +181,7 @@ def _known(asked: Asked, cards: Catalogue) -> Choice:
                 scenarios=asked.scenarios or item.scenarios,
                 scopes=asked.scopes or item.scopes,
             )
-            for item in (known[:1] if asked.precisions else known)
+            for item in (headline if asked.precisions else known)
         ]
     return Choice(
         cards=cards, wanted=tuple(wanted), models=models, suite=None if asked.models else asked.suite or SUITE

@@ -101,6 +101,7 @@ def test_what_can_be_named_is_listed_with_all_that_it_says(
         assert all(key in found for key in item.params)
 
 
+@pytest.mark.slow
 def test_show_and_report_of_a_run(tmp_path: Path) -> None:
     folder = run_folder(npubench("run", "--backend", "null", *TINY, "--report", tmp_path / "page.html"))
     assert "npubench" in (tmp_path / "page.html").read_text(encoding="utf-8")

@@ -83,6 +83,7 @@ def test_a_backend_that_gives_no_answer_fails_with_its_reason(tmp_path: Path, mo
     assert cell.verdict == "invalid"
 
 
+@pytest.mark.slow
 def test_the_reference_is_asked_once_per_model_and_data(tmp_path: Path) -> None:
     cards = catalogue().backends
     cache = tmp_path / "cache"
