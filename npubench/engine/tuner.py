@@ -70,6 +70,10 @@ class Tuner:
         """Every point so often, interleaved: what `tune` is judged by (`selftest tuner`). Raises StopRequested."""
         return self._made(cell, 0, repetitions, slice_ns)
 
+    def again(self, cell: PlannedCell, points: Sequence[Point], repetitions: int, slice_ns: int) -> Tuning:
+        """Only these points and the default, as `exhaust` measures them. Raises StopRequested."""
+        return self._made(cell, 0, repetitions, slice_ns, points)
+
     def candidates(self, cell: PlannedCell) -> tuple[Point, tuple[Point, ...]]:
         """The default point of a cell, and all points that are tried, the default first."""
         backend = msgspec.convert(self._plan.backends[cell.backend], BackendCard)
@@ -77,8 +81,12 @@ class Tuner:
         default = candidates.default_point(cell.scenario, backend, threads)
         return default, candidates.points(default, backend, threads)
 
-    def _made(self, cell: PlannedCell, box_ns: int, repetitions: int, slice_ns: int) -> Tuning:
+    def _made(
+        self, cell: PlannedCell, box_ns: int, repetitions: int, slice_ns: int, only: Sequence[Point] = ()
+    ) -> Tuning:
         default, points = self.candidates(cell)
+        if only:
+            points = tuple(dict.fromkeys((default, *only)))
         blank = Tuning(
             cell=cell.id,
             model=cell.model,

@@ -35,8 +35,18 @@ def regret(searched: Tuning, chosen: Point) -> float | None:
     Never negative, and above zero by luck alone where points are equal: the best of many is the luckiest as well. None
     where `chosen` has no figure there.
     """
-    rows, best = _rows(searched), best_of(searched)
-    if best is None or chosen not in rows:
+    best = best_of(searched)
+    return None if best is None else loss(searched, best, chosen)
+
+
+def loss(measured: Tuning, best: Point, chosen: Point) -> float | None:
+    """What `chosen` loses against `best` where both were measured again, as a share of the best's rate; never negative.
+
+    The best of an exhaustive search is the luckiest of many as well (the winner's curse), which a second look at both
+    takes away. None where one of them has no figure.
+    """
+    rows = _rows(measured)
+    if best not in rows or chosen not in rows:
         return None
     pairs = zip(rows[best], rows[chosen], strict=True)
     return 1 - exp(-max(0.0, median(log(one / other) for one, other in pairs)))
