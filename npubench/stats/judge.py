@@ -15,6 +15,9 @@ from npubench.stats.summary import SCHEDULED
 
 # The first quarter of the window against the rest: beyond this the warm-up was not over.
 DRIFT = 0.10
+# One half of the window against the other, after a warm-up that had become steady (our judgement: throttling starts with
+# clocks a third lower; neighbours on a shared host move a median by less).
+CHANGED = 0.25
 # Fewer samples than this say nothing about a drift.
 DRIFT_SAMPLES = 12
 
@@ -76,10 +79,11 @@ def _failures(samples: Samples) -> Found:
 
 
 def _drift(samples: Samples, warmup: Warmup) -> Found:
-    if warmup.steady:
-        return
     run = samples.column("status") != DROPPED
     step_ns = (samples.column("completed_ns") - samples.column("issued_ns"))[run]
+    if warmup.steady:
+        yield from _changed(step_ns)
+        return
     if len(step_ns) < DRIFT_SAMPLES:
         yield (
             "degraded",
@@ -98,6 +102,27 @@ def _drift(samples: Samples, warmup: Warmup) -> Found:
             Text(
                 en=f"still changing when measured (first quarter differs by {change}): use a longer profile",
                 ko=f"측정 중에도 변화(처음 1/4이 {change} 차이): 더 긴 프로파일을 사용하세요",
+            ),
+        )
+
+
+def _changed(step_ns: Int64) -> Found:
+    """What was steady when it began and was not when it ended: a figure of neither state."""
+    half = len(step_ns) // 2
+    if half < DRIFT_SAMPLES:
+        return
+    early, late = float(np.median(step_ns[:half])), float(np.median(step_ns[half:]))
+    if max(early, late) > min(early, late) * (1 + CHANGED):
+        longer, shorter = (late, early) if late > early else (early, late)
+        change, which = f"{longer / shorter - 1:.0%}", late > early
+        half_en, half_ko = ("second", "뒤 절반") if which else ("first", "앞 절반")
+        yield (
+            "degraded",
+            Text(
+                en=f"requests took {change} longer in the {half_en} half of the window: something changed while it was "
+                "measured (heat, a shared device, other work)",
+                ko=f"측정 구간의 {half_ko}에서 요청이 {change} 더 걸렸습니다: 측정 중에 상태가 바뀌었습니다"
+                "(발열, 장치 공유, 다른 작업)",
             ),
         )
 

@@ -151,3 +151,14 @@ def test_samples_survive_the_file(tmp_path: object) -> None:
     again = read(path)
     assert (again.table == samples.table).all()
     assert (again.tokens == samples.tokens).all()
+
+
+def test_a_device_that_slows_down_half_way_is_degraded_and_says_so() -> None:
+    """Steady while warming up, then twice as long: the median would be of neither state."""
+    verdict, reasons = judge(samples_of([100] * 40 + [200] * 40), WARM, "completion", load())
+    assert verdict == "degraded"
+    assert "100% longer in the second half" in reasons[0].en
+    assert "뒤 절반" in reasons[0].ko
+    assert judge(samples_of([100, 105] * 40), WARM, "completion", load()) == ("valid", ())
+    # One stall moves no median.
+    assert judge(samples_of([100] * 40 + [2_000_000_000] + [100] * 40), WARM, "completion", load())[0] == "valid"
