@@ -15,8 +15,8 @@ from npubench.stats.summary import SCHEDULED
 
 # The first quarter of the window against the rest: beyond this the warm-up was not over.
 DRIFT = 0.10
-# One half of the window against the other, after a warm-up that had become steady (our judgement: throttling starts with
-# clocks a third lower; neighbours on a shared host move a median by less).
+# One half of the window against the other, after a warm-up that had become steady (our judgement: throttling starts
+# with clocks a third lower; neighbours on a shared host move a median by less).
 CHANGED = 0.25
 # Fewer samples than this say nothing about a drift.
 DRIFT_SAMPLES = 12
