@@ -30,6 +30,7 @@ from npubench.engine.protocol import Search, Target
 from npubench.lang import Text
 from npubench.schema import Capacity, Trial, TrialPurpose
 from npubench.stats.trials import Limits, missing
+from npubench.units import show_duration_s
 
 Attempt = Callable[[float | None, int, TrialPurpose], Trial]
 """Runs a load (None: closed loop) for so many ns, for a purpose, and judges it."""
@@ -43,6 +44,9 @@ SCREEN_TRIAL = 0.065
 RATE_STEP = 0.03
 # An open loop seldom holds a bound at what a closed loop sustains; the first load tried is this share of it.
 FIRST = 0.9
+# Where there is no time to screen: at six tenths of what is sustained a request waits for three quarters of a service
+# on average (one server of constant services, M/D/1: ρ / 2(1 − ρ)); above 0.85 queues are longer than most bounds.
+CAUTIOUS, BOLD = 0.6, 0.85
 # Of a load that failed, the share over the bound tells how far down to go; this much less is aimed at than is allowed.
 AIM = 0.5
 # A rate steps down by no more than this share at once.
@@ -203,6 +207,21 @@ class _Finding:
         # Little's law: how many were being served at once.
         return self.snapped(self.sustained * (trial.p50_ns or 0.0) / 1e9)
 
+    def unscreened(self) -> float | None:
+        """Where to confirm at once; None where the time holds enough requests to screen first.
+
+        A service that takes seconds makes so few requests that screening would use up those that confirming needs.
+        Then a load is confirmed at which a queue is seldom long (CAUTIOUS), or the larger one that makes enough
+        requests in what is left of the time.
+        """
+        least = self.needed[-1][1][0] * MARGIN if self.needed else 1.0
+        left_s = self.clock.left() / 1e9
+        if self.search.per_load is None or self.sustained * CAUTIOUS * left_s * (1 - SCREEN) >= least:
+            return None
+        enough = least / max(left_s, 1e-9) * (1 + RATE_STEP)
+        rate = max(self.sustained * CAUTIOUS, min(enough, self.sustained * BOLD))
+        return self.snapped(rate / self.search.per_load)
+
     def screen(self, first: float) -> float:
         """The largest load that did not fail in short trials, or the least one where all did."""
         low, high, load = 0.0, math.inf, first
@@ -277,16 +296,19 @@ class _Finding:
             load = following
         return self.strongest()
 
-    def refute(self) -> None:
-        """The least load, which failed in screening, once more in what is left of the time.
+    def refute(self, start: float) -> None:
+        """What is left of the time, too short to confirm anything: a load that is not held shows within a few requests.
 
-        That may be too short to confirm anything, but a load that is not held shows within a few requests.
+        The least load again where it failed in screening; where no load was tried, the least one or, of rates, `start`.
         """
         left_ns = self.clock.left()
-        least = [trial for trial in self.trials if trial.load is not None and trial.load <= self.least]
-        if left_ns <= 0 or not any(trial.failed_by for trial in least) or least[-1].purpose == "confirm":
+        tried = [trial for trial in self.trials if trial.load is not None]
+        least = [trial for trial in tried if (trial.load or 0.0) <= self.least]
+        if left_ns <= 0 or (tried and not any(trial.failed_by for trial in least)):
             return
-        self.try_load(self.least, left_ns, "confirm")
+        if least and least[-1].purpose == "confirm":
+            return
+        self.try_load(start if not tried and not self.search.whole else self.least, left_ns, "confirm")
 
     def strongest(self) -> Trial | None:
         """Of the confirmations below every load that failed one: the highest percentile, of these the largest load."""
@@ -329,13 +351,12 @@ def find(
     finding.saturate()
     best: Trial | None = None
     if finding.sustained > 0 or search.whole:
-        if search.known is not None:
-            best = finding.confirm(finding.snapped(search.known), upwards=False)
-        else:
+        start = finding.snapped(search.known) if search.known is not None else finding.unscreened()
+        if start is None:
             start = finding.screen(finding.first_load(finding.trials[0]))
-            best = finding.confirm(start, upwards=True)
+        best = finding.confirm(start, upwards=search.known is None)
         if best is None:
-            finding.refute()
+            finding.refute(start)
     return _answer(finding, best, held)
 
 
@@ -353,10 +374,7 @@ def _answer(finding: _Finding, best: Trial | None, held: Limits) -> Capacity:
         elif finding.sustained <= 0 and not search.whole:
             confirmed, reason = 0.0, Text(en="no request succeeded", ko="성공한 요청이 없음")
         else:
-            reason = Text(
-                en="the time was over before any load was confirmed: use a longer profile",
-                ko="부하를 확정하기 전에 시간이 끝났습니다: 더 긴 프로파일을 사용하세요",
-            )
+            reason = _no_time(finding)
     failing = [
         trial
         for trial in trials
@@ -381,6 +399,23 @@ def _answer(finding: _Finding, best: Trial | None, held: Limits) -> Capacity:
         sustained_per_s=finding.sustained,
         bound=bound_of(held, own),
         trials=trials,
+    )
+
+
+def _no_time(finding: _Finding) -> Text:
+    """Why nothing was confirmed: how many requests that takes, and how long."""
+    if not finding.needed or finding.sustained <= 0:
+        return Text(
+            en="the time was over before any load was confirmed: use a longer profile",
+            ko="부하를 확정하기 전에 시간이 끝났습니다: 더 긴 프로파일을 사용하세요",
+        )
+    percent, counts = finding.needed[-1]
+    takes = show_duration_s(counts[0] / (finding.sustained * CAUTIOUS))
+    return Text(
+        en=f"the time was over before any load was confirmed: p{percent:g} alone needs {counts[0]} requests, about "
+        f"{takes} of a load that is held; use a longer profile or --budget",
+        ko=f"부하를 확정하기 전에 시간이 끝났습니다: p{percent:g}에만 요청 {counts[0]}건(감당하는 부하로 약 {takes})이 "
+        "필요합니다. 더 긴 프로파일이나 --budget을 사용하세요",
     )
 
 
