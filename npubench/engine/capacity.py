@@ -26,11 +26,10 @@ import math
 import time
 from collections.abc import Callable
 
+from npubench.engine.capacity_answer import answered
 from npubench.engine.protocol import Search, Target
-from npubench.lang import Text
 from npubench.schema import Capacity, Trial, TrialPurpose
-from npubench.stats.trials import Limits, missing
-from npubench.units import show_duration_s
+from npubench.stats.trials import Limits
 
 Attempt = Callable[[float | None, int, TrialPurpose], Trial]
 """Runs a load (None: closed loop) for so many ns, for a purpose, and judges it."""
@@ -357,79 +356,13 @@ def find(
         best = finding.confirm(start, upwards=search.known is None)
         if best is None:
             finding.refute(start)
-    return _answer(finding, best, held)
-
-
-def _answer(finding: _Finding, best: Trial | None, held: Limits) -> Capacity:
-    search, trials = finding.search, tuple(finding.trials)
-    confirmed: float | None = best.load if best is not None else None
-    reason: Text | None = None
-    if best is None:
-        least_failed = any(
-            trial.purpose == "confirm" and trial.failed_by is not None and (trial.load or 0.0) <= finding.least
-            for trial in trials
-        )
-        if least_failed:
-            confirmed = 0.0
-        elif finding.sustained <= 0 and not search.whole:
-            confirmed, reason = 0.0, Text(en="no request succeeded", ko="성공한 요청이 없음")
-        else:
-            reason = _no_time(finding)
-    failing = [
-        trial
-        for trial in trials
-        if trial.load is not None and trial.failed_by is not None and trial.load > (confirmed or 0.0)
-    ]
-    # Of one load what was found at full length says more.
-    failing.sort(key=lambda trial: (trial.load or 0.0, trial.purpose != "confirm"))
-    first = failing[0] if failing else None
-    own = finding.needed[0][0] if finding.needed else None
-    short = None
-    if best is not None and best.percent != own:
-        short = missing(best.queries, best.over, finding.needed)
-    failed_by = first.failed_by if first is not None else "errors" if reason and confirmed == 0.0 else None
-    return Capacity(
-        searched=search.searched,
-        confirmed=confirmed,
-        reason=reason,
-        percent=best.percent if best is not None else None,
-        short=short,
-        failed=first.load if first is not None else None,
-        failed_by=failed_by,
-        sustained_per_s=finding.sustained,
-        bound=bound_of(held, own),
-        trials=trials,
+    return answered(
+        search,
+        finding.trials,
+        best,
+        held,
+        needed=finding.needed,
+        sustained=finding.sustained,
+        least=finding.least,
+        likely=finding.sustained * CAUTIOUS,
     )
-
-
-def _no_time(finding: _Finding) -> Text:
-    """Why nothing was confirmed: how many requests that takes, and how long."""
-    if not finding.needed or finding.sustained <= 0:
-        return Text(
-            en="the time was over before any load was confirmed: use a longer profile",
-            ko="부하를 확정하기 전에 시간이 끝났습니다: 더 긴 프로파일을 사용하세요",
-        )
-    percent, counts = finding.needed[-1]
-    takes = show_duration_s(counts[0] / (finding.sustained * CAUTIOUS))
-    return Text(
-        en=f"the time was over before any load was confirmed: p{percent:g} alone needs {counts[0]} requests, about "
-        f"{takes} of a load that is held; use a longer profile or --budget",
-        ko=f"부하를 확정하기 전에 시간이 끝났습니다: p{percent:g}에만 요청 {counts[0]}건(감당하는 부하로 약 {takes})이 "
-        "필요합니다. 더 긴 프로파일이나 --budget을 사용하세요",
-    )
-
-
-def bound_of(held: Limits, percent: float | None) -> dict[str, float]:
-    """Metric → ns that was to be held, at the ruleset's own percentile."""
-    label = f"p{percent:g}".replace(".", "") if percent is not None else "max"
-    limits = {"latency": held.latency_ns, "ttft": held.ttft_ns, "tpot": held.tpot_ns}
-    return {f"{stem}_{label}_ns": float(limit) for stem, limit in limits.items() if limit is not None}
-
-
-def shown(capacity: Capacity) -> Trial:
-    """The trial whose window is the launch's: the one that confirmed; else the longest that failed; else saturating."""
-    confirming = [t for t in capacity.trials if t.passed and t.purpose == "confirm" and t.load == capacity.confirmed]
-    if confirming:
-        return confirming[-1]
-    failing = [t for t in capacity.trials if t.purpose == "confirm"]
-    return max(failing, key=lambda t: t.queries) if failing else capacity.trials[0]

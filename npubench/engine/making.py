@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from npubench.engine import capacity
 from npubench.engine.auditing import Sampler
+from npubench.engine.capacity_answer import shown
 from npubench.engine.generator import Driven, Enter, Limit, closed_loop, open_loop
 from npubench.engine.lanes import Lanes
 from npubench.engine.overlapped import overlapped
@@ -55,7 +56,7 @@ class Making:
         job = self._job
         if job.search is not None and job.target is not None:
             found = capacity.find(job.search, job.target, self._held(), self._attempt)
-            return capacity.shown(found).window, found
+            return shown(found).window, found
         if job.load.value is None or job.load.arrival == "users":
             driven = self._closed(job.window_ns, job.least_samples, users=job.load.value)
         else:

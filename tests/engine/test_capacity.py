@@ -13,7 +13,8 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from npubench.engine.capacity import RATE_STEP, find, shown
+from npubench.engine.capacity import RATE_STEP, find
+from npubench.engine.capacity_answer import shown
 from npubench.engine.protocol import Search, Target
 from npubench.schema import DROPPED, SAMPLE_COLUMNS, Capacity, Trial, TrialEnd, TrialPurpose, Window
 from npubench.stats.early_stopping import needed
