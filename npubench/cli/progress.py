@@ -42,7 +42,8 @@ _ASSUMED_LOAD_S = 2.0
 def title_of(cell: PlannedCell) -> str:
     """A cell in a few words."""
     form = cell.precision if cell.variant == "portable" else f"{cell.precision} {cell.variant}"
-    return f"{cell.model} {form} · {cell.backend} · {written(cell.scenario)} · {cell.scope}"
+    mix = "" if cell.mix is None else here(" · at once", " · 동시")
+    return f"{cell.model} {form} · {cell.backend} · {written(cell.scenario)} · {cell.scope}{mix}"
 
 
 def planned_s(cell: PlannedCell) -> float:

@@ -52,6 +52,13 @@ def anchor(run_key: str, cell: Cell) -> str:
     return f"{run_key}-{letters}"
 
 
+def _beside(cell: Cell, title: Text) -> Text:
+    """The load in words; of a cell of a mix, that it was not measured alone."""
+    if cell.mix is None:
+        return title
+    return Text(en=f"{title.en}, beside other services", ko=f"{title.ko}, 다른 서비스와 동시에")
+
+
 def _row(run: Run, cell: Cell, key: str, notes: Footnotes) -> Row:
     def number(name: str) -> Number:
         value, why = of_cell(cell, name)
@@ -64,8 +71,8 @@ def _row(run: Run, cell: Cell, key: str, notes: Footnotes) -> Row:
         model=model_name(run, cell.model),
         precision=clean(cell.precision),
         backend=backend_name(run, cell.backend),
-        scenario=loads.title(cell.scenario),
-        scenario_id=loads.written(cell.scenario),
+        scenario=_beside(cell, loads.title(cell.scenario)),
+        scenario_id=loads.written(cell.scenario) + ("" if cell.mix is None else " + mix"),
         scope=scope(cell.scope)[0],
         verdict=cell.verdict,
         verdict_text=verdict_text,
