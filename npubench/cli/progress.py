@@ -49,7 +49,7 @@ def title_of(cell: PlannedCell) -> str:
 def planned_s(cell: PlannedCell) -> float:
     """What a launch of this cell is planned to take, its loading apart.
 
-    Slow requests make it longer: a window with too few samples goes on for up to twice its time (`measuring.EXTEND`).
+    Slow requests make it longer: a window with too few samples goes on for up to three times as long (`making.EXTEND`).
     """
     return cell.window_s + cell.warmup_s
 

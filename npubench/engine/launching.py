@@ -54,7 +54,7 @@ from npubench.store import WORK, RunFolder
 from npubench.tuning import Tuning
 from npubench.units import show_ns, utc_now
 
-# A window is extended until it has this many samples (measuring.EXTEND bounds it), so that a median can be stated.
+# A window is extended until it has this many samples (making.EXTEND bounds it), so that a median can be stated.
 LEAST_SAMPLES = {"completion": 12, "at-once": 4, "users": 12}
 MAX_TOKENS = 20_000_000
 

@@ -23,7 +23,7 @@ from npubench.stats.samples import Samples
 from npubench.stats.trials import Limits, most_over, trial
 
 # A window that has too few samples when it ends is extended up to this many times its length.
-EXTEND = 2
+EXTEND = 3
 
 
 class Making:
