@@ -26,6 +26,12 @@ from tests.witness.loadgen import differences, matrix_model, python_of, witnesse
 COUNT = 20_000
 
 
+def measured_only(benchmark: Any) -> None:
+    """Skips where nothing is measured: what is tested here besides is tested elsewhere."""
+    if benchmark.disabled:
+        pytest.skip("part of make benchmarks only")
+
+
 def told(part: Part) -> None:
     print(f"\n{part.title.en}")  # noqa: T201
     for line in part.lines:
@@ -39,6 +45,7 @@ def told(part: Part) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("make", [timing_load.lag, timing_load.stamps, timing_load.lindley])
 def test_timing(benchmark: Any, make: Any) -> None:
+    measured_only(benchmark)
     job = TimingJob(workload=code("workloads", "synthetic"), adapter=code("adapters", "null"))
     told(benchmark.pedantic(make, args=(job,), rounds=1))
 
@@ -46,6 +53,7 @@ def test_timing(benchmark: Any, make: Any) -> None:
 @pytest.mark.slow
 def test_what_a_request_costs_in_each_loop(benchmark: Any, tmp_path: Path) -> None:
     """ns per request of nothing; arrivals that are all due at once never wait, so that only the loop is seen."""
+    measured_only(benchmark)
     due = poisson(1e9, COUNT * 1_000, 0)
     due = due._replace(**{name: getattr(due, name)[:COUNT] for name in ("due_ns", "stream", "number")})
     blocks: list[dict[str, float]] = []
@@ -86,6 +94,7 @@ def test_a_million_arrivals(benchmark: Any) -> None:
 @pytest.mark.slow
 def test_beside_loadgen(benchmark: Any, tmp_path: Path) -> None:
     """Paired: the same requests under both, in one process after the other."""
+    measured_only(benchmark)
     python, model = python_of(tmp_path / "loadgen"), matrix_model(tmp_path / "model.onnx")
     found = benchmark.pedantic(witnessed, args=(python, model), kwargs={"rounds": 5}, rounds=1)
     print("", *differences(found), sep="\n")  # noqa: T201

@@ -56,6 +56,8 @@ def plan() -> Plan:
 def test_regret_beside_the_spread(
     benchmark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    if benchmark.disabled:
+        pytest.skip("four minutes: part of make benchmarks only")
     monkeypatch.setattr(tuner, "adapter_ref", lambda card: AdapterRef(code="tests.engine.sleeping:Sleeping"))
     made = plan()
     searches = Tuner(made, tmp_path, cast(Files, Made()), Limits())
