@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import msgspec
@@ -68,7 +69,9 @@ def test_onnx_runtime_keeps_the_contract_in_both_forms(form: str, graphs: Path) 
     found = Found()
     conformance.contract(asking(ORT), graphs / form, form, found)
     assert [check.id for check in found.checks] == list(CHECKS)
-    assert {check.id: check.verdict for check in found.checks if check.verdict != "kept"} == {"submit": "not offered"}
+    # A request without a thread needs one of the runtime's own.
+    alone = {} if len(os.sched_getaffinity(0)) > 1 else {"submit": "not offered"}
+    assert {check.id: check.verdict for check in found.checks if check.verdict != "kept"} == alone
     assert "onnxruntime" in found.versions
 
 
