@@ -10,25 +10,23 @@ from pathlib import Path
 
 from npubench.engine import table
 from npubench.engine.metering import Metering
-from npubench.schema import PlannedCell, PowerFile, SampleFile
+from npubench.schema import PowerFile, SampleFile
 from npubench.stats.samples import Samples
-from npubench.store import RunFolder, sha256_file, write_once
+from npubench.store import sha256_file, write_once
 
 # Of what a failed launch printed, the last so many bytes of each stream are kept beside it.
 OUTPUT_BYTES = 64 << 10
 
 
 class Keeping:
-    """The files beside one launch."""
+    """The files beside one launch: `path` is that of its samples."""
 
-    def __init__(self, folder: RunFolder, cell: PlannedCell, number: int) -> None:
-        self._folder = folder
-        self._cell = cell
-        self._number = number
+    def __init__(self, path: Path) -> None:
+        self._path = path
 
     def _beside(self, suffix: str) -> Path:
         """A free path beside the launch file: a killed run may have left the file there without its launch."""
-        path = self._folder.samples_path(self._cell.id, self._number).with_suffix(suffix)
+        path = self._path.with_suffix(suffix)
         path.unlink(missing_ok=True)
         return path
 

@@ -225,7 +225,11 @@ class Launching:
         """
         backend, blank = ready.backend, ready.blank
         work = self._folder.work(ready.cell.id, ready.number)
-        keeping = Keeping(self._folder, ready.cell, ready.number)
+        path = self._folder.samples_path(ready.cell.id, ready.number)
+        if self._folder.launch_path(ready.cell.id, ready.number).exists():
+            # Measured again only to stand beside others: what is written stays as it is.
+            path = work / path.name
+        keeping = Keeping(path)
 
         def tell(event: Event) -> None:
             watch.event(event)

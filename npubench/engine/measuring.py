@@ -26,7 +26,7 @@ from npubench.engine.checking import WrongOutputError, check_all, check_outputs
 from npubench.engine.hosting import hosted
 from npubench.engine.lanes import Lane, Lanes
 from npubench.engine.making import EXTEND, Making
-from npubench.engine.protocol import Event, Measured, MeasureJob, Together, resolve
+from npubench.engine.protocol import CLOSED, Event, Measured, MeasureJob, Together, resolve
 from npubench.engine.staging import staged
 from npubench.engine.table import SampleTable
 from npubench.engine.warmup import tolerant, warm_up
@@ -48,7 +48,6 @@ DECODING_S = 0.5
 
 # How often a launch of a mix looks for the others. They start within this of each other.
 GATE_S = 0.002
-CLOSED = "closed"
 
 
 class Events(Protocol):
@@ -96,6 +95,7 @@ def measure(job: MeasureJob, make: Callable[[int], Adapter], events: Events) -> 
     with hosted(job.host) as hosting:
         making = Making(job, lanes, table, hosting.enter, samplers, feed)
         window, found = making.make()
+    table.end(making.next_row)
     after, loaded_ns = resource.getrusage(resource.RUSAGE_SELF), now() - loading_ns
     events.enter("check")
     check_all(first.bound, first.sessions)

@@ -1,7 +1,7 @@
 """A mix: several services measured at the same time, each by a process of its own, their windows started at once.
 
-Guarantees: either all of a mix's launches were under way together, or each says what was missing; a launch that another
-run has written already is measured again with its neighbours, because alone it would be another measurement.
+Guarantees: either all of a mix's launches were under way together, or each says what was missing; a launch that is
+written already is measured again with its neighbours, because alone they would be another measurement, and thrown away.
 """
 
 from __future__ import annotations
@@ -13,12 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 
 from npubench.engine.launching import Launching, Prepared
-from npubench.engine.protocol import Event, Together
+from npubench.engine.protocol import CLOSED, Event, Together
 from npubench.schema import Failure, Launch, PlannedCell
 from npubench.store import RunFolder
 
 GATE = "gate"
-CLOSED = "closed"
 
 
 def launched(

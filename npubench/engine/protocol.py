@@ -66,6 +66,10 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     inflight: int = 1
 
 
+CLOSED = "closed"
+"""The file in a mix's folder that says: another of its launches failed, nobody waits any longer."""
+
+
 class Together(msgspec.Struct, frozen=True, kw_only=True):
     """Several launches start their windows at once: each leaves a file in `folder` and waits for `count` of them."""
 

@@ -22,9 +22,8 @@ WIDTH = len(SAMPLE_COLUMNS)
 HEADER_WORDS = 8
 MAGIC = 0x4E50_5542_454E_4331  # "NPUBENC1"
 _MAGIC, _CAPACITY, COMPLETED = 0, 1, 2
+_ENDED = 3
 _WORD = 8
-# More than there are ever lanes.
-SLACK_ROWS = 4096
 
 
 class TokenTimes:
@@ -84,6 +83,10 @@ class SampleTable:
         """Where `lane` keeps its token times. Used by that lane's thread only."""
         return self._lanes[lane]
 
+    def end(self, rows: int) -> None:
+        """The load is over, and no row from `rows` on was filled: a reader need not look there."""
+        self.header[_ENDED] = rows
+
     def between(self, first: int, last: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """What `read` gives of the rows `first` to `last` - 1, copied while the table is still being filled."""
         table = np.frombuffer(self.rows, dtype=np.int64)[first * WIDTH : last * WIDTH].reshape(-1, WIDTH)
@@ -113,9 +116,11 @@ def completed(folder: Path) -> int:
 
 def read(folder: Path) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """(requests, columns) and (tokens, 2) of the requests that were finished, in their order."""
-    # The file has room for many more rows than were filled; a lane may have been ahead of the header's last word.
-    rows = completed(folder) + SLACK_ROWS
-    words = np.fromfile(folder / "samples.bin", dtype=np.int64, count=HEADER_WORDS + rows * WIDTH)
+    path = folder / "samples.bin"
+    rows = int(np.fromfile(path, dtype=np.int64, count=HEADER_WORDS)[_ENDED])
+    # The file has room for many more rows than were filled. The word `completed` is no bound: of several lanes the last
+    # to write it may be one that was far behind. A worker that died said no end, so all of it is read.
+    words = np.fromfile(path, dtype=np.int64, count=HEADER_WORDS + rows * WIDTH if rows else -1)
     tokens = np.fromfile(folder / "tokens.bin", dtype=np.int64).reshape(-1, 2)
     return _finished(words[HEADER_WORDS:].reshape(-1, WIDTH), tokens)
 

@@ -14,8 +14,7 @@ import pytest
 from npubench.discovery import code
 from npubench.engine import table
 from npubench.engine.launcher import run_job
-from npubench.engine.measuring import CLOSED
-from npubench.engine.protocol import AdapterRef, Load, Measured, MeasureJob, Search, Target, Together
+from npubench.engine.protocol import CLOSED, AdapterRef, Load, Measured, MeasureJob, Search, Target, Together
 from npubench.schema import Failure
 from npubench.spi import Artifact, Request
 from npubench.stats.early_stopping import needed

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from npubench import store
 from npubench.engine import plan as planning
 from npubench.engine.plan import Part
 from npubench.errors import UsageError
@@ -83,3 +84,20 @@ def test_a_service_that_fails_leaves_the_other_without_a_result_and_says_why(tmp
     assert beside.verdict == "invalid"
     assert "another launch of the mix failed" in beside.failures[0].message
     assert by_name["left", True].failures[0].kind is FailureKind.RAISED
+
+
+def test_a_mix_that_was_stopped_between_two_launches_leaves_what_is_written(tmp_path: Path, model_cache: Path) -> None:
+    plan = mixed(*PARTS)
+    folder = new_folder(tmp_path, plan)
+    execute(plan, folder, model_cache, Quiet())
+    first, second = (cell.id for cell in plan.cells if cell.mix is not None)
+    kept = {path: path.read_bytes() for path in (folder.launch_path(first, 1), folder.samples_path(first, 1))}
+    # As a kill between the two writes leaves it: the second's samples without its launch.
+    folder.launch_path(second, 1).unlink()
+    (folder.path / "run.json").unlink()
+    run = execute(plan, folder, model_cache, Quiet())
+    assert {path: path.read_bytes() for path in kept} == kept
+    again = next(launch for launch in folder.launches() if launch.cell == second)
+    assert again.samples is not None
+    assert again.samples.sha256 == store.sha256_file(folder.samples_path(second, 1))
+    assert all(cell.launches for cell in run.cells)

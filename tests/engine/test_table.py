@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from npubench.engine.table import HEADER_WORDS, SampleTable, completed, read
+from npubench.engine.table import COMPLETED, HEADER_WORDS, WIDTH, SampleTable, completed, read
 from npubench.schema import SAMPLE_COLUMNS
 
 KILLED = """
@@ -105,3 +105,14 @@ def test_a_full_disk_is_an_error_before_anything_is_measured(tmp_path: Path, mon
         SampleTable(tmp_path, 1_000, 0)
     assert caught.value.errno == errno.ENOSPC
     assert claimed == [8 * (HEADER_WORDS + 1_000 * len(SAMPLE_COLUMNS))]
+
+
+def test_rows_far_ahead_of_the_last_written_word_are_read(tmp_path: Path) -> None:
+    """A lane with one slow request writes the header's word last, long after the others went on without it."""
+    samples = SampleTable(tmp_path, 20_000, 0, lanes=2)
+    for row in range(10_000):
+        samples.rows[row * WIDTH + 3] = row + 1
+    samples.header[COMPLETED] = 1
+    assert len(read(tmp_path)[0]) == 10_000
+    samples.end(10_000)
+    assert len(read(tmp_path)[0]) == 10_000
