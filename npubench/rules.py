@@ -41,6 +41,19 @@ class DisturbanceRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     memory_stalled_share: float
 
 
+class EnergyRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """When joules are published: the shortest window, the least share of it that readings cover, how many times the
+    value must have been refreshed in it. `idle_s`: how long the idle baseline is read. `drift`: above this share the
+    idle baselines before and after a run differ.
+    """
+
+    window_s: float
+    coverage: float
+    refreshes: int
+    idle_s: float
+    drift: float
+
+
 class EarlyStoppingRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """LoadGen's statistic: confidence c and tolerance d (METRICS.md, Early stopping)."""
 
@@ -89,6 +102,7 @@ class Ruleset(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     lag_absolute_ns: int
     lag_share: float
     disturbance: DisturbanceRule
+    energy: EnergyRule
     early_stopping: EarlyStoppingRule
     scenarios: dict[str, ScenarioRule]
     bounds: dict[str, Bound]

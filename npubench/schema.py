@@ -1,10 +1,11 @@
 """The result documents: a launch file per measured process, a plan, and the sealed run.
 
-Documents are immutable and carry their version (`npubench.run/1`, `npubench.launch/1`, `npubench.plan/1`). Reading an
+Documents are immutable and carry their version (`npubench.run/2`, `npubench.launch/2`, `npubench.plan/1`). Reading an
 older version goes through `MIGRATIONS`; reading a newer one raises SchemaTooNewError. Unknown is a null with a reason.
 
 History of the format:
     1  2026-11  first.
+    2  2026-11  run and launch: reasons of energy in two languages; joules by scope; what meters there were.
 
 Not aware of: files (`store`), how numbers are computed (`stats`), how they are shown (`report`).
 """
@@ -19,15 +20,17 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from npubench.conditions import Conditions
+from npubench.energy import Attachment, EnergyLedger, PlannedMeter, PowerSession
+from npubench.energy import Window as Window
 from npubench.errors import NotComparableError, SchemaTooNewError
 from npubench.evidence import Certificate
 from npubench.lang import Text
 from npubench.scenarios import Scenario as Scenario
-from npubench.spi import Availability, Device, EnvironmentFacts, Placement, TensorSpec
+from npubench.spi import Availability, Device, EnvironmentFacts, MeterScope, Placement, TensorSpec
 from npubench.tuning import Tuning
 
-RUN_SCHEMA = "npubench.run/1"
-LAUNCH_SCHEMA = "npubench.launch/1"
+RUN_SCHEMA = "npubench.run/2"
+LAUNCH_SCHEMA = "npubench.launch/2"
 PLAN_SCHEMA = "npubench.plan/1"
 
 ExecutionKind = Literal["hardware", "simulated", "virtual", "cpu_fallback", "endpoint", "unknown"]
@@ -45,6 +48,9 @@ DROPPED = -1
 SAMPLE_COLUMNS = ("scheduled_ns", "issued_ns", "first_ns", "completed_ns", "units", "stream", "status", "preempted")
 """Columns of the sample table, int64 each. `first_ns` is 0 where no first result is observed; `status` 0 is success,
 `DROPPED` a frame that was not run. `stream`: camera, user or lane."""
+
+
+NO_METER = Text(en="no meter was asked", ko="전력 측정기를 사용하지 않았습니다")
 
 
 class _Document(msgspec.Struct, frozen=True, kw_only=True):
@@ -208,14 +214,8 @@ class Warmup(_Document, frozen=True, kw_only=True):
     steady: bool
 
 
-class Window(_Document, frozen=True, kw_only=True):
-    """The timed region, on CLOCK_MONOTONIC of this boot."""
-
-    start_ns: int
-    end_ns: int
-
-
-TrialPurpose = Literal["saturate", "search", "confirm"]
+TrialPurpose = Literal["saturate", "search", "confirm", "hold"]
+"""`hold`: the confirmed load once more, for as long as a published energy figure needs."""
 TrialEnd = Literal["planned", "hopeless", "full"]
 FailedBy = Literal["latency", "drops", "queue", "errors", "generator"]
 
@@ -323,13 +323,6 @@ class ProcessFacts(_Document, frozen=True, kw_only=True):
     outputs: dict[str, tuple[TensorSpec, ...]] = {}
 
 
-class EnergyLedger(_Document, frozen=True, kw_only=True):
-    """Joules per channel in the timed window; null with a reason where no meter answered."""
-
-    reason: str | None = None
-    channels: dict[str, Any] = {}
-
-
 class Launch(_Document, frozen=True, kw_only=True):
     """One fresh process measuring one cell.
 
@@ -338,7 +331,7 @@ class Launch(_Document, frozen=True, kw_only=True):
     and this launch does not have ("212 more queries for p99"); none: it conforms.
     """
 
-    schema: Literal["npubench.launch/1"] = "npubench.launch/1"
+    schema: Literal["npubench.launch/2"] = "npubench.launch/2"
     run: str
     cell: str
     number: int
@@ -356,7 +349,7 @@ class Launch(_Document, frozen=True, kw_only=True):
     samples: SampleFile | None = None
     left: int = 0
     process: ProcessFacts | None = None
-    energy: EnergyLedger = EnergyLedger(reason="no meter was asked")
+    energy: EnergyLedger = EnergyLedger(reason=NO_METER)
     power: PowerFile | None = None
     placement: Placement | None = None
     execution_kind: ExecutionKind | None = None
@@ -473,6 +466,7 @@ class Plan(_Document, frozen=True, kw_only=True):
     `named_absent`: something that was asked for by name (a backend, a precision) cannot be measured here.
     `comparable` is false for a quick look: a profile made for one, or less time or fewer launches than the profile's.
     `order` lists (cell id, launch number) in the seeded, interleaved order.
+    `hold_s`: how long a confirmed load is held for its energy where a meter answers; 0: it is not.
     `inputs` maps each model to its input data; `sources` holds local paths (rooms, the user's frames)
     and stays in the plan: a run document names no path.
     """
@@ -504,6 +498,8 @@ class Plan(_Document, frozen=True, kw_only=True):
     environments: dict[str, EnvironmentFacts] = {}
     measured_by: str = "unknown"
     host: Host = Host()
+    meters: tuple[PlannedMeter, ...] = ()
+    hold_s: float = 0.0
 
 
 class Score(_Document, frozen=True, kw_only=True):
@@ -558,7 +554,11 @@ class Spread(_Document, frozen=True, kw_only=True):
 
 
 class Cell(_Document, frozen=True, kw_only=True):
-    """Model × precision × backend × scenario: the unit of the result table."""
+    """Model × precision × backend × scenario: the unit of the result table.
+
+    `energy`: channel → joules in the window. `efficiency`: scope → metric of `metrics.ENERGY`, for the device
+    under test.
+    """
 
     id: str
     key: dict[str, str]
@@ -585,7 +585,8 @@ class Cell(_Document, frozen=True, kw_only=True):
     quality: Quality | None = None
     quality_reason: str | None = None
     energy: dict[str, Spread] = {}
-    energy_reason: str | None = None
+    energy_reason: Text | None = None
+    efficiency: dict[MeterScope, dict[str, Spread]] = {}
     options: dict[str, dict[str, Any]] = {}
     capacity: Capacity | None = None
     stages: Stages | None = None
@@ -599,7 +600,7 @@ class Cell(_Document, frozen=True, kw_only=True):
 class Run(_Document, frozen=True, kw_only=True):
     """Everything that one invocation measured. Sealed when its plan is complete."""
 
-    schema: Literal["npubench.run/1"] = "npubench.run/1"
+    schema: Literal["npubench.run/2"] = "npubench.run/2"
     id: str
     created: str
     sealed: str
@@ -624,19 +625,50 @@ class Run(_Document, frozen=True, kw_only=True):
     varying: dict[str, str] = {}
     measured_by: str = "unknown"
     host: Host = Host()
+    meters: tuple[PlannedMeter, ...] = ()
+    power: tuple[PowerSession, ...] = ()
+    logs: tuple[Attachment, ...] = ()
 
 
-D = TypeVar("D", Run, Launch, Plan, Quality, Certificate, Tuning)
+D = TypeVar("D", Run, Launch, Plan, Quality, Certificate, Tuning, PowerSession, Attachment)
 
-# One entry per version step and document kind, e.g. {("npubench.run", 1): migrate_run_1_to_2}.
-MIGRATIONS: Mapping[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {}
+
+def _both(reason: Any) -> Any:
+    """A sentence that was kept in one language only."""
+    return {"en": reason, "ko": reason} if isinstance(reason, str) else reason
+
+
+def migrate_run_1_to_2(document: dict[str, Any]) -> dict[str, Any]:
+    """Reasons of energy were English sentences."""
+    cells = [{**cell, "energy_reason": _both(cell.get("energy_reason"))} for cell in document.get("cells", ())]
+    return {**document, "schema": "npubench.run/2", "cells": cells}
+
+
+def migrate_launch_1_to_2(document: dict[str, Any]) -> dict[str, Any]:
+    """Reasons of energy were English sentences."""
+    energy = document.get("energy") or {}
+    channels = {
+        name: {**channel, "reason": _both(channel.get("reason"))}
+        for name, channel in energy.get("channels", {}).items()
+    }
+    energy = {**energy, "reason": _both(energy.get("reason")), "channels": channels}
+    return {**document, "schema": "npubench.launch/2", "energy": energy}
+
+
+# One entry per version step and document kind.
+MIGRATIONS: Mapping[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
+    ("npubench.run", 1): migrate_run_1_to_2,
+    ("npubench.launch", 1): migrate_launch_1_to_2,
+}
 CURRENT = {
-    "npubench.run": 1,
-    "npubench.launch": 1,
+    "npubench.run": 2,
+    "npubench.launch": 2,
     "npubench.plan": 1,
     "npubench.quality": 1,
     "npubench.placement": 1,
     "npubench.tuning": 1,
+    "npubench.power": 1,
+    "npubench.power-log": 1,
 }
 
 
@@ -668,7 +700,7 @@ def parse(data: bytes, kind: type[D], source: str) -> D:
         raise NotComparableError(f"{source}: damaged document: {error}") from error
 
 
-def encode(document: _Document | Certificate | Tuning) -> bytes:
+def encode(document: _Document | Certificate | Tuning | PowerSession | Attachment) -> bytes:
     """`document` as indented JSON with a final newline."""
     return msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
 

@@ -11,7 +11,7 @@ Not aware of: processes, files of results, scenarios.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import msgspec
 import numpy as np
@@ -434,19 +434,49 @@ class Workload(Protocol):
     def bind(self, sessions: Mapping[str, Session], request: Request, clock: TokenClock) -> Bound: ...
 
 
+MeterScope = Literal["rail", "chip", "card", "device", "package", "node", "wall"]
+"""What is inside a reading. Different scopes share no axis and no ranking; `node` (the whole machine, by its BMC) and
+`wall` (before its power supply) are those in which unlike devices can be ranked.
+"""
+
+HOST = "cpu"
+"""The `Channel.device` of the host's processors."""
+
+THROTTLE_BITS: Mapping[str, int] = {"thermal": 1, "power-brake": 2, "hardware": 4, "power-cap": 8, "sync-boost": 16}
+"""`conditions.Cause` → its bit in a reading of quantity `throttle`."""
+
+
 class Channel(_Facts, frozen=True, kw_only=True):
-    """One power or energy reading source. `scope`: rail, chip, card, device, package, node, wall."""
+    """One source of readings.
+
+    `quantity` and `unit`: `power` (W, mW, uW, kW), `energy` (J, mJ, uJ, kJ, Wh, kWh), `temperature` (C), `clock` (MHz),
+    `limit` (of power, W), `throttle` (the sum of THROTTLE_BITS in effect, unit empty). `kind`: `counter` (of energy,
+    only rising), `instant`, `average` (over a window of the sensor's own; `lag_bound_ns` says how long at most), or
+    `state`. `device`: the accelerator by the id that `Machine.accelerators` has (its PCI address), HOST, or empty for
+    what all devices share. `wraps_at`: where a counter starts anew, in `unit`. `most_w`: more than this the source
+    cannot draw, so a larger reading is a fault. `refresh_ns` and `accuracy` (relative, 0.05 is ±5 %) as the vendor
+    documents them; None: only observation tells.
+    """
 
     name: str
     unit: str
-    scope: str
-    kind: str
+    scope: MeterScope
+    kind: Literal["counter", "instant", "average", "state"]
     source: str
     lag_bound_ns: int | None = None
+    quantity: Literal["power", "energy", "temperature", "clock", "limit", "throttle"] = "power"
+    device: str = ""
+    wraps_at: float | None = None
+    most_w: float | None = None
+    refresh_ns: int | None = None
+    accuracy: float | None = None
 
 
 class Reading(_Facts, frozen=True, kw_only=True):
-    """One reading with the monotonic times just before and after it was taken. `status` is ok or says what is wrong."""
+    """One reading with the monotonic times just before and after it was taken. `status` is ok or says what is wrong.
+
+    `value` is as the source gives it, in the channel's unit: counters are not unwrapped, nothing is smoothed or filled.
+    """
 
     channel: str
     value: float | None
@@ -456,12 +486,35 @@ class Reading(_Facts, frozen=True, kw_only=True):
 
 
 class Meter(Protocol):
-    """Reads power or energy. The factory in the entry point takes no arguments. `probe` must not raise."""
+    """Reads power or energy in a process of its own. The factory in the entry point takes no arguments.
+
+    `probe` must not raise; what it says about a missing meter names what is missing and how to get it. `channels` does
+    not change once the meter has been probed; `read` gives a reading for each of them, with a status where a source
+    fails, and may block without harm to the run.
+    """
 
     def probe(self) -> Availability: ...
     def channels(self) -> Sequence[Channel]: ...
     def read(self) -> Sequence[Reading]: ...
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class Configurable(Protocol):
+    """A meter that has to be told something (an address, a file). Called once, before `probe`.
+
+    Raises ValueError that names the option, what was found and what was expected. Options hold no secrets: those come
+    from a file or an environment variable that an option names.
+    """
+
+    def configure(self, options: Mapping[str, Any]) -> None: ...
+
+
+@runtime_checkable
+class Paced(Protocol):
+    """A meter that is not read more often than every `interval_ns` (each reading starts a process, say)."""
+
+    interval_ns: int
 
 
 def prepared(session: Session, feeds: Feeds) -> Callable[[], Outputs]:

@@ -14,6 +14,7 @@ from npubench import store
 from npubench.cards import CARD_TYPES, PRECISIONS, VARIANTS, did_you_mean, variants_of
 from npubench.conformance import Conformance
 from npubench.discovery import catalogue, checkout_root, pick
+from npubench.energy import Attachment, PowerSession
 from npubench.errors import ArtifactError, CardError, UsageError
 from npubench.evidence import Certificate
 from npubench.lang import Language, here, language
@@ -255,6 +256,8 @@ def schemas() -> dict[str, bytes]:
     documents["compare"] = Comparison
     documents["conformance"] = Conformance
     documents["tuning"] = Tuning
+    documents["power"] = PowerSession
+    documents["power-log"] = Attachment
     kinds = {**{f"{name}-card": kind for name, kind in CARD_TYPES.items()}, **documents}
     return {
         f"{name}.schema.json": msgspec.json.format(

@@ -13,11 +13,13 @@ import msgspec
 
 from npubench.cards import BackendCard
 from npubench.discovery import code
-from npubench.engine.energy import ledger
+from npubench.energy import EnergyLedger, Window
 from npubench.engine.launcher import child_environment
 from npubench.engine.power import PowerSampler, read_readings
 from npubench.engine.select import environment_of
-from npubench.schema import EnergyLedger, Window
+from npubench.lang import Text
+from npubench.stats.ledger import Work, ledger
+from npubench.stats.readings import gathered
 
 # Slow enough to cost nothing, fast enough for sensors that refresh once a second or quicker (METRICS.md, Energy).
 INTERVAL_S = 0.1
@@ -33,8 +35,16 @@ class Metering(msgspec.Struct):
     def ledger(self, window: Window) -> EnergyLedger:
         """Joules per channel in the timed window. Call after the meter has stopped."""
         if self.sampler is None or self.file is None or not self.file.exists():
-            return EnergyLedger(reason=self.reason or "the meter wrote no readings")
-        return ledger(read_readings(self.file), self.sampler.channels, window.start_ns, window.end_ns)
+            said = self.reason or "the meter wrote no readings"
+            return EnergyLedger(reason=Text(en=said, ko=said))
+        return ledger(
+            gathered(self.sampler.channels, read_readings(self.file)),
+            window,
+            Work(requests=0, units=0, unit="sample"),
+            ours=lambda channel: True,
+            idle={},
+            least_ns=0,
+        )
 
 
 @contextmanager

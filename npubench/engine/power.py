@@ -19,14 +19,11 @@ from pathlib import Path
 
 import msgspec
 
-from npubench.engine.energy import ChannelEnergy, ledger
 from npubench.engine.sampler import End, Header, Job, Line, Ready, Tick
 from npubench.spi import Availability, Channel, Reading
 
 _START_TIMEOUT_S = 30.0  # vendor bindings may take seconds to import
 FILE, LOG = "power.jsonl", "power.stderr"
-
-__all__ = ["ChannelEnergy", "PowerSampler", "SamplerLog", "ledger", "read_log", "read_readings"]
 
 
 class SamplerLog(msgspec.Struct, frozen=True, kw_only=True):

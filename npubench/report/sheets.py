@@ -95,15 +95,15 @@ def _meter_scope(channel: str, launches: Iterable[Launch]) -> Text:
     """What the meter saw (a chip, a card, the whole machine): written in the launch files."""
     for launch in launches:
         found = launch.energy.channels.get(channel)
-        if isinstance(found, Mapping) and found.get("scope"):
-            return METER_SCOPES.get(found["scope"], same(found["scope"]))
+        if found is not None:
+            return METER_SCOPES.get(found.scope, same(found.scope))
     return Text(en="not known", ko="알 수 없음")
 
 
 def _energy(cell: Cell, launches: Mapping[str, Launch]) -> list[Fact]:
     """Joules per launch for each channel of the meter."""
     if not cell.energy:
-        return [Fact(name=Text(en="Energy", ko="에너지"), value=_unknown(reasons.full(cell.energy_reason)))]
+        return [Fact(name=Text(en="Energy", ko="에너지"), value=_unknown(cell.energy_reason or reasons.NO_REASON))]
     found = [launches[name] for name in cell.launches if name in launches]
     facts = []
     for channel, spread in cell.energy.items():

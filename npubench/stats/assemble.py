@@ -106,9 +106,11 @@ def _energy(good: list[Launch]) -> dict[str, Spread]:
     names = sorted({name for launch in good for name in launch.energy.channels})
     found = {}
     for name in names:
-        channels = [launch.energy.channels.get(name, {}) for launch in good]
+        channels = [launch.energy.channels.get(name) for launch in good]
         found[name] = spread(
-            Value(value=channel.get("energy_j"), reason=channel.get("reason") or "not read in this launch")
+            Value(value=channel.energy_j, reason=channel.reason.en if channel.reason else None)
+            if channel is not None
+            else Value(value=None, reason="not read in this launch")
             for channel in channels
         )
     return found
@@ -214,7 +216,10 @@ def _cell(
         quality=quality,
         quality_reason=None if quality is not None else _quality_reason(plan, planned),
         energy=_energy(good),
-        energy_reason=next((launch.energy.reason for launch in launches), "no launch finished"),
+        energy_reason=next(
+            (launch.energy.reason for launch in launches),
+            Text(en="no launch finished", ko="끝난 실행이 없음"),
+        ),
         options=next((launch.process.options for launch in good if launch.process is not None), {}),
         tuning=tuning,
         mix=planned.mix,

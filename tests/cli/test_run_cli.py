@@ -57,7 +57,7 @@ def test_the_last_line_is_the_run_folder() -> None:
 def test_json_is_one_document_and_all_else_is_on_stderr() -> None:
     done = npubench("run", "--backend", "null", *TINY, "--json")
     run = json.loads(done.stdout)
-    assert run["schema"] == "npubench.run/1"
+    assert run["schema"] == "npubench.run/2"
     assert run["cells"][0]["execution_kind"] == "virtual"
     assert done.stderr.splitlines()[-1].endswith(run["id"])
 

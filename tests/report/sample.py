@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from npubench.cards import digest
+from npubench.energy import ChannelEnergy, EnergyLedger
 from npubench.evidence import Certificate
 from npubench.lang import Text
 from npubench.metrics import METRICS
@@ -18,7 +19,6 @@ from npubench.schema import (
     SAMPLE_COLUMNS,
     AbsentBackend,
     Cell,
-    EnergyLedger,
     Failure,
     FailureKind,
     InputFacts,
@@ -35,7 +35,7 @@ from npubench.schema import (
     Window,
     cell_id,
 )
-from npubench.spi import Device, Placement
+from npubench.spi import Device, MeterScope, Placement
 from npubench.stats.assemble import assemble
 from npubench.stats.samples import Samples
 from npubench.stats.summary import summarise
@@ -167,11 +167,13 @@ def launched(
     return msgspec.structs.replace(launch, **changes)
 
 
-def metered(launch: Launch, joules: float | None, channel: str = "package-0", scope: str = "package") -> Launch:
+def metered(launch: Launch, joules: float | None, channel: str = "package-0", scope: MeterScope = "package") -> Launch:
     """`launch` with a power meter that gave `joules`, or no figure for a reason."""
-    reason = None if joules is not None else "readings cover only 40% of the window"
-    found = {"energy_j": joules, "reason": reason, "scope": scope, "kind": "counter"}
-    ledger = EnergyLedger(reason=reason and f"{channel}: {reason}", channels={channel: found})
+    reason = (
+        None if joules is not None else Text(en="readings cover only 40% of the window", ko="구간의 40%만 읽음")
+    )
+    found = ChannelEnergy(energy_j=joules, reason=reason, scope=scope, kind="counter")
+    ledger = EnergyLedger(reason=reason, channels={channel: found})
     return msgspec.structs.replace(launch, energy=ledger)
 
 

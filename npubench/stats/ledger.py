@@ -12,13 +12,15 @@ from __future__ import annotations
 import bisect
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from statistics import median
 
 import msgspec
 
-from npubench.schema import EnergyLedger
-from npubench.spi import Channel, Reading
+from npubench.energy import ChannelEnergy, EnergyLedger, IdlePower, Window
+from npubench.lang import Text
+from npubench.spi import Channel
+from npubench.stats.readings import Readings, Records
 
 _TO_W = {"W": 1.0, "mW": 1e-3, "uW": 1e-6, "µW": 1e-6, "kW": 1e3}
 _TO_J = {"J": 1.0, "mJ": 1e-3, "uJ": 1e-6, "µJ": 1e-6, "kJ": 1e3, "Wh": 3600.0, "kWh": 3.6e6}
@@ -30,24 +32,16 @@ _HOLE, LEAST_COVERAGE = 2.5, 0.9
 _LEAST_CHANGES = 2
 
 
-class ChannelEnergy(msgspec.Struct, frozen=True, kw_only=True):
-    """Energy of one channel in the window; `energy_j` is null with a `reason`.
-
-    `readings` and `faults` count good and bad readings inside the window; `refresh_ns` is the median time between
-    changes of the value, as observed; `coverage` the share of the window that readings cover.
+class Work(msgspec.Struct, frozen=True, kw_only=True):
+    """What was done in the window: requests completed, their service units, and the load that was held (`searched` in
+    `load`'s unit: cameras, users, rate; None where nothing was searched or confirmed).
     """
 
-    energy_j: float | None
-    reason: str | None = None
-    mean_w: float | None = None
-    scope: str = ""
-    kind: str = ""
-    source: str = ""
-    readings: int = 0
-    faults: int = 0
-    coverage: float | None = None
-    refresh_ns: int | None = None
-    lag_bound_ns: int | None = None
+    requests: int
+    units: int
+    unit: str
+    searched: str | None = None
+    load: float | None = None
 
 
 def _at(times: Sequence[float], values: Sequence[float], moment: float) -> float:
@@ -65,20 +59,21 @@ def _refresh_ns(times: Sequence[float], values: Sequence[float]) -> int | None:
     return round(median(gaps)) if gaps else None
 
 
-def _channel(channel: Channel, readings: Iterable[Reading], start_ns: int, end_ns: int) -> ChannelEnergy:
+def _channel(channel: Channel, rows: Records, statuses: Sequence[str], window: Window) -> ChannelEnergy:
+    start_ns, end_ns = window.start_ns, window.end_ns
     counter = channel.kind == "counter"
     factor = (_TO_J if counter else _TO_W).get(channel.unit)
     points: list[tuple[float, float]] = []
     faults = 0
     fault = ""
-    for reading in readings:
-        moment = (reading.before_ns + reading.after_ns) / 2
-        value = reading.value
-        if reading.status == "ok" and value is not None and math.isfinite(value) and value >= 0:
+    for row in rows:
+        moment = (int(row["before_ns"]) + int(row["after_ns"])) / 2
+        value, status = float(row["value"]), statuses[row["status"]]
+        if status == "ok" and math.isfinite(value) and value >= 0:
             points.append((moment, value))
         elif start_ns <= moment <= end_ns:
             faults += 1
-            fault = fault or (reading.status if reading.status != "ok" else f"the value was {value}")
+            fault = fault or (status if status != "ok" else f"the value was {value}")
     points.sort()
     times, values = [moment for moment, _ in points], [value for _, value in points]
     inside = [index for index, moment in enumerate(times) if start_ns <= moment <= end_ns]
@@ -91,7 +86,7 @@ def _channel(channel: Channel, readings: Iterable[Reading], start_ns: int, end_n
     def result(energy_j: float | None, reason: str | None = None) -> ChannelEnergy:
         return ChannelEnergy(
             energy_j=energy_j,
-            reason=reason,
+            reason=None if reason is None else Text(en=reason, ko=reason),
             mean_w=None if energy_j is None else energy_j / ((end_ns - start_ns) / 1e9),
             scope=channel.scope,
             kind=channel.kind,
@@ -144,21 +139,25 @@ def _channel(channel: Channel, readings: Iterable[Reading], start_ns: int, end_n
 
 
 def ledger(
-    readings: Iterable[Reading], channels: Sequence[Channel], window_start_ns: int, window_end_ns: int
+    readings: Readings,
+    window: Window,
+    work: Work,
+    *,
+    ours: Callable[[Channel], bool | None],
+    idle: Mapping[str, IdlePower],
+    least_ns: int,
 ) -> EnergyLedger:
-    """Energy in the window for each channel, as `ChannelEnergy` in plain JSON values, by channel name.
+    """Energy in the window for each channel and, of the device under test (`ours`), for each scope.
 
-    Times are CLOCK_MONOTONIC ns; a reading counts at the middle of its own before and after times. `reason` is set when
-    no channel has an energy.
+    A reading counts at the middle of its own before and after times. `idle` is the baseline by channel; a window
+    shorter than `least_ns` gives no joules. `reason` is set when no channel has an energy.
     """
-    if not channels:
-        return EnergyLedger(reason="no power meter answered")
-    by_name: dict[str, list[Reading]] = {channel.name: [] for channel in channels}
-    for reading in readings:
-        by_name.setdefault(reading.channel, []).append(reading)
+    if not readings.channels:
+        return EnergyLedger(reason=Text(en="no power meter answered", ko="응답한 전력 측정기가 없습니다"))
     found = {
-        channel.name: _channel(channel, by_name[channel.name], window_start_ns, window_end_ns) for channel in channels
+        channel.name: _channel(channel, readings.of(channel.name), readings.statuses, window)
+        for channel in readings.channels
     }
-    reasons = [f"{name}: {item.reason}" for name, item in found.items()]
-    reason = None if any(item.energy_j is not None for item in found.values()) else "; ".join(reasons)
-    return EnergyLedger(reason=reason, channels={name: msgspec.to_builtins(item) for name, item in found.items()})
+    said = "; ".join(f"{name}: {item.reason.en}" for name, item in found.items() if item.reason is not None)
+    reason = None if any(item.energy_j is not None for item in found.values()) else Text(en=said, ko=said)
+    return EnergyLedger(reason=reason, window=window, requests=work.requests, units=work.units, channels=found)
