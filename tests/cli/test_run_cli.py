@@ -291,7 +291,7 @@ def test_two_runs_at_once_the_second_names_the_first(tmp_path: Path) -> None:
 
 def test_a_hanging_backend_is_a_result_and_exit_4(tmp_path: Path) -> None:
     cards = write_backend(tmp_path / "cards", "stuck", fault="hang")
-    arguments = ["--cards", cards, "--backend", "stuck", "--backend", "null", *TINY, "--stall-timeout", "1s"]
+    arguments = ["--cards", cards, "--backend", "stuck", "--backend", "null", *TINY, "--stall-timeout", "5s"]
     done = npubench("run", *arguments, "--json")
     assert done.returncode == 4
     verdicts = {cell["backend"]: cell["verdict"] for cell in json.loads(done.stdout)["cells"]}
