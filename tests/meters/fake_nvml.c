@@ -91,6 +91,7 @@ static ret failing(dev gpu, const char *key) {
 ret nvmlInitWithFlags(unsigned int flags) {
   (void)flags;
   ret code = (ret)option("init", OK);
+  if (!open_sessions) queries = 0;
   open_sessions += !code;
   return code;
 }

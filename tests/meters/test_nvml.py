@@ -6,6 +6,7 @@ Not verified on hardware: how a real driver behaves is told by its documentation
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,10 @@ import pytest
 from npubench.meters.nvml import NvmlMeter
 from npubench.spi import THROTTLE_BITS, Meter
 
-from .nvml_build import built, look
+from .looking import Looker, built
 
 GPU = "nvml.0000:01:00.0"
+METER = "npubench.meters.nvml:NvmlMeter"
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +25,17 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built(tmp_path_factory.mktemp("nvml"))
 
 
+@pytest.fixture(scope="module")
+def looker(library: Path) -> Iterator[Looker]:
+    found = Looker(METER, "FAKE_NVML", library)
+    yield found
+    found.close()
+
+
 def test_without_a_driver_it_says_so() -> None:
-    found = look(None)
+    looker = Looker(METER, "FAKE_NVML")
+    found = looker.look("")
+    looker.close()
     if found.availability.available:
         pytest.skip("this machine has an NVIDIA driver")
     assert "libnvidia-ml.so.1" in found.availability.reason or "NVIDIA" in found.availability.reason
@@ -54,16 +65,16 @@ def test_without_the_binding_it_names_the_package(monkeypatch: pytest.MonkeyPatc
         ("f83=3 f185=3 f186=4 usage=4 energy=3", "Not Supported, Insufficient Permissions", "sensor"),
     ],
 )
-def test_why_it_is_not_there_and_what_to_do(library: Path, script: str, word: str, fix: str) -> None:
-    found = look(library, script)
+def test_why_it_is_not_there_and_what_to_do(looker: Looker, script: str, word: str, fix: str) -> None:
+    found = looker.look(script)
     assert not found.availability.available
     assert word in found.availability.reason
     assert fix in found.availability.fix
     assert (found.channels, found.looks) == ((), ((),))
 
 
-def test_channels_of_a_recent_card(library: Path) -> None:
-    found = look(library)
+def test_channels_of_a_recent_card(looker: Looker) -> None:
+    found = looker.look("")
     assert found.availability.available
     assert found.availability.versions["nvidia-driver"] == "555.42.06"
     shown = {
@@ -95,13 +106,13 @@ def test_channels_of_a_recent_card(library: Path) -> None:
     assert [reading.channel for reading in found.looks[0]] == [channel.name for channel in found.channels]
 
 
-def test_a_superchip_has_its_module_and_its_memory(library: Path) -> None:
-    found = look(library, "module=600 memory=45")
+def test_a_superchip_has_its_module_and_its_memory(looker: Looker) -> None:
+    found = looker.look("module=600 memory=45")
     assert found.named()[f"{GPU}.module-power"].scope == "package"
     assert found.named()[f"{GPU}.module-power"].most_w is None
     assert found.named()[f"{GPU}.memory-power"].scope == "rail"
     assert found.values()[f"{GPU}.module-power"] == 600_000
-    assert f"{GPU}.module-power" not in look(library, "module=0").named()
+    assert f"{GPU}.module-power" not in looker.look("module=0").named()
 
 
 @pytest.mark.parametrize(
@@ -115,31 +126,31 @@ def test_a_superchip_has_its_module_and_its_memory(library: Path) -> None:
     ],
 )
 def test_power_usage_means_what_the_architecture_makes_of_it(
-    library: Path, script: str, kind: str, lag_ns: int | None
+    looker: Looker, script: str, kind: str, lag_ns: int | None
 ) -> None:
-    power = look(library, f"fields=0 {script}").named()[f"{GPU}.power"]
+    power = looker.look(f"fields=0 {script}").named()[f"{GPU}.power"]
     assert "nvmlDeviceGetPowerUsage" in power.source
     assert (power.kind, power.lag_bound_ns) == (kind, lag_ns)
 
 
-def test_an_old_card_and_an_old_driver(library: Path) -> None:
-    found = look(library, "fields=0 energy=3 arch=2 major=3 old=1 bits=64")
+def test_an_old_card_and_an_old_driver(looker: Looker) -> None:
+    found = looker.look("fields=0 energy=3 arch=2 major=3 old=1 bits=64")
     assert f"{GPU}.energy" not in found.named()
     assert found.named()[f"{GPU}.power"].accuracy == 0.05
     assert found.values()[f"{GPU}.throttle"] == THROTTLE_BITS["thermal"]
     assert found.values()[f"{GPU}.temperature"] == 40
 
 
-def test_the_counter_by_its_function_where_the_field_fails(library: Path) -> None:
-    energy = look(library, "f83=3").named()[f"{GPU}.energy"]
+def test_the_counter_by_its_function_where_the_field_fails(looker: Looker) -> None:
+    energy = looker.look("f83=3").named()[f"{GPU}.energy"]
     assert "nvmlDeviceGetTotalEnergyConsumption" in energy.source
 
 
 @pytest.mark.parametrize(
     ("script", "word"), [("mig=1", "MIG is on: the whole card"), ("vgpu=2", "a virtual GPU: the whole card")]
 )
-def test_a_shared_card_says_so(library: Path, script: str, word: str) -> None:
-    found = look(library, script)
+def test_a_shared_card_says_so(looker: Looker, script: str, word: str) -> None:
+    found = looker.look(script)
     assert word in found.named()[f"{GPU}.power"].source
     assert found.named()[f"{GPU}.power"].scope == "card"
 
@@ -156,8 +167,8 @@ def test_a_shared_card_says_so(library: Path, script: str, word: str) -> None:
         (0x10 | 0x20 | 0x4, ("power-cap", "sync-boost", "thermal")),
     ],
 )
-def test_throttle_reasons(library: Path, bits: int, causes: tuple[str, ...]) -> None:
-    value = look(library, f"bits={bits}").values()[f"{GPU}.throttle"]
+def test_throttle_reasons(looker: Looker, bits: int, causes: tuple[str, ...]) -> None:
+    value = looker.look(f"bits={bits}").values()[f"{GPU}.throttle"]
     assert value == sum(THROTTLE_BITS[cause] for cause in causes)
 
 
@@ -175,32 +186,32 @@ def test_throttle_reasons(library: Path, bits: int, causes: tuple[str, ...]) -> 
         ("type=1 raw=2000000000", 2e9, "ok"),
     ],
 )
-def test_values_that_are_not_what_they_should_be(library: Path, script: str, value: float | None, status: str) -> None:
-    found = look(library, f"rawcall=3 {script}", times=2)
+def test_values_that_are_not_what_they_should_be(looker: Looker, script: str, value: float | None, status: str) -> None:
+    found = looker.look(f"rawcall=3 {script}", times=2)
     assert found.statuses(0)[f"{GPU}.power"] == "ok"
     assert found.values()[f"{GPU}.power"] == value
     assert found.statuses()[f"{GPU}.power"] == status
     assert found.statuses()[f"{GPU}.energy"] == "ok"
 
 
-def test_two_cards_one_of_which_cannot_be_opened(library: Path) -> None:
-    found = look(library, "gpus=2 handle=4")
+def test_two_cards_one_of_which_cannot_be_opened(looker: Looker) -> None:
+    found = looker.look("gpus=2 handle=4")
     assert found.availability.available
     assert found.availability.reason == "GPU 0: Insufficient Permissions"
     assert {channel.device for channel in found.channels} == {"0000:02:00.0"}
 
 
 @pytest.mark.parametrize(("error", "word"), [(15, "GPU is lost (error 15)"), (999, "Unknown Error (error 999)")])
-def test_a_card_that_goes_becomes_a_status(library: Path, error: int, word: str) -> None:
-    found = look(library, f"lost=3 error={error}", times=2)
+def test_a_card_that_goes_becomes_a_status(looker: Looker, error: int, word: str) -> None:
+    found = looker.look(f"lost=3 error={error}", times=2)
     assert set(found.statuses(0).values()) == {"ok"}
     assert set(found.statuses().values()) == {f"NVML: {word}"}
     assert set(found.values().values()) == {None}
     assert len(found.looks[-1]) == len(found.channels)
 
 
-def test_a_lost_card_is_asked_once_a_round(library: Path) -> None:
-    lost = look(library, "lost=3", times=2).looks[-1]
+def test_a_lost_card_is_asked_once_a_round(looker: Looker) -> None:
+    lost = looker.look("lost=3", times=2).looks[-1]
     fields = {f"{GPU}.{what}" for what in ("energy", "power", "power-average")}
     rest = [reading for reading in lost if reading.channel not in fields]
     # No time passed over the rest: after the first error nothing was called.
