@@ -30,7 +30,8 @@ _Kind = Literal["counter", "instant", "average", "state"]
 _ENERGY, _AVERAGE, _INSTANT = 83, 185, 186  # nvml.h, NVML_FI_DEV_…
 _GPU, _MODULE, _MEMORY = 0, 1, 2  # nvml.h, NVML_POWER_SCOPE_…
 _KEPLER, _AMPERE, _UNKNOWN = 2, 7, 0xFFFFFFFF  # nvml.h, NVML_DEVICE_ARCH_…
-_GA100 = (8, 0)  # compute capability; no other chip has it (CUDA programming guide)
+# Compute capabilities that one chip alone has each: A100, H100 (CUDA programming guide).
+_GA100, _GH100 = (8, 0), (9, 0)
 _LOST = 15  # nvml.h, NVML_ERROR_GPU_IS_LOST
 _MIG_ON, _VGPU = 1, 2  # nvml.h, NVML_DEVICE_MIG_ENABLE, NVML_GPU_VIRTUALIZATION_MODE_VGPU
 _ACCURACY = 0.05
@@ -79,6 +80,7 @@ class Gpu:
         self.address = f"{pci.domain:04x}:{pci.bus:02x}:{pci.device:02x}.0"
         self.refused: dict[str, str] = {}
         self._architecture = self._maybe("nvmlDeviceGetArchitecture") or _UNKNOWN
+        self._capability = tuple(self._maybe("nvmlDeviceGetCudaComputeCapability") or ())
         self._most_w = self._largest_w()
         self._says = f"{self._name()}{self._sharing()}"
         fields = self._fields()
@@ -109,9 +111,7 @@ class Gpu:
 
     def _averages(self) -> bool:
         """Whether power usage is the mean of 1 s here (NVML reference, nvmlDeviceGetPowerUsage)."""
-        if not _AMPERE <= self._architecture < _UNKNOWN:
-            return False
-        return tuple(self._maybe("nvmlDeviceGetCudaComputeCapability") or ()) != _GA100
+        return _AMPERE <= self._architecture < _UNKNOWN and self._capability != _GA100
 
     def _largest_w(self) -> float | None:
         """More than this the card cannot draw: the largest limit that can be set, with head room."""
@@ -134,10 +134,12 @@ class Gpu:
         return Channel(name=f"nvml.{self.address}.{what}", unit=unit, kind=kind, source=source, **known)
 
     def _power(self, what: str, how: str, *, average: bool = False, scope: MeterScope = "card") -> Channel:
+        # Worth saying beside each watt: what happens in the other 75 % is not seen.
+        part = "; seen to sample 25 % of the time" if self._capability in (_GA100, _GH100) else ""
         return self._channel(
             what,
             "mW",
-            how,
+            how + part,
             "average" if average else "instant",
             scope=scope,
             lag_bound_ns=_AVERAGE_NS if average else None,

@@ -93,7 +93,7 @@ def test_channels_of_a_recent_card(looker: Looker) -> None:
     }
     channels = found.named()
     assert {channel.device for channel in found.channels} == {"0000:01:00.0"}
-    assert channels[f"{GPU}.power"].source == "NVML field 186, NVIDIA Test GPU"
+    assert channels[f"{GPU}.power"].source == "NVML field 186; seen to sample 25 % of the time, NVIDIA Test GPU"
     assert channels[f"{GPU}.power"].most_w == 700
     assert channels[f"{GPU}.power-average"].lag_bound_ns == 1_000_000_000
     # NVIDIA states an accuracy for Fermi and Kepler only, and no lag for what is "now".
