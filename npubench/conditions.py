@@ -8,6 +8,7 @@ Not aware of: how any of it is read (`engine.devices`, `engine.counters`), what 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
@@ -19,6 +20,25 @@ Cause = Literal["thermal", "power-brake", "hardware", "power-cap", "sync-boost"]
 and does not say which of the two it was; `power-cap`: it reached its power limit, which is how it is meant to work
 under load; `sync-boost`: it waits for the slowest of a group.
 """
+
+# Idle and clocks that somebody set are no slowing down.
+_NVIDIA_BITS: Mapping[int, Cause] = {
+    0x04: "power-cap",
+    0x08: "hardware",
+    0x10: "sync-boost",
+    0x20: "thermal",
+    0x40: "thermal",
+    0x80: "power-brake",
+}
+
+
+def nvidia_causes(bits: int) -> tuple[Cause, ...]:
+    """The causes in NVIDIA's bits, sorted (nvml.h, nvmlClocksEventReason…; nvidia-smi, clocks_event_reasons.active)."""
+    causes = {cause for bit, cause in _NVIDIA_BITS.items() if bits & bit}
+    # The hardware's summary bit is set with either of its causes; alone it says that the cause is not known.
+    if causes & {"thermal", "power-brake"}:
+        causes.discard("hardware")
+    return tuple(sorted(causes))
 
 
 class _Facts(msgspec.Struct, frozen=True, kw_only=True):

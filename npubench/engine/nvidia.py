@@ -24,7 +24,7 @@ from xml.etree import ElementTree
 
 import msgspec
 
-from npubench.conditions import Cause, DeviceProcess, DeviceState
+from npubench.conditions import Cause, DeviceProcess, DeviceState, nvidia_causes
 from npubench.engine.tools import Silent, address, output, program, quantity
 
 TOOL = "nvidia-smi"
@@ -47,15 +47,6 @@ _COUNTERS: dict[str, Cause] = {
     "hw_therm_slowdown": "thermal",
     "hw_power_brake": "power-brake",
     "sync_boost": "sync-boost",
-}
-# The same reasons as bits (nvml.h, nvmlClocksEventReason…).
-_BITS: dict[int, Cause] = {
-    0x04: "power-cap",
-    0x08: "hardware",
-    0x10: "sync-boost",
-    0x20: "thermal",
-    0x40: "thermal",
-    0x80: "power-brake",
 }
 
 
@@ -208,11 +199,8 @@ def parse_line(line: str, monotonic_minus_wall_ns: int) -> Seen | None:
         moment = datetime.strptime(parts[0], "%Y/%m/%d %H:%M:%S.%f").timestamp()
     except ValueError:
         return None
-    bits = int(parts[2], 16)
-    causes = {cause for bit, cause in _BITS.items() if bits & bit}
-    if causes & {"thermal", "power-brake"}:
-        causes.discard("hardware")
-    return Seen(int(moment * 1e9) + monotonic_minus_wall_ns, address(parts[1]), tuple(sorted(causes)))
+    causes = nvidia_causes(int(parts[2], 16))
+    return Seen(int(moment * 1e9) + monotonic_minus_wall_ns, address(parts[1]), causes)
 
 
 class Watch:
