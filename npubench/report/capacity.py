@@ -18,21 +18,11 @@ from npubench.report.numbers import count
 from npubench.report.shown import Number
 from npubench.report.words import RATES, same
 from npubench.schema import Capacity, Cell, Scenario, Trial
+from npubench.stats.held import FAILED_BY
 from npubench.units import UNKNOWN, show, show_ns, show_share
 
 _PERCENT = re.compile(r"_p(\d{2,4})(?:_|$)")
 _BOUNDS = {"ttft": Text(en="TTFT ", ko="TTFT "), "tpot": Text(en="TPOT ", ko="TPOT "), "latency": Text(en="", ko="")}
-# `Trial.failed_by` in words.
-FAILED_BY: dict[str, Text] = {
-    "latency": Text(en="latency", ko="지연 시간"),
-    "drops": Text(en="dropped frames", ko="버려진 프레임"),
-    "queue": Text(en="a queue that only grew", ko="계속 쌓이는 대기열"),
-    "errors": Text(en="failed requests", ko="실패한 요청"),
-    "generator": Text(
-        en="npubench's own load generator, which lagged: not the device's limit",
-        ko="npubench 부하 생성기의 지연(장치의 한계가 아님)",
-    ),
-}
 
 
 def factor(unit: str, searched: str) -> float:
