@@ -33,10 +33,20 @@ FAILED_BY: dict[str, Text] = {
 }
 
 
+def tried(capacity: Capacity) -> tuple[Trial, ...]:
+    """The trials of the search itself."""
+    return tuple(trial for trial in capacity.trials if trial.purpose != "hold")
+
+
+def holds(capacity: Capacity | None) -> tuple[Trial, ...]:
+    """The trials that held what was confirmed: a launch has one at most, a cell one of each launch that needed it."""
+    trials = capacity.trials if capacity is not None else ()
+    return tuple(trial for trial in trials if trial.purpose == "hold" and trial.queries)
+
+
 def hold_of(capacity: Capacity | None) -> Trial | None:
     """The trial of one launch that held what it confirmed; None where none was needed or wanted."""
-    trials = capacity.trials if capacity is not None else ()
-    return next((trial for trial in trials if trial.purpose == "hold" and trial.queries), None)
+    return next(iter(holds(capacity)), None)
 
 
 def energy_window(window: Window, capacity: Capacity | None) -> Window:
