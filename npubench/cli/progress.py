@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text as RichText
 
 from npubench.cards import build_name
+from npubench.engine.holding import added_s, held_s
 from npubench.engine.launching import Watcher
 from npubench.engine.loading import CONFIRM_SHARE
 from npubench.engine.lock import Holder
@@ -46,12 +47,12 @@ def title_of(cell: PlannedCell) -> str:
     return f"{cell.model} {form} · {cell.backend} · {written(cell.scenario)} · {cell.scope}{mix}"
 
 
-def planned_s(cell: PlannedCell) -> float:
-    """What a launch of this cell is planned to take, its loading apart.
+def planned_s(cell: PlannedCell, added_s: float = 0.0) -> float:
+    """What a launch of this cell is planned to take, its loading apart. `added_s`: what holding adds (`holding`).
 
     Slow requests make it longer: a window with too few samples goes on for up to three times as long (`making.EXTEND`).
     """
-    return cell.window_s + cell.warmup_s
+    return cell.window_s + cell.warmup_s + added_s
 
 
 class Console:
@@ -111,9 +112,12 @@ class Console:
     def plan(self, plan: Plan) -> None:
         """What will be measured, what is absent and what to mind."""
         measured = [cell for cell in plan.cells if cell.purpose == "measure"]
-        later = plan.launches - 1
-        seconds = len(plan.order) * _ASSUMED_LOAD_S + sum(
-            planned_s(cell) * (1 + later * (CONFIRM_SHARE if searched(cell.scenario) else 1)) for cell in measured
+        launches = 1 + (plan.launches - 1) * CONFIRM_SHARE
+        held = plan.launches * sum(added_s(plan, cell) for cell in measured)
+        seconds = (
+            len(plan.order) * _ASSUMED_LOAD_S
+            + held
+            + sum(planned_s(cell) * (launches if searched(cell.scenario) else plan.launches) for cell in measured)
         )
         self.say(
             here(
@@ -123,6 +127,7 @@ class Console:
                 f"측정 약 {show_duration_s(seconds)}",
             )
         )
+        self._held(plan, measured, held)
         for cell in measured if self._rich.is_terminal else ():
             self.say(f"  {title_of(cell)}")
         for absent in plan.absent:
@@ -145,6 +150,25 @@ class Console:
         for note in plan.notes:
             if note.severity == "warning" or note.code == "inputs-cycled":
                 self.say(here("mind: ", "주의: ") + note.text[language()])
+
+    def _held(self, plan: Plan, measured: Sequence[PlannedCell], seconds: float) -> None:
+        """The time that energy asks for beyond the profile's."""
+        each = show_duration_s(plan.hold_s)
+        if seconds:
+            whole = show_duration_s(seconds)
+            self.say(
+                here(
+                    f"  + up to {whole} (counted in): each confirmed load is held for {each} for its energy",
+                    f"  + 최대 {whole}(위 시간에 포함): 확정한 부하를 {each}씩 유지해 에너지를 측정합니다",
+                )
+            )
+        if any(held_s(plan, cell) and not searched(cell.scenario) for cell in measured):
+            self.say(
+                here(
+                    f"  given loads last for at least {each} for their energy",
+                    f"  지정한 부하는 에너지 측정을 위해 {each} 이상 유지합니다",
+                )
+            )
 
     def result(self, run: Run, folder: Path) -> None:
         """The finished run; the last line is its folder."""
@@ -252,7 +276,7 @@ class _LiveTable:
         self._console = console
         self._done: list[str] = []
         self._paces: list[float] = []
-        self._cells = {cell.id: cell for cell in plan.cells}
+        self._planned_s = {cell.id: planned_s(cell, added_s(plan, cell)) + _ASSUMED_LOAD_S for cell in plan.cells}
         self._now = here("starting", "시작 중")
         self._phase = ""
         self._completed = 0
@@ -274,7 +298,7 @@ class _LiveTable:
         self._completed = completed
 
     def finished(self, cell: PlannedCell, launch: Launch) -> None:
-        self._paces.append((time.monotonic() - self._started) / (planned_s(cell) + _ASSUMED_LOAD_S))
+        self._paces.append((time.monotonic() - self._started) / self._planned_s[cell.id])
         mark = "✓" if launch.failure is None else "✗"
         self._done.append(f"{mark} {title_of(cell)}: {outcome(launch, cell.scenario)}")
         self._left -= 1
@@ -298,7 +322,7 @@ class _LiveTable:
 
     def remaining_s(self) -> float:
         """Launches left times what one takes."""
-        planned = [planned_s(self._cells[name]) + _ASSUMED_LOAD_S for name, _ in self._plan.order]
+        planned = [self._planned_s[name] for name, _ in self._plan.order]
         ahead = sum(planned[len(planned) - self._left :])
         # What launches really took, against what was planned for them.
         pace = median(self._paces) if self._paces else 1.0

@@ -1,16 +1,18 @@
 """What a search of the largest load found, as a `schema.Capacity`: what was confirmed, what failed above it, and why.
 
-Guarantees: unknown has a reason; zero only where the least load was refuted. Not aware of: which load to try, which is
-`capacity`'s.
+Guarantees: unknown has a reason; zero only where the least load was refuted. A hold comes after the search, beyond its
+time, and changes nothing but the list of trials. Not aware of: which load to try, which is `capacity`'s.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+
+import msgspec
 
 from npubench.engine.protocol import Search
 from npubench.lang import Text
-from npubench.schema import Capacity, Trial
+from npubench.schema import Capacity, Trial, TrialPurpose
 from npubench.stats.trials import Limits, Needed, missing
 from npubench.units import show_duration_s
 
@@ -103,3 +105,13 @@ def shown(capacity: Capacity) -> Trial:
         return confirming[-1]
     failing = [t for t in capacity.trials if t.purpose == "confirm"]
     return max(failing, key=lambda t: t.queries) if failing else capacity.trials[0]
+
+
+def with_hold(found: Capacity, hold_ns: int, attempt: Callable[[float, int, TrialPurpose], Trial]) -> Capacity:
+    """What was found, with one more trial of what was confirmed where none lasted for `hold_ns`; else as it is."""
+    if hold_ns <= 0 or not found.confirmed:
+        return found
+    window = shown(found).window
+    if window.end_ns - window.start_ns >= hold_ns:
+        return found
+    return msgspec.structs.replace(found, trials=(*found.trials, attempt(found.confirmed, hold_ns, "hold")))

@@ -19,6 +19,7 @@ from npubench.cards import BackendCard, ModelCard, emulated, with_threads
 from npubench.discovery import code
 from npubench.engine import loading, table
 from npubench.engine.files import Files, Ready
+from npubench.engine.holding import held_s
 from npubench.engine.keeping import Keeping
 from npubench.engine.launcher import Limits, run_job
 from npubench.engine.lost import Presence
@@ -235,7 +236,7 @@ class Launching:
             watch.event(event)
             say(event, table.completed(work))
 
-        with watching(backend, self._plan.machine) as watch, metering(backend, work) as power:
+        with watching(backend, self._plan.machine, meters=self._plan.meters) as watch, metering(backend, work) as power:
             answer = run_job(
                 self._job(ready, work, together),
                 work,
@@ -285,7 +286,7 @@ class Launching:
             max_tokens=MAX_TOKENS,
             load=loading.load_of(cell, self._plan.seed),
             target=loading.target_of(cell, self._rules),
-            search=loading.search_of(cell, self._known(cell)),
+            search=loading.search_of(cell, self._known(cell), held_s(self._plan, cell)),
             host=self._plan.host,
             together=together,
             # They do not depend on the load, nor differ between launches.

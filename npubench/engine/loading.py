@@ -74,8 +74,11 @@ def limits_of(cell: PlannedCell, unit: str, rules: Ruleset) -> Limits | None:
     return bounds.get(unit, bounds.get("sample"))
 
 
-def search_of(cell: PlannedCell, known: float | None) -> Search | None:
-    """What is searched in a launch of this cell; None where nothing is. `known`: what an earlier launch confirmed."""
+def search_of(cell: PlannedCell, known: float | None, hold_s: float = 0.0) -> Search | None:
+    """What is searched in a launch of this cell; None where nothing is. `known`: what an earlier launch confirmed.
+
+    `hold_s`: how long what is confirmed is then held for its energy.
+    """
     name = searched(cell.scenario)
     if name is None:
         return None
@@ -86,4 +89,5 @@ def search_of(cell: PlannedCell, known: float | None) -> Search | None:
         per_load=per_load,
         budget_ns=round(cell.window_s * (1 if known is None else CONFIRM_SHARE) * 1e9),
         known=known,
+        hold_ns=round(hold_s * 1e9),
     )

@@ -1,16 +1,18 @@
 """The load of one launch: a window of given load, or the trials of a search, one after the other in one sample table.
 
 Guarantees: samples of a trial are those scheduled within its window, and windows do not overlap; a searched load meets
-other arrivals in every trial. Not aware of: opening, warming up, what else is learned of a launch (`measuring`).
+other arrivals in every trial; a load that is given, or held, lasts for as long as was asked, whenever its last request
+came. Not aware of: opening, warming up, what else is learned of a launch (`measuring`).
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from npubench.engine import capacity
 from npubench.engine.auditing import Sampler
-from npubench.engine.capacity_answer import shown
+from npubench.engine.capacity_answer import shown, with_hold
 from npubench.engine.generator import Driven, Enter, Limit, closed_loop, open_loop
 from npubench.engine.lanes import Lanes
 from npubench.engine.overlapped import overlapped
@@ -56,11 +58,13 @@ class Making:
         job = self._job
         if job.search is not None and job.target is not None:
             found = capacity.find(job.search, job.target, self._held(), self._attempt)
-            return shown(found).window, found
-        if job.load.value is None or job.load.arrival == "users":
-            driven = self._closed(job.window_ns, job.least_samples, users=job.load.value)
+            return shown(found).window, with_hold(found, job.search.hold_ns, self._attempt)
+        if job.load.value is None:
+            driven = self._closed(job.window_ns, job.least_samples)
+        elif job.load.arrival == "users":
+            driven = _until(self._closed(job.window_ns, job.least_samples, users=job.load.value), job.window_ns)
         else:
-            driven = self._open(job.load.value, job.window_ns, None)
+            driven = _until(self._open(job.load.value, job.window_ns, None), job.window_ns)
         self.left = driven.left
         return Window(start_ns=driven.start_ns, end_ns=driven.end_ns), None
 
@@ -159,13 +163,19 @@ class Making:
         assert job.target is not None
         held = self._held()
         self._trials += 1
+        if purpose == "hold":
+            self._table.release()
         if value is None:
             driven = self._closed(duration_ns, job.least_samples)
         elif job.load.arrival == "users":
             # How many requests so many users make is only known afterwards: nothing is given up early.
             driven = self._closed(duration_ns, 1, users=value)
         else:
-            driven = self._open(value, duration_ns, _limit(held, job, value, duration_ns))
+            # A hold has nothing to find out quickly: its energy is wanted, however it goes.
+            limit = None if purpose == "hold" else _limit(held, job, value, duration_ns)
+            driven = self._open(value, duration_ns, limit)
+        if purpose == "hold":
+            driven = _until(driven, duration_ns)
         return trial(
             Samples(*self._table.between(first_row, self.next_row)),
             Window(start_ns=driven.start_ns, end_ns=driven.end_ns),
@@ -177,6 +187,16 @@ class Making:
             left=driven.left,
             lanes=job.load.inflight if self._begins is not None else len(self._steps),
         )
+
+
+def _until(driven: Driven, duration_ns: int) -> Driven:
+    """Waits for what is left of the time asked for: that no request came then is how this load is."""
+    last_ns = driven.start_ns + duration_ns
+    if driven.ended != "planned" or driven.end_ns >= last_ns:
+        return driven
+    while (left_ns := last_ns - time.perf_counter_ns()) > 0:
+        time.sleep(left_ns / 1e9)
+    return driven._replace(end_ns=last_ns)
 
 
 def _limit(held: Limits, job: MeasureJob, load: float, duration_ns: int) -> Limit:

@@ -80,9 +80,10 @@ def measure(job: MeasureJob, make: Callable[[int], Adapter], events: Events) -> 
     events.enter("check")
     for lane in lanes.lanes:
         check_outputs(lane.bound, lane.sessions, 0)
-    rows = _rows(job, step_ns, len(lanes.lanes))
+    held = _held_rows(job, step_ns, len(lanes.lanes))
+    rows = _rows(job, step_ns, len(lanes.lanes)) + held
     tokens = min(job.max_tokens, rows * units) if first.bound.unit == "token" else 1
-    table = SampleTable(Path(job.folder), rows, tokens, lanes=len(lanes.lanes))
+    table = SampleTable(Path(job.folder), rows, tokens, lanes=len(lanes.lanes), reserved=held)
     for number, lane in enumerate(lanes.lanes):
         lane.clock.target = table.tokens_of(number)
     if job.together is not None:
@@ -195,6 +196,12 @@ def _rows(job: MeasureJob, step_ns: int, lanes: int) -> int:
     """Room for three times the requests that the warm-up promises, searches and extended windows included."""
     window_ns = EXTEND * job.window_ns
     return min(job.max_samples, max(4096, job.least_samples, 3 * lanes * window_ns // max(step_ns, 1)))
+
+
+def _held_rows(job: MeasureJob, step_ns: int, lanes: int) -> int:
+    """Room for a hold, on top: a search that fills its own must not leave it without."""
+    held_ns = job.search.hold_ns if job.search is not None else 0
+    return min(job.max_samples, max(4096, 3 * lanes * held_ns // max(step_ns, 1))) if held_ns else 0
 
 
 def _placed(job: MeasureJob, lane: Lane) -> tuple[Placement | None, ExecutionKind]:

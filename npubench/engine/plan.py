@@ -20,6 +20,8 @@ from npubench.cards import (
     resolved,
     to_builtins,
 )
+from npubench.energy import PlannedMeter
+from npubench.engine import holding
 from npubench.engine.loading import CONFIRM_SHARE
 from npubench.engine.planned import (
     beside,
@@ -34,7 +36,7 @@ from npubench.engine.planned import (
 from npubench.errors import UsageError
 from npubench.lang import Text
 from npubench.rules import Ruleset
-from npubench.scenarios import Scenario, parse, searched
+from npubench.scenarios import KINDS, Scenario, parse, searched
 from npubench.schema import (
     FLOOR_MODEL,
     InputFacts,
@@ -105,9 +107,12 @@ def check_scenarios(names: Sequence[str]) -> None:
 
 
 def _with_windows(
-    cells: Mapping[str, PlannedCell], budget: Budget, emulated_backends: set[str]
+    cells: Mapping[str, PlannedCell], budget: Budget, emulated_backends: set[str], held_s: Mapping[str, float]
 ) -> dict[str, PlannedCell]:
-    """The cells with their share of the budget; an emulator gets none of it."""
+    """The cells with their share of the budget; an emulator gets none of it.
+
+    `held_s`: backend → how long a load that is given lasts at least, for its energy, whatever the budget.
+    """
     weights = {
         name: _weight(cell.scenario)
         for name, cell in cells.items()
@@ -136,6 +141,11 @@ def _with_windows(
         else cell
         for name, cell in cells.items()
     }
+    for name in weights:
+        cell = planned[name]
+        if KINDS[cell.scenario.name].load is not None and not searched(cell.scenario):
+            window_s = max(cell.window_s, held_s.get(cell.backend, 0.0))
+            planned[name] = msgspec.structs.replace(cell, window_s=window_s)
     # Services side by side are loaded for as long as the longest of them.
     longest_s: dict[str, float] = {}
     for cell in planned.values():
@@ -281,7 +291,8 @@ def make(
 ) -> Plan:
     """The plan of a run. `models` and `backends` hold the cards in use, `inputs` what each model is fed with.
 
-    The services of a `mix` are each measured alone and then all at once.
+    The services of a `mix` are each measured alone and then all at once. Where one of the `meters` in `context`
+    answers, loads last for as long as their energy needs (`holding`).
 
     Raises UsageError when nothing at all is left to measure.
     """
@@ -296,7 +307,10 @@ def make(
             gathering.add(item, backend)
     gathering.mix(mix, backends)
     cells, unsupported = gathering.cells, gathering.unsupported
-    cells = _with_windows(cells, budget, {name for name, card in backends.items() if emulated(card)})
+    meters: Sequence[PlannedMeter] = context.get("meters", ())
+    hold_s = holding.hold_s(meters, rules, budget.profile)
+    held_s = {name: hold_s for name in backends if holding.answering(meters, name)}
+    cells = _with_windows(cells, budget, {name for name, card in backends.items() if emulated(card)}, held_s)
     rule = rules.profiles[budget.profile]
     comparable = rule.comparable and budget.seconds >= rule.budget_s and budget.launches >= rule.launches
     measured = [cell for cell in cells.values() if cell.purpose == "measure"]
@@ -321,6 +335,7 @@ def make(
         command=tuple(command),
         machine=machine,
         unsupported=tuple(unsupported),
+        hold_s=hold_s,
         **context,
     )
 

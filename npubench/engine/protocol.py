@@ -93,7 +93,8 @@ class Search(msgspec.Struct, frozen=True, kw_only=True):
     """The largest load that holds the target is wanted, within `budget_ns` in all.
 
     `whole`: loads are whole numbers. `per_load`: requests per second that a load of 1 makes (F for cameras); None where
-    a load's rate is only known when it ran (users). `known`: what an earlier launch confirmed, tried first.
+    a load's rate is only known when it ran (users). `known`: what an earlier launch confirmed, tried first. `hold_ns`:
+    what is confirmed is afterwards held for so long, beyond the budget, unless it was confirmed in as long a window.
     """
 
     searched: str
@@ -101,6 +102,7 @@ class Search(msgspec.Struct, frozen=True, kw_only=True):
     per_load: float | None
     budget_ns: int
     known: float | None = None
+    hold_ns: int = 0
 
 
 class MeasureJob(msgspec.Struct, frozen=True, kw_only=True, tag="measure", tag_field="verb"):

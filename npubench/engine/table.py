@@ -53,10 +53,14 @@ class TokenTimes:
 
 
 class SampleTable:
-    """The worker's side: a file of `capacity` rows, and one of `tokens` token times, shared evenly by the `lanes`."""
+    """The worker's side: a file of `capacity` rows, and one of `tokens` token times, shared evenly by the `lanes`.
 
-    def __init__(self, folder: Path, capacity: int, tokens: int, lanes: int = 1) -> None:
-        self.capacity = capacity
+    `reserved` of the rows are not there for whoever comes first, only after `release`.
+    """
+
+    def __init__(self, folder: Path, capacity: int, tokens: int, lanes: int = 1, reserved: int = 0) -> None:
+        self._reserved = reserved
+        self.capacity = capacity - reserved
         words = self._map(folder / "samples.bin", HEADER_WORDS + capacity * WIDTH)
         self.header = words[:HEADER_WORDS]
         self.rows = words[HEADER_WORDS:]
@@ -82,6 +86,11 @@ class SampleTable:
     def tokens_of(self, lane: int) -> TokenTimes:
         """Where `lane` keeps its token times. Used by that lane's thread only."""
         return self._lanes[lane]
+
+    def release(self) -> None:
+        """From the next run on the reserved rows can be filled, too."""
+        self.capacity += self._reserved
+        self._reserved = 0
 
     def end(self, rows: int) -> None:
         """The load is over, and no row from `rows` on was filled: a reader need not look there."""

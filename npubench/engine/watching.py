@@ -4,9 +4,10 @@ both ends of the timed window.
 Nothing of this runs within the window. The host's counters are read when the worker enters the check before it and the
 check after it (0.1–0.3 ms on two processors, in the parent). Tools of vendors are called before and after the launch,
 and once after the window where several devices could have been used; NVIDIA drivers that keep no counters of slowed
-clocks are watched by one nvidia-smi at 1 Hz, which is the only thing that runs during a window, and only there. What
-looking took is in the result (`Conditions.cost_ns`). On a backend without an accelerator no tool is called and no
-process table is read.
+clocks are watched by one nvidia-smi at 1 Hz, which is the only thing that runs during a window, and only there: not
+where a meter of the run reads what slows the device (`Channel.quantity` "throttle"), which says so on the time line of
+power (`EnergyLedger.events`). What looking took is in the result (`Conditions.cost_ns`). On a backend without an
+accelerator no tool is called and no process table is read.
 
 Not aware of: verdicts (`stats.conditions`).
 """
@@ -14,7 +15,7 @@ Not aware of: verdicts (`stats.conditions`).
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,6 +23,7 @@ import msgspec
 
 from npubench.cards import BackendCard
 from npubench.conditions import Cause, Conditions, DeviceCondition, DeviceState, Slowed
+from npubench.energy import PlannedMeter
 from npubench.engine import nvidia
 from npubench.engine.counters import Counted, Counters, between
 from npubench.engine.devices import SYSFS, from_sysfs, look, ours
@@ -32,9 +34,18 @@ from npubench.spi import Device
 
 
 class Watching:
-    """One launch's conditions, `found` once it has ended. Feed it the worker's events as they come."""
+    """One launch's conditions, `found` once it has ended. Feed it the worker's events as they come.
 
-    def __init__(self, devices: Sequence[Device], everything: Sequence[Device], root: Path) -> None:
+    `metered`: ids of devices of which a meter reads what slows them, so that no tool is started for that.
+    """
+
+    def __init__(
+        self,
+        devices: Sequence[Device],
+        everything: Sequence[Device],
+        root: Path,
+        metered: Collection[str] = (),
+    ) -> None:
         self.found = Conditions()
         self._root = root
         self._everything = tuple(everything)
@@ -50,7 +61,11 @@ class Watching:
         self._between: dict[str, list[DeviceState]] = {device.id: [] for device in self._devices}
         known = {device.id: self._before[device.id] for device in self._devices if device.id in self._before}
         self._listed = {name for name, state in known.items() if set(state.sources) - {SYSFS}}
-        uncounted = [name for name, state in known.items() if nvidia.TOOL in state.sources and state.slowed_ns is None]
+        uncounted = [
+            name
+            for name, state in known.items()
+            if nvidia.TOOL in state.sources and state.slowed_ns is None and name not in metered
+        ]
         self._watch = nvidia.Watch(uncounted) if uncounted else None
         self._cost_ns = time.perf_counter_ns() - started
 
@@ -158,11 +173,27 @@ def slowed(
     return tuple(Slowed(cause=cause, slowed_ns=None, observed_ns=None, source="state") for cause in sorted(causes))
 
 
+def throttle_metered(meters: Iterable[PlannedMeter]) -> frozenset[str]:
+    """The ids of the devices of which a meter that answers reads what slows them."""
+    return frozenset(
+        channel.device
+        for meter in meters
+        if meter.availability.available
+        for channel in meter.channels
+        if channel.quantity == "throttle" and channel.device
+    )
+
+
 @contextmanager
-def watching(card: BackendCard, machine: Machine, root: Path = Path("/")) -> Iterator[Watching]:
-    """Watches the devices that this backend runs on, and the host, while the body runs one launch."""
+def watching(
+    card: BackendCard, machine: Machine, root: Path = Path("/"), meters: Iterable[PlannedMeter] = ()
+) -> Iterator[Watching]:
+    """Watches the devices that this backend runs on, and the host, while the body runs one launch.
+
+    `meters`: those of the run, which read on their own.
+    """
     devices = [device for device in machine.accelerators if serves(card, device)]
-    watch = Watching(devices, machine.accelerators, root)
+    watch = Watching(devices, machine.accelerators, root, throttle_metered(meters))
     try:
         yield watch
     except BaseException:

@@ -18,21 +18,11 @@ from npubench.report.numbers import count
 from npubench.report.shown import Number
 from npubench.report.words import RATES, same
 from npubench.schema import Capacity, Cell, Scenario, Trial
-from npubench.units import UNKNOWN, show, show_ns, show_share
+from npubench.stats.held import FAILED_BY, holds, tried
+from npubench.units import UNKNOWN, show, show_duration_s, show_ns, show_share
 
 _PERCENT = re.compile(r"_p(\d{2,4})(?:_|$)")
 _BOUNDS = {"ttft": Text(en="TTFT ", ko="TTFT "), "tpot": Text(en="TPOT ", ko="TPOT "), "latency": Text(en="", ko="")}
-# `Trial.failed_by` in words.
-FAILED_BY: dict[str, Text] = {
-    "latency": Text(en="latency", ko="지연 시간"),
-    "drops": Text(en="dropped frames", ko="버려진 프레임"),
-    "queue": Text(en="a queue that only grew", ko="계속 쌓이는 대기열"),
-    "errors": Text(en="failed requests", ko="실패한 요청"),
-    "generator": Text(
-        en="npubench's own load generator, which lagged: not the device's limit",
-        ko="npubench 부하 생성기의 지연(장치의 한계가 아님)",
-    ),
-}
 
 
 def factor(unit: str, searched: str) -> float:
@@ -104,7 +94,7 @@ def _counted(n: str, unit: str) -> tuple[str, str]:
 
 def first_failing(found: Capacity) -> Trial | None:
     """The trial of the smallest load that failed; of several, the longest: it is the one that was believed."""
-    failing = [trial for trial in found.trials if trial.load == found.failed and trial.failed_by is not None]
+    failing = [trial for trial in tried(found) if trial.load == found.failed and trial.failed_by is not None]
     # The reason of the search is that of one of them, which is then the one to tell of.
     return max(failing, key=lambda trial: (trial.failed_by == found.failed_by, trial.queries), default=None)
 
@@ -205,15 +195,38 @@ def sentence(cell: Cell) -> Text:
     if steady is not None and steady.unit is not None:
         english += f" Without a bound it completes {steady.text} {steady.unit.en} in a closed loop."
         korean += f" 한계 없이 계속 처리하면 {steady.text} {steady.unit.ko}입니다."
-    if (late := _lag(found)) is not None:
-        english += f" {late.en}"
-        korean += f" {late.ko}"
+    for more in (_lag(found), _holds(found, cell.unit)):
+        if more is not None:
+            english += f" {more.en}"
+            korean += f" {more.ko}"
     return Text(en=english, ko=korean)
+
+
+def _holds(found: Capacity, unit: str) -> Text | None:
+    """How the confirmed load was held for its energy, by launch. None where its confirmation was long enough."""
+    english, korean = [], []
+    for hold in holds(found):
+        much, lasted = loaded(hold.load or 0.0, unit, found.searched), show_duration_s(_lasted_s(hold))
+        if hold.failed_by is not None:
+            word = blame(hold.failed_by)
+            how, how_ko = f" (not held: {word.en})", f"(유지하지 못함: {word.ko})"
+        else:
+            seen = _seen(hold, "TTFT " if first_token(found) else "")
+            how, how_ko = (f" ({seen})", f"({seen})") if seen is not None else ("", "")
+        english.append(f"{much.en} for {lasted}{how}")
+        korean.append(f"{much.ko}, {lasted}{how_ko}")
+    if not english:
+        return None
+    return Text(en=f"Held for its energy: {'; '.join(english)}.", ko=f"에너지 측정을 위해 유지: {'; '.join(korean)}.")
+
+
+def _lasted_s(trial: Trial) -> float:
+    return (trial.window.end_ns - trial.window.start_ns) / 1e9
 
 
 def _lag(found: Capacity) -> Text | None:
     """How late npubench itself was in the trial that decided: the evidence that it was not the bottleneck."""
-    held = [trial for trial in found.trials if trial.passed and trial.load == found.confirmed]
+    held = [trial for trial in tried(found) if trial.passed and trial.load == found.confirmed]
     told = max(held, key=lambda trial: trial.queries, default=first_failing(found))
     if told is None or told.lag_p99_ns is None:
         return None
@@ -270,7 +283,7 @@ def brief(found: Capacity, scenario: Scenario, unit: str) -> Text:
         english, korean = f"{name.en}: {much} {word.en} confirmed", f"{name.ko}: {much} {word.ko} 확인"
     else:
         english, korean = f"{name.en}: {much} confirmed", f"{name.ko}: {much} 확인"
-    best = next((t for t in reversed(found.trials) if t.load == found.confirmed and t.passed), None)
+    best = next((t for t in reversed(tried(found)) if t.load == found.confirmed and t.passed), None)
     if (
         best is not None
         and found.confirmed

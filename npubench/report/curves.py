@@ -1,7 +1,8 @@
 """Load curves: what each load that was tried did to latency, as a picture and as the table that says the same.
 
-Guarantees: every trial is a row of the table; the picture shows one trial per load (the confirming one, else the last).
-A percentile that dropped requests make infinite is not drawn as a number: the load is marked at the top edge. Pure.
+Guarantees: every trial of a search is a row of the table; the picture shows one trial per load (the confirming one,
+else the last); a load that was held for its energy was not looked for, and is in neither. A percentile that dropped
+requests make infinite is not drawn as a number: the load is marked at the top edge. Pure.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from npubench.report.shown import Number, Tone
 from npubench.report.shown_loads import Curve, LoadFigure, LoadRow
 from npubench.report.words import KINDS, same, scope
 from npubench.schema import Capacity, Cell, Run, Trial
+from npubench.stats.held import tried
 from npubench.units import UNKNOWN, show, show_ns
 
 _MOST_TICKS = 8
@@ -71,7 +73,7 @@ def _first_bound(found: Capacity) -> float | None:
 
 def curve(found: Capacity, unit: str) -> Curve | None:
     """The picture of a search; None where no load has a latency to draw."""
-    shown, times = _of_each_load(found.trials), capacity.factor(unit, found.searched)
+    shown, times = _of_each_load(tried(found)), capacity.factor(unit, found.searched)
     lines = []
     for percent in (50, 90, 99):
         seen = [(trial, getattr(trial, f"p{percent}_ns")) for trial in shown]
@@ -134,7 +136,7 @@ def _rows(found: Capacity, unit: str, notes: Footnotes) -> tuple[LoadRow, ...]:
         return notes.add(Number(text=UNKNOWN, reason=why), why)
 
     # The confirming trial of a load stands below the one that found it.
-    order = sorted(enumerate(found.trials), key=lambda item: (item[1].load or -1.0, item[0]))
+    order = sorted(enumerate(tried(found)), key=lambda item: (item[1].load or -1.0, item[0]))
     rows = []
     for _, trial in order:
         tone, result = _result(trial)

@@ -9,6 +9,7 @@ import numpy as np
 from npubench.lang import Text
 from npubench.rules import Ruleset
 from npubench.schema import DROPPED, Audit, Capacity, Trial, Validity, Warmup, Window
+from npubench.stats.held import not_held
 from npubench.stats.percentiles import percentile
 from npubench.stats.samples import Int64, Samples
 from npubench.stats.summary import SCHEDULED
@@ -49,7 +50,8 @@ def judge(
 
     With a `capacity` that was searched it is on the requests scheduled in `window`; `given` is the trial that a load
     which was given makes. A late generator degrades a launch, and makes it invalid when it turned the answer: when
-    what failed would have held without its lag. `lag_ns`: that lag, where it is known already.
+    what failed would have held without its lag. `lag_ns`: that lag, where it is known already. Of a hold that failed
+    the launch is degraded: it makes doubtful what was confirmed, and proves nothing else.
     """
     if capacity is not None and window is not None:
         samples = samples.within(window.start_ns, window.end_ns)
@@ -61,6 +63,7 @@ def judge(
             if arrival in SCHEDULED
             else ()
         ),
+        *_hold(capacity),
         *_audited(audits),
     ]
     verdict: Validity = max((item for item, _ in found), key=_RANK.__getitem__, default="valid")
@@ -138,6 +141,11 @@ def _lag(samples: Samples, rules: Ruleset, lag_ns: Int64, capacity: Capacity | N
     bound_ns = max(rules.lag_absolute_ns, rules.lag_share * float(np.median(samples.latency_ns[good])))
     if percentile(lag_ns, 99) > bound_ns:
         yield "degraded", _LATE
+
+
+def _hold(capacity: Capacity | None) -> Found:
+    if (doubt := not_held(capacity)) is not None:
+        yield "degraded", doubt
 
 
 def _audited(audits: Iterable[Audit]) -> Found:

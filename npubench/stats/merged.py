@@ -16,6 +16,7 @@ def capacity(launches: Sequence[Launch]) -> Capacity | None:
     """The smallest load that the launches confirmed, the smallest that failed above it, and all trials.
 
     Unknown where a launch confirmed none for want of time. `percent` is the weakest, `short` the most that is missing.
+    Holds are among the trials, and decide nothing.
     """
     found = [launch.capacity for launch in launches if launch.capacity is not None]
     if not found:
@@ -31,7 +32,11 @@ def capacity(launches: Sequence[Launch]) -> Capacity | None:
         (
             trial
             for trial in trials
-            if trial.load is not None and trial.failed_by is not None and trial.load > (least or 0.0)
+            if trial.load is not None
+            and trial.failed_by is not None
+            and trial.load > (least or 0.0)
+            # What another launch confirmed and then did not hold was no load of its search.
+            and trial.purpose != "hold"
         ),
         # Of one load what was found at full length says more.
         key=lambda trial: (trial.load or 0.0, trial.purpose != "confirm"),

@@ -9,10 +9,11 @@ import pytest
 from rich.console import Console as RichConsole
 
 from npubench import cli
-from npubench.cli.progress import Console, outcome
+from npubench.cli.progress import Console, _LiveTable, outcome
 from npubench.lang import Text
 from npubench.scenarios import parse
 from npubench.schema import AbsentBackend, Failure, FailureKind, InputFacts, Launch, Value
+from tests.engine.test_holding import planned
 from tests.report.loaded import cameras, no_camera, rate
 from tests.support import null_card, null_plan
 
@@ -122,6 +123,44 @@ def test_a_plan_says_what_is_missing_and_whose_data_it_reads(
     assert f"→ {fix}" in text.getvalue()
     assert own in text.getvalue()
     assert "7" in text.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("spoken", "lines"),
+    [
+        (
+            "en",
+            (
+                "4 cells × 2 launches, profile standard, about 4 min of measuring",
+                "  + up to 2 min (counted in): each confirmed load is held for 30 s for its energy",
+                "  given loads last for at least 30 s for their energy",
+            ),
+        ),
+        (
+            "ko",
+            (
+                "셀 4개 × 실행 2회, 프로파일 standard, 측정 약 4 min",
+                "  + 최대 2 min(위 시간에 포함): 확정한 부하를 30 s씩 유지해 에너지를 측정합니다",
+                "  지정한 부하는 에너지 측정을 위해 30 s 이상 유지합니다",
+            ),
+        ),
+    ],
+)
+def test_what_energy_adds_is_said_before_the_run(
+    monkeypatch: pytest.MonkeyPatch, spoken: str, lines: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("NPUBENCH_LANG", spoken)
+    names = ("single-stream", "cameras:fps=15", "server", "cameras:cameras=2")
+    said, plain = io.StringIO(), io.StringIO()
+    plan = planned(*names)
+    console(said).plan(plan)
+    assert said.getvalue().splitlines()[:3] == list(lines)
+    console(plain).plan(planned(*names, meters=()))
+    assert len(plain.getvalue().splitlines()) == 1
+    # Of the time that is left it is a part, too.
+    watcher = _LiveTable(plan, RichConsole(file=io.StringIO()))
+    without = _LiveTable(msgspec.structs.replace(plan, hold_s=0.0), RichConsole(file=io.StringIO()))
+    assert watcher.remaining_s() - without.remaining_s() == pytest.approx(120, abs=5)
 
 
 @pytest.mark.parametrize(("spoken", "said"), [("en", "interrupted"), ("ko", "중단됨")])

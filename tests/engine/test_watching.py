@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from npubench.conditions import Conditions, DeviceState, Slowed
+from npubench.energy import PlannedMeter
 from npubench.engine import devices, watching
 from npubench.engine.launcher import StopRequested
 from npubench.engine.nvidia import parse
@@ -16,6 +18,7 @@ from npubench.engine.protocol import Phase
 from npubench.engine.watching import slowed
 from npubench.rules import load
 from npubench.schema import Machine
+from npubench.spi import Availability, Channel
 from npubench.stats.conditions import judge_conditions
 from tests.engine.made_tools import gpu_xml, process_info, smi_xml
 from tests.engine.test_devices import BUS, GPU, OTHER, tree
@@ -45,9 +48,9 @@ def tool(monkeypatch: pytest.MonkeyPatch) -> Tool:
 
 
 @contextmanager
-def launch(root: Path, *found: object) -> Iterator[watching.Watching]:
+def launch(root: Path, *found: object, meters: tuple[PlannedMeter, ...] = ()) -> Iterator[watching.Watching]:
     machine = Machine(name="m", cpu="c", accelerators=(GPU, *found))  # type: ignore[arg-type]
-    with watching.watching(CUDA, machine, tree(root, GPU, *found)) as watch:  # type: ignore[arg-type]
+    with watching.watching(CUDA, machine, tree(root, GPU, *found), meters=meters) as watch:  # type: ignore[arg-type]
         for name in ("open", "warm-up", "check", "measure", "check"):
             watch.event(Phase(name=name))
         yield watch
@@ -150,8 +153,10 @@ def test_cards_that_the_tool_does_not_know_are_not_ours(tmp_path: Path, tool: To
     assert watch.found.devices[0].used is True
 
 
-def test_a_stopped_launch_leaves_no_watch(tmp_path: Path, tool: Tool, monkeypatch: pytest.MonkeyPatch) -> None:
-    stopped = []
+@pytest.fixture
+def watched(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The devices of each nvidia-smi that was started and stopped."""
+    stopped: list[list[str]] = []
 
     class Stub:
         def __init__(self, addresses: list[str]) -> None:
@@ -162,10 +167,46 @@ def test_a_stopped_launch_leaves_no_watch(tmp_path: Path, tool: Tool, monkeypatc
             return ()
 
     monkeypatch.setattr(watching.nvidia, "Watch", Stub)
+    return stopped
+
+
+def test_a_stopped_launch_leaves_no_watch(tmp_path: Path, tool: Tool, watched: list[list[str]]) -> None:
     tool.gpus = (gpu_xml(),)  # a driver without counters
     with pytest.raises(StopRequested), launch(tmp_path):
         raise StopRequested
-    assert stopped == [[GPU.id]]
+    assert watched == [[GPU.id]]
+
+
+@pytest.mark.parametrize(
+    ("here", "quantity", "device", "starts"),
+    [
+        (True, "throttle", GPU.id, []),
+        # The card beside it, a meter that does not answer, and one that reads something else say nothing of this one.
+        (True, "throttle", OTHER.id, [[GPU.id]]),
+        (False, "throttle", GPU.id, [[GPU.id]]),
+        (True, "clock", GPU.id, [[GPU.id]]),
+    ],
+)
+def test_no_tool_watches_what_a_meter_reads(
+    tmp_path: Path,
+    tool: Tool,
+    watched: list[list[str]],
+    here: bool,
+    quantity: Any,
+    device: str,
+    starts: list[list[str]],
+) -> None:
+    channel = Channel(
+        name="nvml.why", unit="", scope="card", kind="state", source="made", quantity=quantity, device=device
+    )
+    meter = PlannedMeter(
+        name="nvml", code="made:Meter", availability=Availability(available=here, reason=""), channels=(channel,)
+    )
+    tool.gpus = (gpu_xml(),)
+    with launch(tmp_path, meters=(meter,)) as watch:
+        pass
+    assert watched == starts
+    assert [item.used for item in watch.found.devices] == [True]
 
 
 def test_looks_within_the_window_are_a_share_of_it_and_states_have_no_length() -> None:

@@ -188,6 +188,36 @@ def test_every_trial_is_a_row_and_one_per_load_is_drawn() -> None:
     assert drawn.drops[-1] == (7.0, 90 / 210)
 
 
+def test_a_load_that_was_held_for_its_energy_is_told_and_was_not_searched() -> None:
+    figures = built(loaded.services()).curves
+    figure = next(each for each in figures if (each.written, each.backend.id) == ("cameras:fps=15", "sample-npu"))
+    plain = loaded.cameras(15, 14)
+    assert len(figure.rows) == len(plain.trials)
+    assert figure.curve == curves.curve(plain, "frame")
+    assert "sent requests at most 20.0 µs late (p99). Held for its energy: " in figure.sentence.en
+    assert figure.sentence.en.endswith("14 cameras for 30 s (p99 62.4 ms); 14 cameras for 30 s (p99 63.1 ms).")
+    assert figure.sentence.ko.endswith(
+        "에너지 측정을 위해 유지: 카메라 14대, 30 s(p99 62.4 ms); 카메라 14대, 30 s(p99 63.1 ms)."
+    )
+    assert sum("energy" in each.sentence.en for each in figures) == 1
+
+
+@pytest.mark.parametrize("failed_by", [*capacity.FAILED_BY, "fire"])
+def test_a_hold_that_failed_is_no_load_that_failed(failed_by: Any) -> None:
+    plain = msgspec.structs.replace(loaded.cameras(15, 14), failed=None, failed_by=None)
+    found = loaded.held(plain, None, failed_by=failed_by)
+    (cell,) = sample.one().run.cells
+    cell = msgspec.structs.replace(cell, capacity=found, unit="frame")
+    said, parsed = capacity.sentence(cell), parse("cameras:fps=15")[0]
+    assert "No load that was tried failed." in said.en
+    assert "14 cameras for 30 s (not held: " in said.en
+    assert "유지하지 못함" in said.ko
+    assert capacity.brief(found, parsed, "frame") == capacity.brief(plain, parsed, "frame")
+    # Also where another launch confirmed less, so that the load of the hold is the one that failed.
+    less = msgspec.structs.replace(found, confirmed=13.0, failed=14.0, failed_by="latency")
+    assert capacity.first_failing(less) is None
+
+
 def test_a_trial_with_too_few_requests_is_undecided_not_failed() -> None:
     few = loaded.trial(3, 20.0, passed=False, queries=12)
     found = Capacity(searched="cameras", confirmed=None, bound={"latency_p99_ns": 5e7}, trials=(few,))
