@@ -25,6 +25,7 @@ from npubench.engine import nvidia, rebellions
 from npubench.engine.busy import own_tree, process_table
 from npubench.engine.holders import Holders, furiosa_number, nodes, scan
 from npubench.engine.pci import driver_version
+from npubench.rbln import TOOL as RBLN_SMI
 from npubench.spi import Device
 
 SYSFS = "sysfs"
@@ -141,7 +142,7 @@ def _tools(devices: Sequence[Device], own: set[int]) -> dict[str, tuple[tuple[De
     if "NVIDIA" in vendors:
         found["NVIDIA"] = nvidia.ask(own), nvidia.TOOL
     if "Rebellions" in vendors:
-        found["Rebellions"] = rebellions.ask(own), rebellions.TOOL
+        found["Rebellions"] = rebellions.ask(own), RBLN_SMI
     return found
 
 

@@ -21,8 +21,8 @@ import msgspec
 
 from npubench.conditions import DeviceProcess
 from npubench.engine.busy import process_table
-from npubench.engine.tools import printable
 from npubench.spi import Device
+from npubench.tools import printable
 
 # Device files by vendor, as drivers and guides name them: NVIDIA nvidia0 (nvidiactl is open for every query);
 # DRM and accel class nodes for all in-tree drivers; Rebellions rbln0; FuriosaAI rngd/npu0pe0, npu0 (Warboy); Mobilint

@@ -30,10 +30,10 @@ from npubench.discovery import bundle_folder
 from npubench.engine.ending import end_process
 from npubench.engine.environments import FLOOR, MARKER, Marker, Place, folders, place_of, root, sync_command
 from npubench.engine.launcher import StopRequested
-from npubench.engine.pci import VENDORS
 from npubench.engine.preflight import serves
 from npubench.errors import InstallError
 from npubench.lang import here, language
+from npubench.pciids import VENDORS
 from npubench.spi import Availability, Device
 from npubench.store import write_once
 from npubench.units import utc_now

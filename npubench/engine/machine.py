@@ -25,6 +25,7 @@ from npubench import __version__
 from npubench.engine.busy import busy_processes
 from npubench.engine.pci import accelerators
 from npubench.schema import Machine
+from npubench.virtual import container, virtual_machine
 
 # Instruction sets that decide which inference kernels a runtime picks (x86, then Arm); all others are noise here.
 _FLAGS = re.compile(
@@ -32,31 +33,6 @@ _FLAGS = re.compile(
     r"|asimd\w*|fphp|i8mm|bf16|sve\w*|sme(?!p$)\w*"
 )
 _VERSIONED = ("msgspec", "numpy", "onnx")
-
-# What DMI (or Xen's own file) calls hypervisors (systemd-detect-virt documents the same strings).
-_HYPERVISORS = {
-    "qemu": "QEMU/KVM",
-    "kvm": "KVM",
-    "vmware": "VMware",
-    "virtualbox": "VirtualBox",
-    "innotek": "VirtualBox",
-    "xen": "Xen",
-    "virtual machine": "Hyper-V",
-    "google compute engine": "Google Compute Engine",
-    "openstack": "OpenStack",
-    "amazon ec2": "Amazon EC2",
-    "alibaba cloud ecs": "Alibaba Cloud",
-    "parallels": "Parallels",
-    "bhyve": "bhyve",
-    "firecracker": "Firecracker",
-}
-_CONTAINER_MARKS = (
-    ("kubepods", "kubernetes"),
-    ("libpod", "podman"),
-    ("docker", "docker"),
-    ("containerd", "containerd"),
-    ("lxc", "lxc"),
-)
 
 
 def _read(path: Path) -> str:
@@ -196,36 +172,6 @@ def _os_name(root: Path) -> str:
     return found.get("PRETTY_NAME") or found.get("NAME") or platform.system()
 
 
-def _container(root: Path, environ: Mapping[str, str]) -> str | None:
-    if environ.get("KUBERNETES_SERVICE_HOST"):
-        return "kubernetes"
-    if (root / "run/.containerenv").exists():
-        return "podman"
-    if (root / ".dockerenv").exists():
-        return "docker"
-    # systemd's container interface: the manager says its name here, or in PID 1's environment.
-    if named := _read(root / "run/systemd/container") or environ.get("container", ""):
-        return named
-    marks = _read(root / "proc/1/cgroup") + _read(root / "proc/self/cgroup")
-    return next((name for mark, name in _CONTAINER_MARKS if f"/{mark}" in marks), None)
-
-
-def _virtual_machine(root: Path, info: Mapping[str, str]) -> str | None:
-    flagged = "hypervisor" in info.get("flags", "").split()
-    if kind := _read(root / "sys/hypervisor/type"):
-        return kind.capitalize()
-    words = " ".join(_read(root / "sys/class/dmi/id" / name) for name in ("sys_vendor", "product_name", "bios_vendor"))
-    # Clouds sell bare machines under the same vendor string; x86 processors tell the two apart by the flag.
-    if not flagged and (".metal" in words or "flags" in info):
-        return None
-    for mark, name in _HYPERVISORS.items():
-        if mark in words.lower():
-            return name
-    if flagged or _read(root / "proc/device-tree/hypervisor/compatible"):
-        return "unnamed hypervisor"
-    return None
-
-
 def _load(root: Path) -> tuple[float, float, float] | None:
     try:
         one, five, fifteen = (float(part) for part in _read(root / "proc/loadavg").split()[:3])
@@ -268,8 +214,8 @@ def facts(
         memory_bytes=_memory(root),
         os=_os_name(root),
         kernel=_read(root / "proc/sys/kernel/osrelease") or platform.release(),
-        container=_container(root, environ),
-        virtual_machine=_virtual_machine(root, info),
+        container=container(root, environ),
+        virtual_machine=virtual_machine(root, info.get("flags")),
         clock_source=_read(root / "sys/devices/system/clocksource/clocksource0/current_clocksource") or None,
         accelerators=accelerators(root),
         versions=versions(),

@@ -25,7 +25,7 @@ from xml.etree import ElementTree
 import msgspec
 
 from npubench.conditions import Cause, DeviceProcess, DeviceState, nvidia_causes
-from npubench.engine.tools import Silent, address, output, program, quantity
+from npubench.tools import Silent, address, output, program, quantity
 
 TOOL = "nvidia-smi"
 # Loading the driver where nothing keeps it loaded takes seconds for each device (nvidia-smi(1), persistence mode).

@@ -11,7 +11,7 @@ import pytest
 from npubench.conditions import DeviceProcess
 from npubench.engine import nvidia
 from npubench.engine.nvidia import Seen, Watch, ask, lost, parse, parse_line, shares
-from npubench.engine.tools import address, program, quantity
+from npubench.tools import address, program, quantity
 from tests.engine.made_tools import gpu_xml, install, process_info, smi_xml
 
 

@@ -17,8 +17,10 @@ _UNITS = {
     "W": 1,
     "mW": 1e-3,
     "uW": 1e-6,
+    "µW": 1e-6,
     "MHz": 1,
     "C": 1,
+    "°C": 1,
     "us": 1,
 }
 
@@ -49,7 +51,7 @@ def output(command: Sequence[str], timeout_s: float) -> str | Silent:
 
 def quantity(text: object) -> float | None:
     """`95.00 W` or `18810987uW` in the unit's base (bytes, W, MHz, °C, µs); None for all else, bare numbers too."""
-    found = re.fullmatch(r"\s*(-?\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*", text) if isinstance(text, str) else None
+    found = re.fullmatch(r"\s*(-?[0-9]+(?:\.[0-9]+)?)\s*([A-Za-z°µ]+)\s*", text) if isinstance(text, str) else None
     return float(found[1]) * _UNITS[found[2]] if found and found[2] in _UNITS else None
 
 
