@@ -33,7 +33,7 @@ from typing import Any, Literal
 import msgspec
 
 from npubench.meters.hwmon_chips import Chip, meaning, measures_machine
-from npubench.meters.taking import SensorError, maybe, taken, text, whole
+from npubench.meters.taking import SensorError, listed, maybe, pci_ids, taken, text, whole
 from npubench.pciids import kind_of
 from npubench.spi import Availability, Channel, Reading
 
@@ -68,20 +68,6 @@ def _limit_w(path: Path) -> float:
     return value / 1e6
 
 
-def _hex(path: Path) -> int:
-    try:
-        return int(text(path), 16)
-    except ValueError:
-        return -1
-
-
-def _listed(folder: Path) -> tuple[str, ...]:
-    try:
-        return tuple(sorted(os.listdir(folder)))
-    except OSError:
-        return ()
-
-
 def _chip(root: Path, folder: Path) -> Chip | None:
     """The chip in `folder` if it measures an accelerator or the machine, else None."""
     name = text(folder / "name") or text(folder / "device/name")
@@ -90,19 +76,19 @@ def _chip(root: Path, folder: Path) -> Chip | None:
     # The nearest PCI function above: an I2C chip on a card's own bus is that card's.
     address = next((part for part in reversed(target.parts) if _ADDRESS.fullmatch(part)), "")
     function = root / "sys/bus/pci/devices" / address
-    vendor, device, code = (_hex(function / file) if address else -1 for file in ("vendor", "device", "class"))
-    if min(vendor, device, code) >= 0 and kind_of(vendor, device, code) is not None:
+    ids = pci_ids(function) if address else None
+    if ids is not None and kind_of(*ids) is not None:
         driver = os.path.basename(os.path.realpath(function / "driver")) if (function / "driver").exists() else ""
-        return Chip(name=name, address=address, place=address, driver=driver, vendor=vendor, folders=folders)
+        return Chip(name=name, address=address, place=address, driver=driver, vendor=ids[0], folders=folders)
     if not measures_machine(name):
         return None
     place = target.name if (folder / "device").exists() else name
-    return Chip(name=name, place=place, folders=folders, measured=_listed(target / "measures"))
+    return Chip(name=name, place=place, folders=folders, measured=listed(target / "measures"))
 
 
 def _chips(root: Path) -> list[Chip]:
     base = root / CLASS
-    found = [chip for entry in _listed(base) if (chip := _chip(root, base / entry)) is not None]
+    found = [chip for entry in listed(base) if (chip := _chip(root, base / entry)) is not None]
     return sorted(found, key=lambda chip: (chip.place, chip.name))
 
 
@@ -128,7 +114,7 @@ class _Files:
         self._chip = chip
         # Old drivers keep attributes in the device's folder, newer ones in hwmonN.
         for folder in chip.folders:
-            self._paths = {entry: folder / entry for entry in _listed(folder)}
+            self._paths = {entry: folder / entry for entry in listed(folder)}
             if any(map(_FILE.fullmatch, self._paths)):
                 break
 
@@ -212,7 +198,7 @@ class HwmonMeter:
         energies = [source for source in found if source.channel.quantity in ("power", "energy")]
         if not energies:
             named = sorted({chip.name for chip in chips})
-            others = len(_listed(self._root / CLASS)) - len(chips)
+            others = len(listed(self._root / CLASS)) - len(chips)
             why = "no chip in /sys/class/hwmon reports the power of an accelerator or of the machine"
             why += f"; of accelerators: {', '.join(named)}" if named else f"; {others} other chips"
             return Availability(available=False, reason=why)

@@ -4,14 +4,14 @@
                                  all that the maker says of what it covers (scope device)
     mbltml.<device>.temperature  °C, of the die
 
-The power was seen to change about once a second (published by others). REGULUS has no power reading. <device> is the PCI
-address where it is certain: by the device node's entry in sysfs, or because there is one ARIES and one PCI function of
-the maker. Else it is called by its node, `aries0`, and the channel's source says why.
+The power was seen to change about once a second (published by others). REGULUS has no power reading. <device> is the
+PCI address where it is certain: by the device node's entry in sysfs, or because there is one ARIES and one accelerator
+of the maker. Else it is called by its node, `aries0`, and the channel's source says why.
 
-mbltmlSetExtraPmicID and the rail readings that it selects are never called: they change what the firmware measures. The
-clock is left out because its unit is not documented. Functions and errors as in the package (mbltml 0.0.0), the unit of
-the temperature as in the maker's mblt-tracker. Tested with a module of our own making, and with the real one where there
-is no device; not verified on hardware.
+mbltmlSetExtraPmicID and the rail readings that it selects are never called: they change what the firmware measures.
+The clock is left out because its unit is not documented. Functions and errors as in the package (mbltml 0.0.0), the
+unit of the temperature as in the maker's mblt-tracker. Tested with a module of our own making, and with the real one
+where there is no device; not verified on hardware.
 
 Not aware of: utilisation, joules.
 """
@@ -29,7 +29,8 @@ from typing import Any
 
 import msgspec
 
-from npubench.meters.taking import said, taken, text
+from npubench.meters.taking import listed, pci_ids, said, taken
+from npubench.pciids import kind_of
 from npubench.spi import Availability, Channel, Reading
 
 VENDOR = 0x209F
@@ -42,13 +43,10 @@ class _Source(msgspec.Struct, frozen=True):
 
 
 def _addresses(root: Path) -> list[str]:
-    """PCI addresses of Mobilint's functions."""
+    """PCI addresses of Mobilint's accelerators."""
     base = root / "sys/bus/pci/devices"
-    try:
-        entries = sorted(os.listdir(base))
-    except OSError:
-        return []
-    return [entry for entry in entries if text(base / entry / "vendor").lower() == f"0x{VENDOR:04x}"]
+    found = {address: pci_ids(base / address) for address in listed(base)}
+    return [address for address, ids in found.items() if ids and ids[0] == VENDOR and kind_of(*ids) is not None]
 
 
 def _is_aries(library: Any, number: int) -> bool:
@@ -85,7 +83,7 @@ def _devices(library: Any, count: int, root: Path) -> Iterator[tuple[int, str, s
         elif len(numbers) == len(addresses) == 1:
             yield number, addresses[0], ""
         else:
-            how_many = f"{len(numbers)} ARIES and {len(addresses)} PCI functions of the maker"
+            how_many = f"{len(numbers)} ARIES and {len(addresses)} accelerators of the maker on PCI"
             yield number, name, f"; named by its node, because of {how_many} nothing says which is which"
 
 

@@ -31,7 +31,7 @@ from pathlib import Path
 
 import msgspec
 
-from npubench.meters.taking import DeniedError, SensorError, maybe, taken, text, whole
+from npubench.meters.taking import DeniedError, SensorError, listed, maybe, taken, text, whole
 from npubench.spi import HOST, Availability, Channel, MeterScope, Reading
 from npubench.virtual import container, cpu_flags, virtual_machine
 
@@ -57,12 +57,8 @@ class _Zone(msgspec.Struct, frozen=True):
 def _zones(root: Path) -> list[_Zone]:
     """Every RAPL zone with an energy counter, once, in the order of the kernel's numbers."""
     base = root / CLASS
-    try:
-        entries = os.listdir(base)
-    except OSError:
-        return []
     found: list[_Zone] = []
-    for entry in entries:
+    for entry in listed(base):
         zone = _ZONE.fullmatch(entry)
         if zone is None or not (base / entry / "energy_uj").exists():
             continue

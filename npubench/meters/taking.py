@@ -63,6 +63,23 @@ def text(path: Path) -> str:
         return ""
 
 
+def listed(folder: Path) -> tuple[str, ...]:
+    """The names in a folder in order, none where it cannot be read."""
+    try:
+        return tuple(sorted(os.listdir(folder)))
+    except OSError:
+        return ()
+
+
+def pci_ids(folder: Path) -> tuple[int, int, int] | None:
+    """Vendor, device and class code in a PCI function's folder; None where it is no such folder."""
+    try:
+        vendor, device, code = (int(text(folder / name), 16) for name in ("vendor", "device", "class"))
+    except ValueError:
+        return None
+    return vendor, device, code
+
+
 def judged(channel: Channel, value: object, before_ns: int, after_ns: int) -> Reading:
     """A reading of `channel`: what is no number, not finite or negative where nothing can be, is a fault."""
     status, number = OK, None
