@@ -19,6 +19,7 @@ Not aware of: the kernel's own sensors of the same card (`meters.hwmon`), which 
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from importlib import metadata
@@ -117,8 +118,9 @@ def _throttle(binding: Any, device: Any) -> int:
             if reasons & getattr(binding, f"THROTTLE_REASON_{constant}", 0):
                 causes.add(cause)
     else:
-        names = {str(reason).rpartition(".")[2] for reason in reasons}
-        causes = {cause for name, (_, cause) in _CAUSES.items() if name in names}
+        # The wheel writes "HW Clock Cap", its type is called ThrottleReason.HwClockCap.
+        names = {re.sub(r"[^a-z]", "", str(reason).rpartition(".")[2].lower()) for reason in reasons}
+        causes = {cause for name, (_, cause) in _CAUSES.items() if name.lower() in names}
     return sum(THROTTLE_BITS[cause] for cause in causes)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from npubench import rbln
 from npubench.meters.rebellions import RebellionsMeter
 from npubench.rbln import parse
 from npubench.spi import Channel, Paced
@@ -23,7 +23,9 @@ def said(*devices: dict[str, Any]) -> str:
     return json.dumps({"KMD_version": "3.2.2", "devices": devices, "contexts": []}, indent=1)
 
 
-def logical(npu: int, power: object = "18810987uW", sid: str | None = "0000000025002501", **more: Any) -> dict[str, Any]:
+def logical(
+    npu: int, power: object = "18810987uW", sid: str | None = "0000000025002501", **more: Any
+) -> dict[str, Any]:
     found = {
         "npu": npu,
         "name": "RBLN-CA25",
@@ -179,10 +181,8 @@ def test_no_tool_and_no_device(tool: Tool, monkeypatch: pytest.MonkeyPatch) -> N
 
 @given(st.text(max_size=200))
 def test_any_output_is_parsed_or_a_value_error(text: str) -> None:
-    try:
-        parse(text)
-    except ValueError as error:
-        assert str(error).startswith(rbln.TOOL)
+    with suppress(ValueError):
+        assert parse(text).devices is not None
 
 
 json_values = st.recursive(
