@@ -133,6 +133,19 @@ def test_the_newer_binding_goes_first_where_both_are(monkeypatch: pytest.MonkeyP
     assert "furiosa-smi," in channels["furiosa-smi.0000:41:00.0.power"].source
 
 
+def test_a_warboy_beside_an_rngd_is_read_through_the_older_binding(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(older(old_device(), old_device("0000:42:00.0")), monkeypatch)
+    _, channels = ready(newer(new_device()), monkeypatch)
+    assert "furiosa-smi," in channels["furiosa-smi.0000:41:00.0.power"].source
+    assert "furiosa-smi-py," in channels["furiosa-smi.0000:42:00.0.power"].source
+
+
+def test_the_older_binding_is_asked_where_the_newer_finds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(newer(), monkeypatch)
+    _, channels = ready(older(old_device()), monkeypatch)
+    assert next(iter(channels)) == "furiosa-smi.0000:41:00.0.power"
+
+
 CAUSES = {
     "Idle": 0,
     "ThermalSlowdown": THROTTLE_BITS["thermal"],

@@ -100,6 +100,18 @@ def test_devices_without_serial_numbers_are_not_put_together_and_their_source_wa
     assert all("may be here more than once" in channel.source for channel in powers)
 
 
+def test_a_card_of_several_devices_with_numbers_of_their_own_is_warned_of(tool: Tool) -> None:
+    tool.says(said(logical(0, sid="1"), logical(1, sid="2")))
+    _, channels = ready()
+    powers = [channel for channel in channels.values() if channel.quantity == "power"]
+    assert ["may be here more than once" in channel.source for channel in powers] == [True, True]
+
+
+def test_devices_that_nothing_tells_apart_are_no_meter(tool: Tool) -> None:
+    tool.says(said(logical(0), logical(0)))
+    assert "nothing tells apart" in RebellionsMeter().probe().reason
+
+
 @pytest.mark.parametrize(
     ("power", "value"),
     [("18810987uW", 18.810987), ("18810 mW", 18.81), ("18.8W", 18.8), ("18810987 µW", 18.810987)],
