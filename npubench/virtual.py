@@ -5,6 +5,7 @@ Not aware of: what follows from it for a measurement (`engine.preflight`, `meter
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -78,3 +79,13 @@ def virtual_machine(root: Path, flags: str | None) -> str | None:
     if flagged or _read(root / "proc/device-tree/hypervisor/compatible"):
         return "unnamed hypervisor"
     return None
+
+
+def described(root: Path) -> str | None:
+    """`this is a virtual machine (KVM)`, `this is a container (docker)`; None where neither can be told."""
+    machine = virtual_machine(root, cpu_flags(root))
+    if machine is not None:
+        return f"this is a virtual machine ({machine})"
+    # The variables of this process are no part of a copy of another system's files.
+    kind = container(root, os.environ if root == Path("/") else {})
+    return None if kind is None else f"this is a container ({kind})"

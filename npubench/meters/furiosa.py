@@ -19,6 +19,7 @@ Not aware of: the kernel's own sensors of the same card (`meters.hwmon`), which 
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from importlib import metadata
@@ -32,7 +33,7 @@ from npubench.meters.taking import SensorError, said, taken
 from npubench.spi import THROTTLE_BITS, Availability, Channel, Reading
 from npubench.tools import address
 
-# Module → distribution, the newer first: both may be installed.
+# Module → distribution, the newer first: both may be installed, and Warboy is known to the older only.
 _BINDINGS = {"furiosa_smi": "furiosa-smi", "furiosa_smi_py": "furiosa-smi-py"}
 # Reasons as furiosa_smi names them and as furiosa_smi_py's constants do.
 _CAUSES: dict[str, tuple[str, Cause]] = {
@@ -44,22 +45,13 @@ _CAUSES: dict[str, tuple[str, Cause]] = {
     "OtherReason": ("OTHER_REASON", "hardware"),
     "Unknown": ("", "hardware"),
 }
+_INSTALL = "pip install furiosa-smi (Warboy and SDKs to 2026.1: furiosa-smi-py), where the meter runs"
+_FIX = "lspci -d 1ed2: shows cards, ls /dev/rngd the driver; furiosa-smi info"
 
 
 class _Source(msgspec.Struct, frozen=True):
     channel: Channel
     get: Callable[[], object]
-
-
-def _open() -> tuple[ModuleType | None, str, list[str]]:
-    """The first binding that loads, its distribution, and what each other one said."""
-    reasons: list[str] = []
-    for name, distribution in _BINDINGS.items():
-        binding, reason = _loaded(name)
-        if binding is not None:
-            return binding, distribution, reasons
-        reasons.append(reason)
-    return None, "", reasons
 
 
 def _loaded(name: str) -> tuple[ModuleType | None, str]:
@@ -72,6 +64,16 @@ def _loaded(name: str) -> tuple[ModuleType | None, str]:
     except Exception as error:  # native modules raise what they like
         return None, f"{name}: {said(error)}"
     return binding, ""
+
+
+def _offered(binding: Any, distribution: str) -> tuple[list[_Source], str]:
+    """Everything of all devices that a binding lists; or nothing, and why."""
+    try:
+        devices = list(binding.list_devices())
+        found = [source for device in devices for source in _sources(binding, device, distribution)]
+    except Exception as error:
+        return [], f"{distribution} does not list its devices: {said(error)}"
+    return found, "" if devices else f"{distribution} finds no device: no card, or its driver is not loaded"
 
 
 def _version(distribution: str) -> dict[str, str]:
@@ -117,8 +119,9 @@ def _throttle(binding: Any, device: Any) -> int:
             if reasons & getattr(binding, f"THROTTLE_REASON_{constant}", 0):
                 causes.add(cause)
     else:
-        names = {str(reason).rpartition(".")[2] for reason in reasons}
-        causes = {cause for name, (_, cause) in _CAUSES.items() if name in names}
+        # The wheel writes "HW Clock Cap", its type is called ThrottleReason.HwClockCap.
+        names = {re.sub(r"[^a-z]", "", str(reason).rpartition(".")[2].lower()) for reason in reasons}
+        causes = {cause for name, (_, cause) in _CAUSES.items() if name.lower() in names}
     return sum(THROTTLE_BITS[cause] for cause in causes)
 
 
@@ -169,20 +172,25 @@ class FuriosaMeter:
         self._sources: tuple[_Source, ...] = ()
 
     def probe(self) -> Availability:
-        binding, distribution, reasons = _open()
-        if binding is None:
-            fix = "pip install furiosa-smi (Warboy and SDKs to 2026.1: furiosa-smi-py), where the meter runs"
-            return Availability(available=False, reason="; ".join(reasons), fix=fix)
-        versions = _version(distribution)
-        try:
-            devices = list(binding.list_devices())
-            offered = [source for device in devices for source in _sources(binding, device, distribution)]
-        except Exception as error:
-            reason = f"{distribution} does not list its devices: {said(error)}"
-            return Availability(available=False, reason=reason, fix="furiosa-smi info", versions=versions)
-        if not devices:
-            reason = f"{distribution} finds no device: no FuriosaAI card, or its driver is not loaded"
-            return Availability(available=False, reason=reason, fix="lspci -d 1ed2: ; ls /dev/rngd", versions=versions)
+        versions: dict[str, str] = {}
+        reasons: list[str] = []
+        offered: dict[str, _Source] = {}
+        for name, distribution in _BINDINGS.items():
+            binding, reason = _loaded(name)
+            if binding is not None:
+                versions |= _version(distribution)
+                found, reason = _offered(binding, distribution)
+                # A device that the newer binding knows is not asked a second time through the older one.
+                known = {source.channel.device for source in offered.values()}
+                offered |= {item.channel.name: item for item in found if item.channel.device not in known}
+            reasons += [reason] if reason else []
+        if not offered:
+            fix = _FIX if versions else _INSTALL
+            return Availability(available=False, reason="; ".join(reasons)[:300], fix=fix, versions=versions)
+        return self._answering(list(offered.values()), versions)
+
+    def _answering(self, offered: Sequence[_Source], versions: dict[str, str]) -> Availability:
+        """Keeps what answers now."""
         looks = [taken(source.channel, source.get) for source in offered]
         answering = [source for source, look in zip(offered, looks, strict=True) if look.value is not None]
         if not any(source.channel.quantity == "power" for source in answering):

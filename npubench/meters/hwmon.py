@@ -36,6 +36,7 @@ from npubench.meters.hwmon_chips import Chip, meaning, measures_machine
 from npubench.meters.taking import SensorError, listed, maybe, pci_ids, taken, text, whole
 from npubench.pciids import kind_of
 from npubench.spi import Availability, Channel, Reading
+from npubench.virtual import described
 
 CLASS = "sys/class/hwmon"
 _ADDRESS = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
@@ -188,9 +189,9 @@ class HwmonMeter:
         self._sources: tuple[_Source, ...] = ()
 
     def probe(self) -> Availability:
+        seen = described(self._root)
         if not (self._root / CLASS).exists():
-            why = "this system has no /sys/class/hwmon (containers and virtual machines often have none)"
-            return Availability(available=False, reason=why)
+            return Availability(available=False, reason=f"no /sys/class/hwmon: {seen or 'the kernel has no hwmon'}")
         chips = _chips(self._root)
         found: list[_Source] = []
         for chip, prefix in zip(chips, _prefixes(chips), strict=True):
@@ -201,6 +202,7 @@ class HwmonMeter:
             others = len(listed(self._root / CLASS)) - len(chips)
             why = "no chip in /sys/class/hwmon reports the power of an accelerator or of the machine"
             why += f"; of accelerators: {', '.join(named)}" if named else f"; {others} other chips"
+            why += f"; {seen}" if seen else ""
             return Availability(available=False, reason=why)
         looks = [taken(source.channel, source.get) for source in energies]
         if all(look.value is None for look in looks):

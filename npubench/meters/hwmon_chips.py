@@ -2,7 +2,7 @@
 
     amdgpu          chip      "power used by the SoC", on an APU with its processor cores (GPU power controls and
                               monitoring, kernel documentation gpu/amdgpu/thermal); label PPT
-    xe              card, package  by label (ABI/testing/sysfs-driver-intel-xe-hwmon: energy1 card, energy2 package)
+    xe              card, chip  label `card`, label `pkg`: the GPU's package (ABI/testing/sysfs-driver-intel-xe-hwmon)
     i915            device    "energy input for the entire device"; i915_gtN: one GT, a part (…-intel-i915-hwmon)
     habanalabs      device    the firmware's sensor; the kernel does not say what it covers
     FuriosaAI RNGD  card      label RMS_TOTAL, which the maker's library reports as the device's power; others are rails
@@ -76,7 +76,7 @@ def _intel(chip: Chip, label: str) -> Meaning:
     if label == "card":
         return Meaning("card", "the card (kernel ABI of xe)", ("max", "cap"))
     if label == "pkg":
-        return Meaning("package", "the GPU's package (kernel ABI of xe)", ("max", "cap"))
+        return Meaning("chip", "the GPU's package (kernel ABI of xe)", ("max", "cap"))
     return Meaning("device", "xe does not say what it covers", ("max", "cap"))
 
 

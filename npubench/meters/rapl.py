@@ -23,7 +23,6 @@ Not aware of: joules and unwrapping (`stats.ledger`), what else runs on the proc
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from functools import partial
@@ -33,7 +32,7 @@ import msgspec
 
 from npubench.meters.taking import DeniedError, SensorError, listed, maybe, taken, text, whole
 from npubench.spi import HOST, Availability, Channel, MeterScope, Reading
-from npubench.virtual import container, cpu_flags, virtual_machine
+from npubench.virtual import described
 
 CLASS = "sys/class/powercap"
 # Intel SDM vol. 3B, "MSR_PKG_ENERGY_STATUS": updated about every 1 ms.
@@ -120,14 +119,9 @@ def _refusal(zone: _Zone) -> SensorError | None:
 def _absent(root: Path) -> Availability:
     """Why a system shows no RAPL zone."""
     why = "no RAPL zones in /sys/class/powercap"
-    kind = container(root, os.environ if root == Path("/") else {})
-    machine = virtual_machine(root, cpu_flags(root))
-    if machine is not None:
-        reason = f"{why}: this is a virtual machine ({machine}), and hypervisors do not pass the counters on"
-        return Availability(available=False, reason=reason, fix="measure on the host, or meter the host or its supply")
-    if kind is not None:
-        reason = f"{why}: this is a container ({kind}), and container runtimes hide them"
-        fix = "run outside the container, or mount the host's /sys/devices/virtual/powercap into it, read-only"
+    if (seen := described(root)) is not None:
+        reason = f"{why}: {seen}, and those seldom see the processor's counters"
+        fix = "measure on the host; a container sees them with the host's /sys/devices/virtual/powercap mounted into it"
         return Availability(available=False, reason=reason, fix=fix)
     if not (root / CLASS).exists():
         return Availability(available=False, reason=f"{why}: the kernel has no powercap support here")

@@ -4,9 +4,9 @@
     rbln-smi.<pci address>.temperature  °C, of each logical device
 
 A card may be several logical devices (an RBLN-CA25 is four), each of which the tool lists with the whole card's power.
-Those with one serial number (`sid`) are one card, which gets one power channel; its source names the others. Devices
-without a serial number cannot be told apart as cards: where several are listed, each gets its channel, whose source
-says that cards may be counted twice.
+Those with one serial number (`sid`) are one card, which gets one power channel; its source names the others. Where
+serial numbers are missing, or differ though the card is known to be several devices, each device gets a channel whose
+source says that the card may be there more than once: no document says what `sid` is the number of.
 
 Each look starts a process, so the meter is paced to one in half a second; the value was seen to change about once a
 second (90 of 100 samples taken a second apart, RBLN-CA22, published by others). The tool states no throttling and no
@@ -27,6 +27,8 @@ from npubench.spi import Availability, Channel, Reading
 
 # A hung device hangs the tool; a reading that takes this long says so in its status.
 _TIMEOUT_S = 5.0
+# Cards that are known to be several logical devices.
+_SEVERAL = ("RBLN-CA25",)
 
 
 def _key(device: RblnDevice) -> str:
@@ -47,8 +49,8 @@ def _power(card: Sequence[RblnDevice], listed: int) -> Channel:
     how = "rbln-smi card_power, the whole card"
     if others:
         how += f" with {', '.join(others)}"
-    elif first.sid is None and listed > 1:
-        how += "; the tool gives no serial number, so a card of several devices may be here more than once"
+    elif listed > 1 and (first.sid is None or first.name in _SEVERAL):
+        how += "; serial numbers do not show which devices are one card, so it may be here more than once"
     return Channel(
         name=f"rbln-smi.{_key(first)}.power",
         unit="W",
@@ -93,6 +95,10 @@ class RebellionsMeter:
         if all(device.power_w is None for device in found.devices):
             said = ", ".join(f"{_key(device)}: {device.power_said}" for device in found.devices)
             reason = f"{rbln.TOOL} gives no power with a unit ({said})"
+            return Availability(available=False, reason=reason[:300], versions=versions)
+        keys = [_key(device) for device in found.devices]
+        if len(set(keys)) < len(keys):
+            reason = f"{rbln.TOOL} lists devices that nothing tells apart ({', '.join(keys)})"
             return Availability(available=False, reason=reason[:300], versions=versions)
         cards = _cards(found.devices)
         powers = [_power(card, len(found.devices)) for card in cards]

@@ -80,9 +80,9 @@ def test_xe_has_counters_whose_labels_are_their_scopes(tmp_path: Path) -> None:
     found = channels(meter)
     assert {name: channel.scope for name, channel in found.items()} == {
         "hwmon.0000:03:00.0.energy1": "card",
-        "hwmon.0000:03:00.0.energy2": "package",
+        "hwmon.0000:03:00.0.energy2": "chip",
         "hwmon.0000:03:00.0.power1-max": "card",
-        "hwmon.0000:03:00.0.power2-max": "package",
+        "hwmon.0000:03:00.0.power2-max": "chip",
     }
     energy = found["hwmon.0000:03:00.0.energy1"]
     assert (energy.kind, energy.quantity, energy.unit, energy.most_w) == ("counter", "energy", "uJ", 570.0)
