@@ -26,7 +26,8 @@ _ABSURD, _NEAR, _SHARE = 10.0, 3.0, 0.9
 # Between two changes too far apart a counter that really counted has risen by what the device draws at least: half of
 # its idle power, a tenth of its usual one.
 _OF_IDLE, _OF_USUAL = 0.5, 0.1
-_LEAST_CHANGES = 2
+# So many changes tell what is usual, and make edges smaller than the content.
+_LEAST_CHANGES = 4
 # Least and most power are told over pieces of a second, or of five refreshes of a slower counter.
 _PIECE_NS, _PIECE_REFRESHES = 1e9, 5.0
 
@@ -113,7 +114,8 @@ def counter_energy(series: Series, length_ns: float, idle: IdlePower | None) -> 
                 "카운터가 거꾸로 갔고 한 바퀴 돈 것이 아닙니다. 초기화되었습니다",
             )
     jumps = rises > (most if most is not None else _ABSURD * level) * slack
-    if jumps.any():
+    # What is usual takes a few changes to tell; where there are fewer, nothing is published.
+    if jumps.any() and (most is not None or len(moved) >= _LEAST_CHANGES):
         watts = float((rises / spans)[jumps].max()) * 1e9
         bound = f"{channel.most_w:g} W" if channel.most_w is not None else "10 ×"
         return found.null(

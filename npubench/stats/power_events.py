@@ -21,7 +21,7 @@ from npubench.spi import THROTTLE_BITS
 from npubench.stats.conditions import ADVICE, CAUSES
 from npubench.stats.found import HOLE, said
 from npubench.stats.readings import Readings
-from npubench.stats.series import TO_W, Floats, Series, series
+from npubench.stats.series import Floats, Series, series
 
 # A clock this far under what is usual in the window is a drop, when two readings in a row show it (our judgement: GPU
 # clocks step by one or two hundredths under a steady load).
@@ -83,7 +83,7 @@ def _drops(seen: _Seen) -> Iterator[PowerEvent]:
 
 
 def _limits(seen: _Seen) -> Iterator[PowerEvent]:
-    watts = seen.values * TO_W.get(seen.channel.unit, 1.0)
+    watts = seen.values
     for place in (np.flatnonzero(watts[1:] != watts[:-1]) + 1).tolist():
         pair = sorted((float(watts[place - 1]), float(watts[place])))
         yield PowerEvent(

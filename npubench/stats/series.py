@@ -37,9 +37,9 @@ _AROUND_NS = 60_000_000_000
 class Series(msgspec.Struct, frozen=True, kw_only=True):
     """The good readings of one channel around a window that begins at 0; times in ns.
 
-    `values` are W of a power, J of a counter (else as read); `took_ns` is from before to after a reading. `faults`
-    counts what was left out within the window, `fault` names the most frequent. `usual_ns`: the median distance between
-    two looks, good or not.
+    `values` are W of a power or a limit, J of a counter, else as read; `took_ns` is from before to after a reading.
+    `faults` counts what was left out within the window, `fault` names the most frequent. `usual_ns`: the median
+    distance between two looks, good or not.
     """
 
     channel: Channel
@@ -152,20 +152,6 @@ def _one(channel: Channel, rows: Records, statuses: tuple[str, ...], window: Win
     )
 
 
-def _every(places: npt.NDArray[np.uint16]) -> dict[int, int]:
-    """Channel → its place in a pattern that the rows repeat, as one meter's do; empty where they do not."""
-    width = _period(places) if len(places) else 0
-    if not width or len(places) % width or not bool((places.reshape(-1, width) == places[:width]).all()):
-        return {}
-    return {int(place): at for at, place in enumerate(places[:width])}
-
-
-def _period(places: npt.NDArray[np.uint16]) -> int:
-    """After how many rows the first channel comes again."""
-    again = np.flatnonzero(places[1 : 1 << 16] == places[0])
-    return int(again[0]) + 1 if len(again) else 0
-
-
 def quantile(values: Floats, share: float) -> float:
     """The value that `share` of `values` do not exceed; of very many, of an even sample of them."""
     # A sample of 2¹⁶ or more places the median within a share of 0.005 (99 %), and a day stays quick. An odd stride
@@ -185,7 +171,5 @@ def series(readings: Readings, window: Window) -> Iterator[Series]:
     # One pass over the rows: they are 32 bytes wide, and a day has millions of them.
     places = np.ascontiguousarray(table["channel"])
     statuses = (OK, *readings.statuses[1:])
-    regular = _every(places)
     for place, channel in enumerate(readings.channels):
-        rows = table[regular[place] :: len(regular)] if place in regular else table[places == place]
-        yield _one(channel, rows, statuses, window)
+        yield _one(channel, table.take(np.flatnonzero(places == place)), statuses, window)

@@ -47,7 +47,7 @@ def constant(watts: float = 25.0) -> Source:
     return Source(np.array([0.0]), np.array([watts]))
 
 
-def ramp(start_w: float = 10.0, per_s: float = 2.0, until_s: float = 400.0) -> Source:
+def ramp(start_w: float = 10.0, per_s: float = 2.0, until_s: float = 200.0) -> Source:
     edges = np.arange(0.0, until_s, 1e-3)
     return Source(edges, start_w + per_s * np.maximum(edges - 80.0, 0.0))
 

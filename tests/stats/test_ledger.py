@@ -98,7 +98,7 @@ def test_with_a_slow_refresh_the_truth_lies_within_the_stated_uncertainty(
     channel: Channel, name: str, every_s: float
 ) -> None:
     held = said = 0
-    for seed in range(120):
+    for seed in range(60):
         random = np.random.default_rng([seed, len(name), int(every_s * 10)])
         source = SOURCES[name](random)
         at_s = moments(0.1, phase=random.uniform())
@@ -109,7 +109,7 @@ def test_with_a_slow_refresh_the_truth_lies_within_the_stated_uncertainty(
         assert found.uncertainty_j is not None
         said += 1
         held += abs(found.energy_j - exact(source)) <= found.uncertainty_j
-    assert said >= 60
+    assert said >= 30
     assert held >= 0.95 * said
 
 
