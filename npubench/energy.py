@@ -96,7 +96,8 @@ class ScopeEnergy(_Facts, frozen=True, kw_only=True):
     """The device under test in one scope: one channel for each of its devices, summed; None where one is lacking.
 
     `figures`: metric → value, those of `metrics.ENERGY` that this unit and load have (J per page, cameras per W …);
-    a metric that cannot be told is left out of it and `reason` says why.
+    a metric that cannot be told is left out of it. `reason`: why there is no energy. `notes`: what else to know,
+    such as two sensors of one device that disagree, or why there is no net energy.
     """
 
     channels: tuple[str, ...]
@@ -107,11 +108,13 @@ class ScopeEnergy(_Facts, frozen=True, kw_only=True):
     net_j: float | None = None
     mean_w: float | None = None
     figures: dict[str, float] = {}
+    notes: tuple[Text, ...] = ()
 
 
 class PowerEvent(_Facts, frozen=True, kw_only=True):
     """Something that slowed a device, or a change of its clock or limit, from the first reading that shows it to the
-    last. `low` and `high` are the extreme values of a clock (MHz), a temperature (°C) or a limit (W).
+    last. `low` and `high` are the extreme values of a temperature (°C) or a limit (W); of a clock (MHz) that dropped
+    its lowest value and what is usual in the window.
     """
 
     device: str

@@ -108,6 +108,88 @@ def _capacities() -> list[Metric]:
     return [_metric(key, unit, "lower", en, ko, f"{say}.", f"{say_ko}.") for key, unit, en, ko, say, say_ko in rows]
 
 
+def _energies() -> list[Metric]:
+    """Of the device under test in one scope, over the window in which its load was held."""
+    rows: list[tuple[str, str, Worse, str, str, str, str]] = [
+        (
+            "power_mean_w",
+            "W",
+            "neither",
+            "mean power",
+            "평균 전력",
+            "Energy in the window over its length, idle included.",
+            "구간의 에너지를 길이로 나눈 값으로 유휴 전력을 포함합니다.",
+        ),
+        (
+            "energy_per_request_j",
+            "J/request",
+            "higher",
+            "energy per request",
+            "요청당 에너지",
+            "Energy in the window over the requests completed in it, idle included.",
+            "구간의 에너지를 완료된 요청 수로 나눈 값으로 유휴 전력을 포함합니다.",
+        ),
+        (
+            "net_energy_per_request_j",
+            "J/request",
+            "higher",
+            "net energy per request",
+            "요청당 순 에너지",
+            "The same less what the device drew idle before the run.",
+            "측정 전 유휴 상태의 소비를 뺀 값입니다.",
+        ),
+        (
+            "energy_per_frame_j",
+            "J/frame",
+            "higher",
+            "energy per frame",
+            "프레임당 에너지",
+            "Energy in the window over the camera frames completed in it.",
+            "구간의 에너지를 처리한 카메라 프레임 수로 나눈 값입니다.",
+        ),
+        (
+            "energy_per_page_j",
+            "J/page",
+            "higher",
+            "energy per page",
+            "페이지당 에너지",
+            "Energy in the window over the document pages read in it.",
+            "구간의 에너지를 읽은 문서 페이지 수로 나눈 값입니다.",
+        ),
+        (
+            "tokens_per_j",
+            "tokens/J",
+            "lower",
+            "tokens per joule",
+            "1 J당 토큰",
+            "Output tokens generated in the window per joule spent in it.",
+            "구간에서 쓴 에너지 1 J당 생성한 출력 토큰 수입니다.",
+        ),
+        (
+            "cameras_per_w",
+            "cameras/W",
+            "lower",
+            "cameras per watt",
+            "와트당 카메라",
+            "Cameras held within their bound per watt of mean power.",
+            "평균 전력 1 W당 한계를 지키며 감당한 카메라 수입니다.",
+        ),
+        (
+            "users_per_w",
+            "users/W",
+            "lower",
+            "users per watt",
+            "와트당 사용자",
+            "Users held within their bounds per watt of mean power.",
+            "평균 전력 1 W당 한계를 지키며 감당한 사용자 수입니다.",
+        ),
+    ]
+    return [_metric(*row) for row in rows]
+
+
+ENERGY: tuple[str, ...] = tuple(metric.key for metric in _energies())
+"""Metrics of a scope's energy, in the order in which they are shown."""
+
 METRICS: dict[str, Metric] = {
     metric.key: metric
     for metric in [
@@ -297,6 +379,7 @@ METRICS: dict[str, Metric] = {
             "What npubench itself costs per request, measured on a one-node model in the same way.",
             "노드 하나짜리 모델을 같은 방식으로 측정한 npubench 자체의 요청당 비용입니다.",
         ),
+        *_energies(),
     ]
 }
 

@@ -17,6 +17,7 @@ NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000
 
 _TIME_STEPS = ((NS_PER_S, "s"), (NS_PER_MS, "ms"), (1_000, "µs"), (1, "ns"))
+_JOULE_STEPS = ((1.0, "J"), (1e-3, "mJ"), (1e-6, "µJ"), (1e-9, "nJ"))
 _BYTE_STEPS = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"), (1, "B"))
 
 
@@ -56,14 +57,26 @@ def show_bytes(value: float | None) -> str:
     return "0 B"
 
 
+def show_joules(value: float | None, per: str = "") -> str:
+    """An energy in J with the unit that reads best: 1.23 mJ, 45.6 J; `per` is added: 1.23 mJ/page."""
+    if value is None:
+        return UNKNOWN
+    for step, unit in _JOULE_STEPS:
+        if abs(value) >= step:
+            return f"{significant(value / step)} {unit}{per}"
+    return f"{significant(value)} J{per}"
+
+
 def show(value: float | None, unit: str) -> str:
-    """Any stored value as text. `unit` is the stored unit: ns, B, 1/s, W, J, count, ratio, or free text."""
+    """Any stored value as text. `unit` is the stored unit: ns, B, 1/s, W, J, J/page, count, ratio, or free text."""
     if value is None:
         return UNKNOWN
     if unit == "ns":
         return show_ns(value)
     if unit == "B":
         return show_bytes(value)
+    if unit == "J" or unit.startswith("J/"):
+        return show_joules(value, unit[1:])
     if unit == "count":
         return f"{round(value):,}"
     if unit == "ratio":

@@ -27,6 +27,27 @@ def test_durations(value: float | None, text: str) -> None:
     assert units.show_ns(value) == text
 
 
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (0.00123, "J", "1.23 mJ"),
+        (4.56e-6, "J", "4.56 µJ"),
+        (1.0, "J", "1.00 J"),
+        (0.0, "J", "0 J"),
+        (-0.25, "J", "-250 mJ"),
+        (12345, "J", "12,345 J"),
+        (0.0456, "J/page", "45.6 mJ/page"),
+        (12.3, "J/request", "12.3 J/request"),
+        (12.3, "tokens/J", "12.3 tokens/J"),
+        (0.08, "cameras/W", "0.0800 cameras/W"),
+        (0.5, "W", "0.500 W"),
+        (None, "J/page", "–"),
+    ],
+)
+def test_energies(value: float | None, unit: str, text: str) -> None:
+    assert units.show(value, unit) == text
+
+
 def test_unknown_is_never_zero() -> None:
     for unit in ("ns", "B", "1/s", "W", "count", "ratio", ""):
         assert units.show(None, unit) == units.UNKNOWN

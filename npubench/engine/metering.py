@@ -18,6 +18,7 @@ from npubench.engine.launcher import child_environment
 from npubench.engine.power import PowerSampler, read_readings
 from npubench.engine.select import environment_of
 from npubench.lang import Text
+from npubench.rules import load
 from npubench.stats.ledger import Work, ledger
 from npubench.stats.readings import gathered
 
@@ -43,7 +44,7 @@ class Metering(msgspec.Struct):
             Work(requests=0, units=0, unit="sample"),
             ours=lambda channel: True,
             idle={},
-            least_ns=0,
+            rule=load().energy,
         )
 
 

@@ -7,11 +7,11 @@ replication (METRICS.md, Comparing). Of a capacity it is the smallest: what ever
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from statistics import median
 
 import msgspec
 
 from npubench.cards import digest
+from npubench.energy import Attachment, PowerSession
 from npubench.evidence import Certificate
 from npubench.lang import Text
 from npubench.metrics import CAPACITY, METRICS
@@ -31,22 +31,12 @@ from npubench.schema import (
     Value,
 )
 from npubench.spi import Placement
-from npubench.stats import merged
+from npubench.stats import cell_energy, merged
+from npubench.stats.spreads import spread as spread
 from npubench.tuning import Tuning
 from npubench.units import show_ns, utc_now
 
 _RANK: dict[Validity, int] = {"valid": 0, "degraded": 1, "invalid": 2, "unsupported": 3}
-
-
-def spread(values: Iterable[Value]) -> Spread:
-    """The median over launches, null (with the first reason) when any launch has none."""
-    found = list(values)
-    numbers = tuple(item.value for item in found)
-    known = [number for number in numbers if number is not None]
-    if not known or len(known) < len(numbers):
-        reason = next((item.reason for item in found if item.value is None), "no launch finished")
-        return Spread(median=None, launches=numbers, reason=reason)
-    return Spread(median=float(median(known)), launches=numbers)
 
 
 def _summary(good: list[Launch]) -> dict[str, Spread]:
@@ -99,21 +89,6 @@ def _fallen(placement: Placement | None) -> Text | None:
         en=f"{count} of {total} nodes did not run on {placement.requested}: {listed}",
         ko=f"노드 {total}개 중 {count}개가 {placement.requested} 밖에서 실행됨: {listed}",
     )
-
-
-def _energy(good: list[Launch]) -> dict[str, Spread]:
-    """Channel → joules in the timed window over the launches."""
-    names = sorted({name for launch in good for name in launch.energy.channels})
-    found = {}
-    for name in names:
-        channels = [launch.energy.channels.get(name) for launch in good]
-        found[name] = spread(
-            Value(value=channel.energy_j, reason=channel.reason.en if channel.reason else None)
-            if channel is not None
-            else Value(value=None, reason="not read in this launch")
-            for channel in channels
-        )
-    return found
 
 
 def scrubbed(command: Iterable[str]) -> tuple[str, ...]:
@@ -215,10 +190,10 @@ def _cell(
         certificate_reason=None if certificate is not None else "no placement certificate was made in this run",
         quality=quality,
         quality_reason=None if quality is not None else _quality_reason(plan, planned),
-        energy=_energy(good),
-        energy_reason=next(
-            (launch.energy.reason for launch in launches),
-            Text(en="no launch finished", ko="끝난 실행이 없음"),
+        energy=cell_energy.energy(good),
+        energy_reason=cell_energy.energy_reason(launches),
+        efficiency=cell_energy.efficiency(
+            good, next((launch.capacity.searched for launch in good if launch.capacity), None)
         ),
         options=next((launch.process.options for launch in good if launch.process is not None), {}),
         tuning=tuning,
@@ -250,14 +225,23 @@ def assemble(
     qualities: Iterable[Quality] = (),
     certificates: Iterable[Certificate] = (),
     tunings: Iterable[Tuning] = (),
+    *,
+    sessions: Iterable[PowerSession] = (),
+    logs: Iterable[Attachment] = (),
 ) -> Run:
-    """The run as far as it has come. `files` maps launch files, quality records and certificates to their SHA-256."""
+    """The run as far as it has come. `files` maps launch files, quality records and certificates to their SHA-256.
+
+    `sessions`: power around the launches, one per invocation. `logs`: external meters' logs; what they read of a launch
+    is added to that launch's energy, in scopes that it does not have itself.
+    """
+    sessions = tuple(sorted(sessions, key=lambda session: session.number))
+    logs = tuple(sorted(logs, key=lambda log: log.name))
     quality_of = {_build_key(record): record for record in qualities}
     certificate_of = {_build_key(found): found for found in certificates}
     tuning_of = {found.cell: found for found in tunings}
     by_cell: dict[str, list[Launch]] = {}
     for launch in launches:
-        by_cell.setdefault(launch.cell, []).append(launch)
+        by_cell.setdefault(launch.cell, []).append(cell_energy.attached(launch, logs))
     for found in by_cell.values():
         found.sort(key=lambda launch: launch.number)
     floors: dict[str, float | None] = {}
@@ -301,7 +285,7 @@ def assemble(
         cells=cells,
         absent=plan.absent,
         unsupported=plan.unsupported,
-        notes=plan.notes,
+        notes=(*plan.notes, *cell_energy.drift_notes(sessions, rules.energy)),
         models=plan.models,
         backends=plan.backends,
         inputs=plan.inputs,
@@ -310,4 +294,8 @@ def assemble(
         files=dict(files or {}),
         varying=varying,
         measured_by=plan.measured_by,
+        # Options may name local files.
+        meters=tuple(msgspec.structs.replace(meter, options={}) for meter in plan.meters),
+        power=sessions,
+        logs=logs,
     )

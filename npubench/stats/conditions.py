@@ -27,7 +27,7 @@ CAUSES: dict[Cause, Text] = {
     "power-cap": Text(en="its power limit", ko="전력 한도"),
     "sync-boost": Text(en="the slowest device of its group", ko="그룹의 가장 느린 장치"),
 }
-_DO = {
+ADVICE: dict[Cause, Text] = {
     "thermal": Text(en="check cooling and airflow", ko="냉각과 통풍을 점검하세요"),
     "power-brake": Text(en="check the power supply", ko="전원 공급을 점검하세요"),
     "hardware": Text(en="check cooling and power supply", ko="냉각과 전원 공급을 점검하세요"),
@@ -75,7 +75,7 @@ def _slowed(item: DeviceCondition, rules: DisturbanceRule) -> Iterator[Text]:
         known = found.slowed_ns is not None and found.observed_ns
         if known and (found.slowed_ns or 0) <= rules.slowed_share * (found.observed_ns or 0):
             continue
-        cause, length, do = CAUSES[found.cause], how_long(found), _DO.get(found.cause, _DO["hardware"])
+        cause, length, do = CAUSES[found.cause], how_long(found), ADVICE.get(found.cause, ADVICE["hardware"])
         yield Text(
             en=f"{label(item)} was slowed by {cause.en} {length.en}: {do.en}",
             ko=f"{label(item)}: {length.ko} {cause.ko}(으)로 느려짐. {do.ko}",
