@@ -52,8 +52,8 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
     taken: tuple[Text, ...] = ()
 
 
-def text_lines(data: bytes, name: str) -> tuple[list[str], tuple[Text, ...]]:
-    """The file's lines and in which encoding they were read (UTF-8 goes without saying)."""
+def text_lines(data: bytes, name: str) -> tuple[list[str], str]:
+    """The file's lines and in which encoding they were read. Raises DataError for what is no text."""
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         encodings: tuple[str, ...] = ("utf-16",)
     else:
@@ -67,9 +67,14 @@ def text_lines(data: bytes, name: str) -> tuple[list[str], tuple[Text, ...]]:
         if "\x00" in text:
             break
         lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-        said = Text(en=f"encoding {encoding.upper()}", ko=f"인코딩 {encoding.upper()}")
-        return lines, () if encoding == "utf-8-sig" else (said,)
+        return lines, encoding
     raise DataError(f"{name}: not a text file", hint="export the meter's log as CSV")
+
+
+def encoding_taken(encoding: str) -> tuple[Text, ...]:
+    """What to say of an encoding; UTF-8 goes without saying."""
+    said = Text(en=f"encoding {encoding.upper()}", ko=f"인코딩 {encoding.upper()}")
+    return () if encoding == "utf-8-sig" else (said,)
 
 
 def _split(lines: Iterable[str], delimiter: str) -> Iterator[list[str]]:

@@ -21,7 +21,7 @@ from npubench import stamps
 from npubench.errors import DataError
 from npubench.lang import Text
 from npubench.metering_columns import Source
-from npubench.metering_layout import Layout, Wanted, rows_of, settle, stamp_text, text_lines
+from npubench.metering_layout import Layout, Wanted, encoding_taken, rows_of, settle, stamp_text, text_lines
 
 __all__ = ["Layout", "MeterLog", "Row", "Wanted", "parse", "rows", "settle", "text_lines"]
 
@@ -60,7 +60,7 @@ class Row(msgspec.Struct, frozen=True):
 
 def parse(data: bytes, name: str, wanted: Wanted | None = None) -> MeterLog:
     """A whole log. Raises DataError for whatever cannot be told; `name` stands for the file in messages."""
-    lines, taken = text_lines(data, name)
+    lines, encoding = text_lines(data, name)
     layout = settle(lines, name, wanted or Wanted())
     good: list[Row] = []
     bad: list[tuple[int, str]] = []
@@ -72,7 +72,7 @@ def parse(data: bytes, name: str, wanted: Wanted | None = None) -> MeterLog:
     if not good or len(bad) > len(good):
         line, said = bad[0] if bad else (layout.begin + 1, "there is no row")
         raise DataError(f"{name}: line {line}: {said}; {len(good)} rows have a time and {len(bad)} have none")
-    return _gathered(msgspec.structs.replace(layout, taken=(*taken, *layout.taken)), good, bad)
+    return _gathered(msgspec.structs.replace(layout, taken=(*encoding_taken(encoding), *layout.taken)), good, bad)
 
 
 def rows(lines: Iterable[str], layout: Layout, first: int = 1) -> Iterator[Row | tuple[int, str]]:
