@@ -244,6 +244,8 @@ class Client:
                 raise http.client.HTTPException("too long")
             if time.monotonic() > deadline:
                 raise TimeoutError
+        # All of it was read; read1 leaves it to us to say so.
+        response.close()
         headers = {name.lower(): value for name, value in response.getheaders()}
         if response.will_close:
             self._drop()
