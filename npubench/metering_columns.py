@@ -44,6 +44,7 @@ _DATES = ("date", "datum", "날짜", "일자", "측정일")
 # What follows the name: a unit in brackets, or behind an underscore, a comma or a space.
 _UNIT = re.compile(r"^(?P<name>.*?)\s*(?:[(\[](?P<in>[^()\[\]]*)[)\]]|[_,/ ](?P<after>[^\W\d_]{1,9}))?\s*$")
 Role = Literal["time", "date", "power", "energy"]
+_TIME_ROLES: tuple[Role, ...] = ("date", "time")
 Asked = Mapping[Role, tuple[str, str]]
 WAY_OUT = "name them: --columns time=1,power=2 (numbers from 1, or titles; power=2:kW gives a unit, power=3+4 a sum)"
 
@@ -170,6 +171,11 @@ def numbered(asked: Asked) -> bool:
     return all(piece.strip().isdecimal() for column, _ in asked.values() for piece in column.split("+"))
 
 
+def time_of(asked: Asked) -> tuple[int, ...]:
+    """The columns of the time, where they are given as numbers."""
+    return tuple(_place(asked[role][0], []) for role in _TIME_ROLES if role in asked)
+
+
 def titles_of(asked: Asked) -> set[str]:
     """The titles that a user names, those given as numbers left out."""
     pieces = {piece.strip() for column, _ in asked.values() for piece in column.split("+")}
@@ -178,7 +184,7 @@ def titles_of(asked: Asked) -> set[str]:
 
 def from_asked(asked: Asked, titles: Sequence[str]) -> Columns:
     """The columns that a user names. `titles` may be empty where all are numbers. Raises ColumnsError."""
-    time = tuple(_place(asked[role][0], titles) for role in ("date", "time") if role in asked)
+    time = tuple(_place(asked[role][0], titles) for role in _TIME_ROLES if role in asked)
     sources = []
     for role in ("power", "energy"):
         if role in asked:
@@ -190,6 +196,8 @@ def from_asked(asked: Asked, titles: Sequence[str]) -> Columns:
 
 
 def _source(quantity: Literal["power", "energy"], numbers: tuple[int, ...], unit: str, titles: Sequence[str]) -> Source:
+    if len(set(numbers)) < len(numbers):
+        raise ColumnsError(f"columns: a column of {quantity} is added to itself")
     named = [titles[place] for place in numbers if place < len(titles)]
     for title in named:
         if (there := _parts(title)[1]) and (unit_of(there) or ("", ""))[0] != quantity:

@@ -111,10 +111,9 @@ def _settle(lines: Sequence[str], name: str, wanted: Wanted) -> Layout:
             fitting[delimiter] = found
     if not fitting:
         shown = next((line.strip() for line in lines if line.strip()), "")
+        expected = 'expected titles such as "Time,Power (W)"' if asked is None else f'asked for is "{wanted.columns}"'
         raise DataError(
-            f'{name}: no header line was found; the first line is "{shown[:80]}", expected titles such as '
-            '"Time,Power (W)"',
-            hint=columns.WAY_OUT,
+            f'{name}: no header line was found; the first line is "{shown[:80]}", {expected}', hint=columns.WAY_OUT
         )
     if len(fitting) > 1:
         even = {delimiter: found for delimiter, found in fitting.items() if _even(lines, delimiter, found)}
@@ -168,24 +167,22 @@ def _header(lines: Sequence[str], delimiter: str, asked: columns.Asked | None) -
             if columns.is_header(titles):
                 return place, place + 1, columns.from_header(titles)
         elif columns.numbered(asked):
-            chosen = columns.from_asked(asked, [])
-            most = max(*chosen.time, *(number for source in chosen.sources for number in source.numbers))
-            if len(titles) <= most:
-                continue
-            if _looks_like_row(titles, chosen):
-                return -1, place, chosen
             if columns.is_header(titles):
                 return place, place + 1, columns.from_asked(asked, titles)
+            if _looks_like_row(titles, columns.time_of(asked)):
+                return -1, place, columns.from_asked(asked, [])
         elif columns.titles_of(asked) <= set(titles):
             return place, place + 1, columns.from_asked(asked, titles)
     return None
 
 
-def _looks_like_row(found: Sequence[str], chosen: Columns) -> bool:
+def _looks_like_row(found: Sequence[str], time: Sequence[int]) -> bool:
+    if len(found) <= max(time):
+        return False
     try:
-        stamps.settle([stamp_text(found, chosen.time)], "ymd")
-    except ValueError as error:
-        return "day first" in str(error)
+        stamps.settle([stamp_text(found, time)], "dmy")
+    except ValueError:
+        return False
     return True
 
 
