@@ -11,19 +11,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from npubench.discovery import code
 from npubench.energy import PlannedMeter
 from npubench.engine import holding, loading
 from npubench.engine.capacity_answer import shown, with_hold
 from npubench.engine.plan import Budget, Part, Wanted, make
 from npubench.engine.protocol import Load, Search
+from npubench.errors import RunInterruptedError
 from npubench.rules import load
 from npubench.schema import Capacity, Plan, Trial, TrialPurpose, Window, encode, parse
 from npubench.spi import Availability, Channel
-from npubench.stats.held import energy_window, hold_of, not_held, work_of
+from npubench.stats.held import energy_window, hold_of, holds, not_held, work_of
+from npubench.stats.samples import read
 from npubench.stats.trials import Limits
 from tests.engine.test_capacity import QUICK, Simulated, constant
 from tests.engine.test_measuring import MS, TARGET, job, measured
-from tests.support import MACHINE, null_card, tensor_model
+from tests.engine.test_run import Quiet, execute, new_folder
+from tests.support import MACHINE, null_card, null_plan, tensor_model
 
 RULES = load()
 S = 1_000_000_000
@@ -284,3 +288,40 @@ def test_a_search_that_fills_its_rows_leaves_the_hold_its_own(tmp_path: Path) ->
 def test_a_given_load_lasts_for_its_whole_window(tmp_path: Path, arrivals: Load) -> None:
     done, _ = measured(tmp_path, job(tmp_path, arrivals, window_ms=700))
     assert done.window.end_ns - done.window.start_ns >= 700 * MS
+
+
+def test_a_resumed_run_holds_what_its_later_launches_confirm(
+    tmp_path: Path, model_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both launches, of two invocations, hold their load; nothing that is published but energy knows of it."""
+    search_of = loading.search_of
+    monkeypatch.setattr(loading, "search_of", lambda cell, known, hold_s: search_of(cell, known or 40.0, hold_s))
+    monkeypatch.setattr(loading, "held", lambda cell, rules: PATIENT.held)
+    plan = null_plan(null_card(work_ns=2 * MS), launches=2, scenarios=("server",), window_s=2.0)
+    cells = tuple(msgspec.structs.replace(cell, window_s=4.0, warmup_s=0.2) for cell in plan.cells)
+    # A meter that answered when the run was planned, and is not there any more.
+    gone = msgspec.structs.replace(meter(POWER), code=code("meters", "none"))
+    plan = msgspec.structs.replace(plan, cells=cells, hold_s=4.5, meters=(gone,))
+    folder = new_folder(tmp_path, plan)
+    with pytest.raises(RunInterruptedError):
+        execute(plan, folder, model_cache, Quiet(stop_after=1))
+    run = execute(folder.plan(), folder, model_cache, Quiet())
+    launches = list(folder.launches())
+    confirmed = [launch.capacity.confirmed if launch.capacity is not None else None for launch in launches]
+    for launch, load_held in zip(launches, confirmed, strict=True):
+        hold = hold_of(launch.capacity)
+        assert (hold is not None) == bool(load_held)
+        if hold is None or launch.window is None:
+            # A machine that is busy with something else confirms nothing in so short a time.
+            continue
+        assert hold.load == load_held
+        assert hold.window.end_ns - hold.window.start_ns >= 4_500 * MS
+        samples = read(folder.samples_path(launch.cell, launch.number))
+        inside = samples.within(launch.window.start_ns, launch.window.end_ns)
+        assert launch.summary["sample_count"].value == int((inside.column("status") == 0).sum())
+        assert len(samples.within(hold.window.start_ns, hold.window.end_ns).table) == hold.queries - hold.left
+    (cell,) = run.cells
+    assert cell.capacity is not None
+    known = [load_held for load_held in confirmed if load_held is not None]
+    assert cell.capacity.confirmed == (min(known) if len(known) == 2 else None)
+    assert [hold.load for hold in holds(cell.capacity)] == [found for found in confirmed if found]
