@@ -4,7 +4,7 @@
 
    gpus=1            init=CODE         nvmlInit fails         handle=CODE     GPU 0 cannot be opened
    low=W high=W period=S               power is `high` in the first half of each period (default 100 W throughout)
-   refresh=S         power and counter are held between looks
+   refresh=S         power and counter are held between looks      noise=N    power differs by up to N mW from look to look
    fields=0          no field values   f83=CODE f185=CODE f186=CODE   this field fails
    module=W memory=W power in scopes 1 and 2                 energy=CODE usage=CODE  these calls fail
    arch=9 major=9 minor=0              mig=1 vgpu=2           old=1: throttle reasons by their former name only
@@ -72,6 +72,13 @@ static double joules(double s) {
   return whole * (low + high) * half + high * fmin(rest, half) + low * fmax(0, rest - half);
 }
 
+/* Milliwatts with the last digits in motion, as those of a sensor are. */
+static unsigned int milliwatts(double w) {
+  double refresh = option("refresh", 0.001), noise = option("noise", 0);
+  long look = (long)floor(seconds() / refresh);
+  return (unsigned int)lround(1000 * w + (noise > 0 ? (double)(look * 7 % 5) / 4 * noise : 0));
+}
+
 static double averaged(double s) { return joules(s) - joules(s - 1); }
 
 /* Volta's counter starts when the driver is loaded, long before us. */
@@ -132,7 +139,7 @@ ret nvmlDeviceGetTotalEnergyConsumption(dev gpu, unsigned long long *energy) {
 }
 ret nvmlDeviceGetPowerUsage(dev gpu, unsigned int *power) {
   int averages = option("arch", 9) >= 7 && option("major", 9) * 10 + option("minor", 0) != 80;
-  *power = (unsigned int)(1000 * (averages ? averaged(looked()) : watts(looked())));
+  *power = milliwatts(averages ? averaged(looked()) : watts(looked()));
   return failing(gpu, "usage");
 }
 ret nvmlDeviceGetTemperatureV(dev gpu, heat *sensor) {
@@ -172,7 +179,7 @@ ret nvmlDeviceGetFieldValues(dev gpu, int count, field *values) {
       if (w < 0 || item->id == 185) item->code = NOT_SUPPORTED;
     }
     if (item->id == 83) item->type = 3, item->value.ull = counter();
-    else if (item->id == 185 || item->id == 186) item->value.ui = (unsigned int)(1000 * w);
+    else if (item->id == 185 || item->id == 186) item->value.ui = milliwatts(w);
     else item->code = NOT_SUPPORTED;
     if (item->id == 186 && !item->scope && queries >= option("rawcall", 1) && option("type", -1) >= 0) {
       double raw = option("raw", 0);

@@ -201,6 +201,17 @@ def test_two_cards_one_of_which_cannot_be_opened(looker: Looker) -> None:
     assert {channel.device for channel in found.channels} == {"0000:02:00.0"}
 
 
+def test_each_card_has_its_channels_and_what_one_does_not_answer_is_not_offered(looker: Looker) -> None:
+    found = looker.look("gpus=3 limit=4")
+    assert [channel.device for channel in found.channels if channel.quantity == "energy"] == [
+        "0000:01:00.0",
+        "0000:02:00.0",
+        "0000:03:00.0",
+    ]
+    assert not [channel for channel in found.channels if channel.quantity == "limit"]
+    assert len({channel.name for channel in found.channels}) == len(found.channels)
+
+
 @pytest.mark.parametrize(("error", "word"), [(15, "GPU is lost (error 15)"), (999, "Unknown Error (error 999)")])
 def test_a_card_that_goes_becomes_a_status(looker: Looker, error: int, word: str) -> None:
     found = looker.look(f"lost=3 error={error}", times=2)
