@@ -3,41 +3,82 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
-from npubench import store
+from npubench import __version__, store
 from npubench.discovery import checkout_root
+from npubench.errors import NotComparableError, combine_exit_codes
 from npubench.lang import Language, Text, language
 from npubench.report.foreign import LINE_LIMIT, clean
 from npubench.units import show
-from npubench.verify.folder import verify_folder
-from npubench.verify.found import Mismatch, Verified
+from npubench.verify.folder import verify_document, verify_folder
+from npubench.verify.found import Kind, Mismatch, Verified
+from npubench.verify.pages import verify_page
+from npubench.verify.unpacking import is_pack, verify_pack
+
+MISMATCH = 4
+"""The exit code where evidence and figures disagree: the result is invalid."""
 
 # Of one run so many mismatches are printed; --json has all.
 MOST = 40
 
 
 def verify(names: Sequence[str], *, as_json: bool, out: Path | None) -> None:
-    """Prints what was checked; exits with 4 where anything does not agree, 5 where something cannot be read."""
+    """Prints what was checked. Exits with 4 where anything does not agree, 5 where something cannot be read.
+
+    Raises UsageError for a name that means nothing. A run is also what a report beside it is checked against.
+    """
     root = store.results_root(out, checkout_root())
-    found = [verify_folder(store.open_run(name, root), name) for name in names]
+    given: list[tuple[str, store.RunFolder | Path]] = []
+    for name in names:
+        path = Path(name)
+        file = path.is_file() and path.name not in (store.RUN, store.PLAN)
+        given.append((name, path if file else store.open_run(name, root)))
+    folders = [item for _, item in given if isinstance(item, store.RunFolder)]
+    runs = {folder.path.resolve().name: folder for folder in folders}
+    found = [_verified(name, item, runs) for name, item in given]
     if as_json:
         document: object = found[0] if len(found) == 1 else found
         sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n")
     else:
         for line in lines(found, language()):
             print(line)  # noqa: T201
-    if any(item.mismatches for item in found):
+    if code := combine_exit_codes(_code(item) for item in found):
         sys.stdout.flush()
-        sys.exit(4)
+        sys.exit(code)
+
+
+def _verified(name: str, item: store.RunFolder | Path, runs: Mapping[str, store.RunFolder]) -> Verified:
+    kind: Kind = "run"
+    try:
+        if isinstance(item, store.RunFolder):
+            return verify_folder(item, name)
+        if is_pack(item):
+            kind = "pack"
+            return verify_pack(item, name)
+        if item.suffix == ".json":
+            return verify_document(item, name)
+        kind = "report"
+        return verify_page(item, runs, name)
+    except NotComparableError as error:
+        said = f"{error}\n{error.hint}" if error.hint else str(error)
+        return Verified(of=name, kind=kind, verified_by=__version__, refused=said)
+
+
+def _code(item: Verified) -> int:
+    return NotComparableError.exit_code if item.refused is not None else MISMATCH if item.mismatches else 0
 
 
 def lines(found: Iterable[Verified], spoken: Language) -> Iterator[str]:
     """What people read: per run the verdict in a line, then each mismatch, remarks and what could not be recomputed."""
     for item in found:
+        if item.refused is not None:
+            said = Text(en="nothing could be verified", ko="검증할 수 없음")
+            yield f"{clean(item.of)}: {said[spoken]}: {clean(item.refused, LINE_LIMIT)}"
+            continue
         yield f"{clean(item.of)}: {_headline(item)[spoken]}"
         for mismatch in item.mismatches[:MOST]:
             yield from _mismatch(mismatch, spoken)

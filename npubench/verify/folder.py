@@ -32,6 +32,9 @@ from npubench.verify.records import check_certificate, check_quality, check_tuni
 D = TypeVar("D", Launch, Quality, Certificate, Tuning)
 
 MISSING = "missing"
+
+# What documents raise that nobody has measured: figures that contradict each other, keys that are not there.
+_UNDERIVABLE = (ArithmeticError, LookupError, TypeError, ValueError, AssertionError)
 _SEAL = Text(en="the hash in run.json", ko="run.json에 적힌 해시와 다름")
 _NAMED = Text(en="a file is named after what is in it", ko="파일 이름은 내용에서 나옵니다")
 _TOGETHER = Text(en="put together again from plan and launches", ko="계획과 실행에서 다시 만든 값과 다름")
@@ -46,6 +49,16 @@ def verify_folder(folder: RunFolder, of: str = "", kind: Kind = "run") -> Verifi
     return _Folder(folder).verified(of or str(folder.path), kind)
 
 
+def verify_document(path: Path, of: str = "") -> Verified:
+    """A run document without its folder, such as an accepted one in git: what must agree within it.
+
+    Raises NotComparableError for what is none, SchemaTooNewError for one of a newer npubench.
+    """
+    run = parse(path.read_bytes(), Run, str(path))
+    found = _Folder(RunFolder(path.parent))
+    return found.document(run, of or str(path))
+
+
 class _Folder:
     """One verification on its way."""
 
@@ -56,7 +69,7 @@ class _Folder:
         self._unreadable: set[str] = set()
 
     def verified(self, of: str, kind: Kind) -> Verified:
-        tally, sealed = self._tally, self._folder.sealed()
+        sealed = self._folder.sealed()
         run = self._run() if sealed else None
         if not (self._folder.path / PLAN).is_file() and run is not None:
             self._alone(run)
@@ -64,8 +77,18 @@ class _Folder:
         else:
             plan = self._folder.plan()
             written, name = plan.npubench, plan.run
-            tally.files.add(PLAN)
+            self._tally.files.add(PLAN)
             self._all(plan, run)
+        return self._finished(of, kind, name, written, sealed=sealed)
+
+    def document(self, run: Run, of: str) -> Verified:
+        """A run document alone."""
+        self._tally.files.add(RUN)
+        self._alone(run)
+        return self._finished(of, "run", run.id, run.npubench, sealed=True)
+
+    def _finished(self, of: str, kind: Kind, run: str, written: str, *, sealed: bool) -> Verified:
+        tally = self._tally
         if written != __version__ and tally.mismatches:
             tally.remark(
                 Text(
@@ -78,7 +101,7 @@ class _Folder:
         return Verified(
             of=of,
             kind=kind,
-            run=name,
+            run=run,
             npubench=written,
             verified_by=__version__,
             sealed=sealed,
@@ -203,7 +226,10 @@ class _Folder:
         if launch.power is not None:
             self._expected.add(f"{LAUNCHES}/{launch.power.file}")
         if rules is not None:
-            check_launch(tally, file, launch, way_of(cell, tuning), samples, rules)
+            try:
+                check_launch(tally, file, launch, way_of(cell, tuning), samples, rules)
+            except _UNDERIVABLE as error:
+                tally.wrong(file, "", f"nothing can be derived from it: {error!r}", "a launch as npubench writes it")
         check_energy(tally, file, launch, self._folder.path / LAUNCHES)
 
     def _samples(self, file: str, launch: Launch) -> Samples | None:
@@ -267,7 +293,11 @@ class _Folder:
         if self._unreadable:
             self._files(run, {})
             return
-        again = derived(self._folder)
+        try:
+            again = derived(self._folder)
+        except _UNDERIVABLE as error:
+            tally.wrong(RUN, "", f"no run can be put together from the launches: {error!r}", "a run")
+            return
         self._files(run, again.files)
         tally.same(RUN, "cells", run.cells, again.cells, why=_TOGETHER)
         skip = {"sealed", "files", "cells"}

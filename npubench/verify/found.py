@@ -40,7 +40,8 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
 
     `numbers` and `files` count what was checked, `samples` the measured requests that it was checked by. `stated`:
     facts that only the device or the machine could know, which no evidence here can recompute. `remarks`: what a reader
-    must know about how far this verification reaches.
+    must know about how far this verification reaches. `refused`: why nothing could be checked at all (no run, a newer
+    format, an archive that is no pack).
     """
 
     schema: Literal["npubench.verify/1"] = "npubench.verify/1"
@@ -49,6 +50,7 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
     run: str = ""
     npubench: str = ""
     verified_by: str
+    refused: str | None = None
     sealed: bool | None = None
     numbers: int = 0
     samples: int = 0
