@@ -14,6 +14,7 @@ import hashlib
 import stat
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -64,7 +65,7 @@ def opened(path: Path, tally: Tally) -> Iterator[tuple[Path, Manifest]]:
             manifest = _manifest(path, archive, entries)
             _unpacked(path, archive, entries, manifest, Path(folder), tally)
             yield Path(folder), manifest
-    except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise NotComparableError(f"{path}: not a pack that can be read: {error}") from error
 
 
@@ -160,7 +161,7 @@ def _unpacked(
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             sha256 = _copied(archive, info, target)
-        except (zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as error:
             # The archive's own checksum, or compressed data that is none.
             tally.wrong(name, "", f"damaged: {error}", f"{stated.bytes:,} bytes", _MANIFEST)
             target.unlink(missing_ok=True)

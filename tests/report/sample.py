@@ -169,9 +169,7 @@ def launched(
 
 def metered(launch: Launch, joules: float | None, channel: str = "package-0", scope: MeterScope = "package") -> Launch:
     """`launch` with a power meter that gave `joules`, or no figure for a reason."""
-    reason = (
-        None if joules is not None else Text(en="readings cover only 40% of the window", ko="구간의 40%만 읽음")
-    )
+    reason = None if joules is not None else Text(en="readings cover only 40% of the window", ko="구간의 40%만 읽음")
     found = ChannelEnergy(energy_j=joules, reason=reason, scope=scope, kind="counter")
     ledger = EnergyLedger(reason=reason, channels={channel: found})
     return msgspec.structs.replace(launch, energy=ledger)
