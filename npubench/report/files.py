@@ -5,7 +5,7 @@ from __future__ import annotations
 from npubench.report.view import RunFiles
 from npubench.schema import Run
 from npubench.stats import samples
-from npubench.store import LAUNCHES, RunFolder
+from npubench.store import LAUNCHES, RUN, RunFolder, sha256_file
 
 
 def run_files(folder: RunFolder, run: Run) -> RunFiles:
@@ -15,4 +15,9 @@ def run_files(folder: RunFolder, run: Run) -> RunFiles:
         path = folder.path / LAUNCHES / f"{launch}.npz"
         return samples.read(path) if path.is_file() else None
 
-    return RunFiles(run=run, launches={f"{item.cell}-{item.number}": item for item in folder.launches()}, samples=load)
+    return RunFiles(
+        run=run,
+        launches={f"{item.cell}-{item.number}": item for item in folder.launches()},
+        samples=load,
+        sha256=sha256_file(folder.path / RUN) if folder.sealed() else None,
+    )

@@ -15,6 +15,7 @@ from pathlib import Path
 from npubench.lang import Language, Text
 from npubench.report import charts
 from npubench.report.certificate import COLUMNS
+from npubench.report.page_data import with_data
 from npubench.report.shown import View
 from npubench.report.words import VERDICTS
 
@@ -91,10 +92,11 @@ def render(view: View, language: Language) -> str:
         invalid=VERDICTS["invalid"][1],
         is_text=lambda value: isinstance(value, Text),
     )
-    return environment.get_template("report.html.j2").render(
+    page = environment.get_template("report.html.j2").render(
         view=view,
         language=language,
         style=Markup(style),  # noqa: S704 - our own file, checked by _asset
         script=Markup(script),  # noqa: S704 - our own file, checked by _asset
         policy=policy(style, script),
     )
+    return with_data(page, view.data)

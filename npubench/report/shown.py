@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from npubench.lang import Text
 from npubench.report.latency import Chart
+from npubench.report.page_data import PageData
 from npubench.report.shown_base import Name as Name
 from npubench.report.shown_base import Number as Number
 from npubench.report.shown_base import Shown
@@ -287,7 +288,7 @@ class RunView(Shown, frozen=True, kw_only=True):
 
 
 class View(Shown, frozen=True, kw_only=True):
-    """A whole report."""
+    """A whole report. `data`: its numbers unrounded, which the page holds but does not show."""
 
     title: Text
     runs: tuple[RunView, ...]
@@ -295,3 +296,4 @@ class View(Shown, frozen=True, kw_only=True):
     limits: tuple[Text, ...]
     words: tuple[Term, ...]
     metrics: tuple[Term, ...]
+    data: PageData = PageData()

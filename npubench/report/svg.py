@@ -75,6 +75,17 @@ def _copy(element: ElementTree.Element, prefix: str, words: Mapping[str, Text]) 
     return [copy]
 
 
+def _number_ids(root: ElementTree.Element) -> None:
+    """The renderer counts its ids on from picture to picture: with ids of its own a picture is always the same."""
+    names = {found: f"i{number}" for number, found in enumerate(filter(None, (item.get("id") for item in root.iter())))}
+    for element in root.iter():
+        for key, value in element.attrib.items():
+            if key == "id":
+                element.set(key, names[value])
+            elif value.startswith("url(#") and value[5:-1] in names:
+                element.set(key, f"url(#{names[value[5:-1]]})")
+
+
 def inline(svg: str, prefix: str, words: Mapping[str, Text], label: Mapping[str, str]) -> str:
     """`svg` for inline use in HTML. `prefix` makes ids unique; `words` maps a drawn text to its translations.
 
@@ -88,6 +99,7 @@ def inline(svg: str, prefix: str, words: Mapping[str, Text], label: Mapping[str,
         raise ValueError(f"the chart renderer gave no SVG: {error}") from error
     if _name(root.tag) != "svg":
         raise ValueError(f"the chart renderer gave <{_name(root.tag)}>, expected <svg>")
+    _number_ids(root)
     outer = ElementTree.Element("svg", {"viewBox": root.get("viewBox", ""), **label})
     for child in root:
         outer.extend(_copy(child, prefix, words))

@@ -17,6 +17,7 @@ from npubench.report import (
     audits,
     cells,
     curves,
+    embedded,
     facts,
     figures,
     inputs,
@@ -39,11 +40,15 @@ from npubench.stats.samples import Samples
 
 
 class RunFiles(msgspec.Struct, frozen=True, kw_only=True):
-    """A run with what lies beside it. Keys are `<cell>-<n>`; `samples` gives None where the file is missing."""
+    """A run with what lies beside it. Keys are `<cell>-<n>`; `samples` gives None where the file is missing.
+
+    `sha256` is run.json's, None where the run is not sealed.
+    """
 
     run: Run
     launches: Mapping[str, Launch]
     samples: Callable[[str], Samples | None]
+    sha256: str | None = None
 
 
 def build(runs: Sequence[RunFiles]) -> View:
@@ -60,6 +65,7 @@ def build(runs: Sequence[RunFiles]) -> View:
         limits=method.LIMITS,
         words=method.WORDS,
         metrics=tuple(Term(key=key, title=item.title, meaning=item.meaning) for key, item in METRICS.items()),
+        data=embedded.data_of(runs),
     )
 
 

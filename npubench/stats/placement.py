@@ -436,3 +436,12 @@ def _flags(found: Certificate, rules: Ruleset) -> tuple[Text, ...]:
             )
         )
     return tuple(flags)
+
+
+def again(found: Certificate, rules: Ruleset) -> Certificate:
+    """`found` with what is derived from its own figures derived anew: share, executing providers, extent, reasons."""
+    executing = None if found.self_time_ns is None else tuple(sorted(found.self_time_ns))
+    share = _share(found.macs, found.macs_unmatched, found.compute_nodes, found.requested)
+    anew = msgspec.structs.replace(found, executing=executing, macs_share=share)
+    extent, reasons = _extent(anew, rules)
+    return msgspec.structs.replace(anew, extent=extent, reasons=reasons)

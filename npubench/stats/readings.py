@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,7 @@ class Readings(msgspec.Struct, frozen=True):
             with np.load(path, allow_pickle=False) as stored:
                 head = msgspec.json.decode(stored["head"].tobytes(), type=_Head)
                 table = stored["table"]
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, msgspec.MsgspecError) as error:
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, msgspec.MsgspecError) as error:
             raise NotComparableError(f"{path}: not a file of power readings ({error})") from error
         if table.dtype != RECORD or table.ndim != 1:
             raise NotComparableError(f"{path}: not a file of power readings (columns are {table.dtype})")

@@ -10,8 +10,11 @@ from npubench.store import LAUNCHES, PLACEMENT, QUALITY, TUNING, RunFolder, sha2
 
 def assembled(folder: RunFolder) -> Run:
     """The sealed run, or what there is of one that is not complete, put together from its launches."""
-    if folder.sealed():
-        return folder.run()
+    return folder.run() if folder.sealed() else derived(folder)
+
+
+def derived(folder: RunFolder) -> Run:
+    """The run as its launches and records make it, whether it is sealed or not."""
     plan = folder.plan()
     files = {
         f"{part}/{path.name}": sha256_file(path)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from pathlib import Path
 
 import msgspec
@@ -97,6 +98,6 @@ def read(path: Path) -> Samples:
         with np.load(path, allow_pickle=False) as stored:
             table = np.column_stack([stored[name] for name in SAMPLE_COLUMNS]).astype(np.int64)
             tokens = np.column_stack([stored["token_row"], stored["token_ns"]]).astype(np.int64)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise NotComparableError(f"{path}: not a readable samples file ({type(error).__name__}: {error})") from error
     return Samples(table, tokens)

@@ -1,0 +1,233 @@
+"""A report page against its own data, and its data against the runs that it was made from.
+
+Three steps: the page, but for its data block, has the SHA-256 that the block states; the values in each cell's sheet
+are those of the block, as this version writes them; with the runs at hand, the block's values are those of the runs
+derived again, and the page is the one that is drawn from them.
+
+Not aware of: what the page says in prose, which only drawing it anew can tell.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import cast
+
+import msgspec
+
+from npubench import __version__
+from npubench.errors import NotComparableError, SchemaTooNewError
+from npubench.lang import Language, Text
+from npubench.metrics import METRICS
+from npubench.report.embedded import shown_run
+from npubench.report.files import run_files
+from npubench.report.numbers import metric
+from npubench.report.page_data import ID, SCHEMA, PageData, ShownCell, taken_apart
+from npubench.stats.runs import derived
+from npubench.store import RUN, RunFolder, sha256_file
+from npubench.verify.found import Tally, Verified
+
+# A page with three hundred cells has 3 MB.
+MOST_BYTES = 256 << 20
+
+_SHOWN = Text(en="the page's own data", ko="페이지에 담긴 데이터와 다름")
+_RUN = Text(en="recomputed from the run", ko="실행에서 다시 계산한 값과 다름")
+_DRAWN = Text(en="the page drawn anew from the run", ko="실행에서 다시 그린 페이지와 다름")
+_SVG = re.compile(r"<svg\b.*?</svg>", re.S)
+
+
+class _Sheets(HTMLParser):
+    """The rows of each cell's table of values: (title, value, launches), by the sheet's id; and the page's language."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.language = "en"
+        self.rows: dict[str, list[tuple[str, str, str]]] = {}
+        self._sheet = ""
+        self._values = False
+        self._hidden = 0
+        self._cell: list[str] | None = None
+        self._row: list[str] = []
+        self._data = False
+        self._open: list[tuple[str, bool]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        classes = (given.get("class") or "").split()
+        if tag == "html":
+            self.language = given.get("lang") or "en"
+        elif tag == "details" and "sheet" in classes:
+            self._sheet = given.get("id") or ""
+            self.rows.setdefault(self._sheet, [])
+        elif tag == "table":
+            self._values = "values" in classes and bool(self._sheet)
+        elif tag == "tr":
+            self._row, self._data = [], False
+        elif tag in ("td", "th"):
+            # The row of titles has no data.
+            self._cell, self._data = [], self._data or tag == "td"
+        elif tag == "span":
+            # The other language, a unit beside a rate, and remarks are not part of the number.
+            hidden = "ko" in classes or "unit" in classes or "said" in classes
+            self._open.append((tag, hidden))
+            self._hidden += hidden
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "span" and self._open:
+            self._hidden -= self._open.pop()[1]
+        elif tag in ("td", "th") and self._cell is not None:
+            self._row.append(" ".join("".join(self._cell).split()))
+            self._cell = None
+        elif tag == "tr" and self._values and self._data and len(self._row) >= 3:
+            self.rows[self._sheet].append((self._row[0], self._row[1], self._row[2]))
+        elif tag == "table":
+            self._values = False
+
+    def handle_data(self, data: str) -> None:
+        if self._cell is not None and not self._hidden:
+            self._cell.append(data)
+
+
+def verify_page(path: Path, runs: Mapping[str, RunFolder], of: str = "") -> Verified:
+    """One report. `runs`: the run folders at hand, by run id.
+
+    Raises NotComparableError for what is no such report, SchemaTooNewError for one of a newer npubench.
+    """
+    if path.stat().st_size > MOST_BYTES:
+        raise NotComparableError(f"{path}: larger than any report ({path.stat().st_size:,} bytes)")
+    try:
+        page = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise NotComparableError(f"{path}: not a report: {error}") from error
+    apart = taken_apart(page)
+    if apart is None:
+        raise NotComparableError(
+            f'{path}: not a report of npubench, or one from before reports held their data (no block "{ID}")',
+            hint="npubench report RUN writes it anew",
+        )
+    bare, text = apart
+    data = _data(path, text)
+    tally, file = Tally(), path.name
+    tally.files.add(file)
+    tally.same(
+        file,
+        "",
+        hashlib.sha256(bare.encode()).hexdigest(),
+        data.page_sha256,
+        why=Text(
+            en="the SHA-256 in the page's data: the page was edited", ko="페이지가 수정되었습니다(SHA-256 불일치)"
+        ),
+    )
+    sheets = _Sheets()
+    sheets.feed(bare)
+    sheets.close()
+    for run in data.runs:
+        for cell in run.cells:
+            _sheet(tally, file, cell, sheets)
+    known = [runs[item.run] for item in data.runs if item.run in runs]
+    _against(tally, file, data, runs)
+    if data.runs and len(known) == len(data.runs) and all(folder.sealed() for folder in known):
+        _drawn(tally, file, bare, known, data, sheets.language)
+    elif not known and data.runs:
+        tally.remark(
+            Text(
+                en="the page was held against the data in it; whether that is what the samples give takes the run: "
+                "npubench verify REPORT RUN",
+                ko="페이지와 그 안의 데이터만 대조했습니다. 표본까지 확인하려면 실행이 필요합니다: "
+                "npubench verify REPORT RUN",
+            )
+        )
+    return Verified(
+        of=of or str(path),
+        kind="report",
+        run=" ".join(item.run for item in data.runs),
+        npubench=data.npubench,
+        verified_by=__version__,
+        numbers=tally.numbers,
+        files=len(tally.files),
+        mismatches=tuple(tally.mismatches),
+        remarks=tuple(tally.remarks),
+    )
+
+
+def _data(path: Path, text: str) -> PageData:
+    try:
+        name, _, version = str(msgspec.json.decode(text)["schema"]).rpartition("/")
+        if name == SCHEMA.rpartition("/")[0] and int(version) > int(SCHEMA.rpartition("/")[2]):
+            raise SchemaTooNewError(
+                f"{path}: written by a newer npubench (data {name}/{version}; this one reads {SCHEMA})",
+                hint="install that npubench, or a newer one, to verify it",
+            )
+        return msgspec.json.decode(text, type=PageData)
+    except (msgspec.MsgspecError, KeyError, TypeError, ValueError) as error:
+        raise NotComparableError(f"{path}: the page's data is damaged: {error}") from error
+
+
+def _sheet(tally: Tally, file: str, cell: ShownCell, sheets: _Sheets) -> None:
+    """The sheet of one cell shows the data's values, all of them and no others."""
+    if not cell.anchor:
+        return
+    shown = sheets.rows.get(cell.anchor)
+    if shown is None:
+        tally.wrong(file, f"#{cell.anchor}", "no sheet", f"the sheet of cell {cell.id}")
+        return
+    wanted = []
+    for name, item in METRICS.items():
+        if name in cell.summary:
+            each = " · ".join(metric(name, value).text for value in cell.launches.get(name, ()))
+            wanted.append((name, item.title.en, metric(name, cell.summary[name]).text, each))
+            tally.numbers += 1 + len(cell.launches.get(name, ()))
+    for row, (name, title, value, each) in zip(shown, wanted, strict=False):
+        at = f"#{cell.anchor} {name}"
+        if row[0] != title:
+            tally.wrong(file, at, row[0], title, _SHOWN)
+        if row[1] != value:
+            tally.wrong(file, at, row[1], value, _SHOWN)
+        if row[2] != each:
+            tally.wrong(file, f"{at}, launches", row[2], each, _SHOWN)
+    if len(shown) != len(wanted):
+        tally.wrong(file, f"#{cell.anchor}", f"{len(shown)} values", f"{len(wanted)} values", _SHOWN)
+
+
+def _against(tally: Tally, file: str, data: PageData, runs: Mapping[str, RunFolder]) -> None:
+    """The data of the page against the runs at hand, derived again."""
+    for index, item in enumerate(data.runs):
+        folder = runs.get(item.run)
+        if folder is None:
+            continue
+        at = f"{ID}.runs[{index}]"
+        sha256 = sha256_file(folder.path / RUN) if folder.sealed() else None
+        tally.same(file, f"{at}.sha256", item.sha256, sha256, why=_RUN)
+        tally.same(file, at, item, shown_run(derived(folder), item.key, item.sha256), why=_RUN)
+
+
+def _drawn(tally: Tally, file: str, bare: str, folders: list[RunFolder], data: PageData, language: str) -> None:
+    """The page drawn anew. Charts are left out: another version of the drawing library may round otherwise."""
+    if data.npubench != __version__:
+        tally.remark(
+            Text(
+                en=f"the page was drawn by npubench {data.npubench}; this is {__version__}, which draws another one",
+                ko=f"npubench {data.npubench}이 그린 페이지입니다. 지금 버전은 {__version__}이므로 다시 그려 비교하지 "
+                "않았습니다",
+            )
+        )
+        return
+    from npubench.report import html, view
+
+    spoken = cast(Language, language if language in ("en", "ko") else "en")
+    # When a run was sealed is the one thing in it that cannot be derived.
+    runs = [msgspec.structs.replace(derived(folder), sealed=folder.run().sealed) for folder in folders]
+    files = [run_files(folder, run) for folder, run in zip(folders, runs, strict=True)]
+    page = html.render(view.build(files), spoken)
+    again = taken_apart(page)
+    assert again is not None
+    found, expected = _SVG.sub("", bare).splitlines(), _SVG.sub("", again[0]).splitlines()
+    for number, (left, right) in enumerate(zip(found, expected, strict=False), 1):
+        if left != right:
+            tally.wrong(file, f"line {number} (charts left out)", left.strip(), right.strip(), _DRAWN)
+            return
+    if len(found) != len(expected):
+        tally.wrong(file, "", f"{len(found)} lines", f"{len(expected)} lines", _DRAWN)
