@@ -14,17 +14,18 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
 
 from npubench.cards import BackendCard
-from npubench.discovery import code
+from npubench.discovery import code, names
 from npubench.energy import PlannedMeter
 from npubench.engine.launcher import SECRETS, Environment, child_environment
 from npubench.engine.power import PowerSampler, answered, ended
 from npubench.engine.select import environment_of
-from npubench.meterfile import Entry
+from npubench.meterfile import Entry, read
 from npubench.spi import Availability, Reading
 
 HOST_METER = "rapl"
@@ -95,24 +96,25 @@ def _places(item: Wanted, cards: Mapping[str, BackendCard]) -> list[tuple[str, E
 class Survey:
     """Meters that are being asked. `begin` early and collect `found` later: they answer meanwhile."""
 
-    def __init__(self, cards: Mapping[str, BackendCard], seconds: float = SURVEY_S) -> None:
-        self._cards = dict(cards)
+    def __init__(self, seconds: float = SURVEY_S) -> None:
         self._seconds = seconds
         self._folder = tempfile.TemporaryDirectory(prefix="npubench-meters-")
         self._started = time.monotonic()
-        self._asking: list[tuple[Wanted, list[tuple[str, PowerSampler]]]] = []
+        self._asking: dict[str, tuple[Wanted, list[tuple[str, PowerSampler]]]] = {}
+        self._count = 0
 
-    def begin(self, items: Sequence[Wanted]) -> None:
-        """Starts to ask these, in all the places where each may be."""
+    def begin(self, items: Sequence[Wanted], cards: Mapping[str, BackendCard] = MappingProxyType({})) -> None:
+        """Starts to ask these, in all the places where each may be. One that is being asked is asked in new places."""
         for item in items:
-            samplers = [
-                (where, self._ask(item, place, f"{len(self._asking)}-{index}"))
-                for index, (where, place) in enumerate(_places(item, self._cards))
-            ]
-            self._asking.append((item, samplers))
+            _, samplers = self._asking.get(item.name, (item, []))
+            known = {where for where, _ in samplers}
+            places = [(where, place) for where, place in _places(item, cards) if where not in known]
+            samplers += [(where, self._ask(item, place)) for where, place in places]
+            self._asking[item.name] = (item, samplers)
 
-    def _ask(self, item: Wanted, place: Environment, name: str) -> PowerSampler:
-        folder = Path(self._folder.name) / name
+    def _ask(self, item: Wanted, place: Environment) -> PowerSampler:
+        self._count += 1
+        folder = Path(self._folder.name) / str(self._count)
         folder.mkdir()
         ref = code("meters", item.use)
         return PowerSampler.begin(
@@ -126,12 +128,13 @@ class Survey:
 
     def found(self) -> tuple[Asked, ...]:
         """What each answered, within the time that there is; their samplers have ended then."""
-        try:
-            samplers = [sampler for _, places in self._asking for _, sampler in places]
-            answered(samplers, max(0.0, self._started + self._seconds - time.monotonic()))
-            return tuple(self._outcome(item, places) for item, places in self._asking)
-        finally:
-            self.close()
+        answered(self._samplers(), max(0.0, self._started + self._seconds - time.monotonic()))
+        found = tuple(self._outcome(item, places) for item, places in self._asking.values())
+        self.close()
+        return found
+
+    def _samplers(self) -> list[PowerSampler]:
+        return [sampler for _, places in self._asking.values() for _, sampler in places]
 
     def _outcome(self, item: Wanted, places: Sequence[tuple[str, PowerSampler]]) -> Asked:
         there = [(where, sampler) for where, sampler in places if sampler.availability.available]
@@ -160,18 +163,36 @@ class Survey:
     def close(self) -> None:
         """Ends what still runs."""
         # Nothing of what they read is kept: one that hangs is not waited for; another may log out first.
-        ended([sampler for _, places in self._asking for _, sampler in places], 2.0)
+        ended(self._samplers(), 2.0)
         self._folder.cleanup()
+
+    def __enter__(self) -> Survey:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
 
 def survey(
     cards: Mapping[str, BackendCard], entries: Sequence[Entry] = (), seconds: float = SURVEY_S, *, host: bool = True
 ) -> tuple[PlannedMeter, ...]:
     """Asks the meters of these cards and entries, for `seconds` in all at most. Never raises for a meter's faults."""
-    asking = Survey(cards, seconds)
-    try:
-        asking.begin(wanted(cards, entries, host))
-    except BaseException:
-        asking.close()
-        raise
-    return tuple(item.meter for item in asking.found())
+    with Survey(seconds) as asking:
+        asking.begin(wanted(cards, entries, host), cards)
+        return tuple(item.meter for item in asking.found())
+
+
+def entries_of(asked: Path | None = None) -> tuple[Entry, ...]:
+    """The entries of the meters file: the one that was asked for, else NPUBENCH_METERS, else the user's own if there
+    is one. Raises CardError.
+    """
+    path = asked
+    if path is None and (named := os.environ.get("NPUBENCH_METERS")):
+        path = Path(named).expanduser()
+    if path is None:
+        from platformdirs import user_config_dir
+
+        path = Path(user_config_dir("npubench")) / "meters.toml"
+        if not path.is_file():
+            return ()
+    return read(path, tuple(names("meters")))
