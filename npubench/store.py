@@ -2,7 +2,7 @@
 
 A file appears whole or not at all (temporary file in the same folder, fsync, link, folder fsync) and is never changed.
 Layout: `<root>/<machine>/<run id>/plan.json`, `launches/<cell>-<n>.json` and `.npz`, `run.json` when sealed,
-`work/` while a launch is in flight.
+`work/` while a launch is in flight, `power/<n>.json` and `.npz` for what was read around the launches.
 
 Not aware of: what the documents mean.
 """
@@ -23,13 +23,14 @@ from pathlib import Path
 import msgspec
 
 from npubench.cards import build_name
+from npubench.energy import PowerSession
 from npubench.errors import StoreError, UsageError
 from npubench.evidence import Certificate
 from npubench.schema import Launch, Plan, Quality, Run, encode, parse
 from npubench.tuning import Tuning
 
 PLAN, RUN, WORK = "plan.json", "run.json", "work"
-LAUNCHES, QUALITY, PLACEMENT, TUNING = "launches", "quality", "placement", "tuning"
+LAUNCHES, QUALITY, PLACEMENT, TUNING, POWER = "launches", "quality", "placement", "tuning", "power"
 
 
 def results_root(out: Path | None, checkout: Path | None) -> Path:
@@ -174,6 +175,27 @@ class RunFolder(msgspec.Struct, frozen=True):
         """Every search for a way to run a cell, in file-name order. A damaged file raises NotComparableError."""
         for path in sorted((self.path / TUNING).glob("*.json")):
             yield parse(path.read_bytes(), Tuning, str(path))
+
+    def write_session(self, session: PowerSession) -> None:
+        write_once(self.session_path(session.number), encode(session))
+
+    def session_path(self, number: int) -> Path:
+        return self.path / POWER / f"{number}.json"
+
+    def idle_path(self, number: int, when: str) -> Path:
+        """The raw readings of an idle baseline, `before` or `after` the launches of an invocation."""
+        return self.path / POWER / f"{number}-{when}.npz"
+
+    def next_session(self) -> int:
+        """The number of the invocation that begins now, from 1; a killed one may have left an idle baseline."""
+        found = [path.name.partition(".")[0].partition("-")[0] for path in (self.path / POWER).glob("*")]
+        return max((int(number) for number in found if number.isdigit()), default=0) + 1
+
+    def sessions(self) -> Iterator[PowerSession]:
+        """What was read around the launches of each invocation, in order. A damaged file raises NotComparableError."""
+        paths = [path for path in (self.path / POWER).glob("*.json") if path.stem.isdigit()]
+        for path in sorted(paths, key=lambda found: int(found.stem)):
+            yield parse(path.read_bytes(), PowerSession, str(path))
 
     def samples_path(self, cell: str, number: int) -> Path:
         return self.path / LAUNCHES / f"{cell}-{number}.npz"

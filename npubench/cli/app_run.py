@@ -245,6 +245,30 @@ def run(
             help=here("Wait this long for another run to end.", "다른 실행을 기다릴 시간."),
         ),
     ] = "10m",
+    meters: Annotated[
+        Path | None,
+        typer.Option(
+            "--meters",
+            metavar="FILE",
+            help=here(
+                "Meters of this machine, a BMC say (default: NPUBENCH_METERS, then the user's meters.toml).",
+                "이 장비의 전력 측정기 파일, 예: BMC(기본: NPUBENCH_METERS, 사용자 설정의 meters.toml).",
+            ),
+        ),
+    ] = None,
+    no_power: Annotated[
+        bool, typer.Option("--no-power", help=here("Read no power meter.", "전력을 측정하지 않습니다."))
+    ] = False,
+    power_pulse: Annotated[
+        bool,
+        typer.Option(
+            "--power-pulse",
+            help=here(
+                "Load the cores on and off first, to align an external meter's log.",
+                "외부 측정기 기록을 맞출 수 있도록 먼저 코어에 부하를 켰다 끕니다.",
+            ),
+        ),
+    ] = False,
     json: Json = False,
     cards: Cards = None,
 ) -> None:
@@ -294,5 +318,8 @@ def run(
             wait=wait,
             as_json=json,
             cards=tuple(cards or ()),
+            meters=meters,
+            no_power=no_power,
+            power_pulse=power_pulse,
         )
     )

@@ -56,6 +56,8 @@ _PLANNING = {
     "compiled_by": "--compiled-by",
     "compiled_from": "--compiled-from",
     "cards": "--cards",
+    "meters": "--meters",
+    "no_power": "--no-power",
     "dry_run": "--dry-run",
 }
 # What an ONNX file of the user's own decides by itself, or does not have.
@@ -112,6 +114,9 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     wait: str = "10m"
     as_json: bool = False
     cards: tuple[Path, ...] = ()
+    meters: Path | None = None
+    no_power: bool = False
+    power_pulse: bool = False
 
     def given(self, field: str) -> bool:
         """Whether this option was typed."""
@@ -151,6 +156,11 @@ def check_options(asked: Asked, rules: Ruleset) -> None:
         raise UsageError(
             here(f"--mix and {beside[0]} do not go together", f"--mix와 {beside[0]}은 함께 쓸 수 없습니다"),
             hint=here("a mix names its models and their loads itself", "--mix가 모델과 부하를 직접 정합니다"),
+        )
+    if asked.no_power and asked.meters is not None:
+        raise UsageError(
+            here("--no-power and --meters do not go together", "--no-power와 --meters는 함께 쓸 수 없습니다"),
+            hint=here("leave one of them out", "둘 중 하나만 쓰십시오"),
         )
     mixed(asked.mix)
     host(asked)

@@ -85,7 +85,7 @@ def _fresh(
         folder = store.RunFolder.create(root, slug(plan.machine.name), plan.run)
         lock.names(folder.path)
         folder.write_plan(plan)
-        return folder, _carry_out(plan, folder, limits, console, stop)
+        return folder, _carry_out(asked, plan, folder, limits, console, stop)
 
 
 def _resumed(
@@ -100,11 +100,12 @@ def _resumed(
             if not folder.sealed():
                 check_machine(plan, facts(given_name(asked.machine) or plan.machine.name))
                 check_inputs(plan)
-                return folder, _carry_out(plan, folder, limits, console, stop)
+                return folder, _carry_out(asked, plan, folder, limits, console, stop)
     console.say(here("this run is complete already", "이미 완료된 실행입니다"))
     return folder, folder.run()
 
 
-def _carry_out(plan: Plan, folder: store.RunFolder, limits: Limits, console: Console, stop: Stop) -> Run:
+def _carry_out(asked: Asked, plan: Plan, folder: store.RunFolder, limits: Limits, console: Console, stop: Stop) -> Run:
     with console.live(plan) as watcher:
-        return Execution(plan, folder, cache_root(), watcher, limits, stop).carry_out()
+        going = Execution(plan, folder, cache_root(), watcher, limits, stop, pulse=asked.power_pulse)
+        return going.carry_out()

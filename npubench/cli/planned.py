@@ -21,6 +21,7 @@ from npubench.engine import prebuilt, preflight
 from npubench.engine import select as selection
 from npubench.engine.devices import look
 from npubench.engine.machine import facts
+from npubench.engine.meters import Survey, entries_of, wanted
 from npubench.engine.planned import NATIVE
 from npubench.engine.protocol import Event, Said
 from npubench.engine.resume import given_name
@@ -253,8 +254,16 @@ def make_plan(
     """
     named = _named(asked)
     install = None if asked.dry_run else console.say
-    machine = facts(asked.machine)
-    backends = selection.find_backends(choice.cards, named, console.probing, stop, install, machine.accelerators)
+    # Meters that no card has a say in are asked while the backends are.
+    with Survey() as asking:
+        entries = () if asked.no_power else entries_of(asked.meters)
+        if not asked.no_power:
+            asking.begin(wanted({}, entries))
+        machine = facts(asked.machine)
+        backends = selection.find_backends(choice.cards, named, console.probing, stop, install, machine.accelerators)
+        if not asked.no_power:
+            asking.begin(wanted(backends.ready, entries), backends.ready)
+        meters = tuple(item.meter for item in asking.found())
     if asked.variant is not None:
         ready = {name: _taking(card, asked.variant) for name, card in backends.ready.items()}
         backends = msgspec.structs.replace(backends, ready=ready)
@@ -303,6 +312,7 @@ def make_plan(
         environments=backends.environments,
         measured_by=measured_by(asked.measured_by),
         host=host(asked),
+        meters=meters,
     )
     measured = {cell.precision for cell in plan.cells if cell.purpose == "measure"}
     nothing = asked.variant is not None and not measured

@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text as RichText
 
 from npubench.cards import build_name
+from npubench.cli import metered
 from npubench.engine.holding import added_s, held_s
 from npubench.engine.launching import Watcher
 from npubench.engine.loading import CONFIRM_SHARE
@@ -147,6 +148,7 @@ class Console:
                 here("unsupported: ", "미지원: ")
                 + f"{item.model} {item.precision} · {item.backend}: {item.reason[language()]}"
             )
+        self.lines(metered.lines(plan))
         for note in plan.notes:
             if note.severity == "warning" or note.code == "inputs-cycled":
                 self.say(here("mind: ", "주의: ") + note.text[language()])

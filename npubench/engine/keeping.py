@@ -9,8 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from npubench.engine import table
-from npubench.engine.metering import Metering
 from npubench.schema import PowerFile, SampleFile
+from npubench.stats.readings import Readings
 from npubench.stats.samples import Samples
 from npubench.store import sha256_file, write_once
 
@@ -43,12 +43,12 @@ class Keeping:
         self._beside(".npz")
         return None
 
-    def power(self, power: Metering) -> PowerFile | None:
-        """Keeps the power readings; None where there are none."""
-        if power.file is None or not power.file.exists():
+    def power(self, readings: Readings) -> PowerFile | None:
+        """Keeps the power readings; None where no meter has a channel."""
+        path = self._beside(".power.npz")
+        if not readings.channels:
             return None
-        path = self._beside(".power.jsonl")
-        write_once(path, power.file.read_bytes())
+        write_once(path, readings.encode())
         return PowerFile(file=path.name, sha256=sha256_file(path))
 
     def output(self, work: Path) -> None:

@@ -62,6 +62,10 @@ STALL_S: Mapping[str, float] = dict.fromkeys(_PATIENT, 1800.0)
 DEFAULT_STALL_S = 120.0
 
 
+# Whoever may read a machine's power by its BMC may switch it off: these reach the meter that needs them and no worker.
+SECRETS = ("NPUBENCH_REDFISH_USER", "NPUBENCH_REDFISH_PASSWORD")
+
+
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """What a worker may take: seconds without a sign of life, per phase, and memory.
 
@@ -94,12 +98,14 @@ Answer = Probed | Surveyed | Built | Measured | Answered | Placed | Compiled | C
 
 
 def child_environment(environment: Environment, folder: Path) -> dict[str, str]:
-    """The worker's environment variables.
+    """The worker's environment variables, without `SECRETS`.
 
     A foreign interpreter finds our package through a folder that holds nothing else: putting our site-packages on its
     path would give it our numpy as well.
     """
     variables = {**os.environ, **environment.variables, "PYTHONUNBUFFERED": "1"}
+    for name in SECRETS:
+        variables.pop(name, None)
     if Path(environment.python) != Path(sys.executable):
         bridge = folder / "bridge"
         bridge.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -16,14 +16,17 @@ import msgspec
 
 from npubench import traffic
 from npubench.cards import BackendCard, ModelCard, emulated, with_threads
+from npubench.conditions import Conditions
 from npubench.discovery import code
+from npubench.energy import EnergyLedger, IdlePower
 from npubench.engine import loading, table
+from npubench.engine.belonging import Belonging, apart
 from npubench.engine.files import Files, Ready
 from npubench.engine.holding import held_s
 from npubench.engine.keeping import Keeping
 from npubench.engine.launcher import Limits, run_job
 from npubench.engine.lost import Presence
-from npubench.engine.metering import Metering, metering
+from npubench.engine.metering import Meters
 from npubench.engine.placement import Certifier
 from npubench.engine.protocol import Event, Measured, MeasureJob, Together
 from npubench.engine.quality import Asker
@@ -47,9 +50,13 @@ from npubench.schema import (
     parse,
 )
 from npubench.spi import Request
-from npubench.stats.conclude import conclude
+from npubench.stats.conclude import Concluded, conclude
 from npubench.stats.conditions import gone, judge_conditions, worse
+from npubench.stats.held import energy_window, work_of
+from npubench.stats.ledger import ledger
 from npubench.stats.memory import leak
+from npubench.stats.power_events import judge_power
+from npubench.stats.readings import Readings
 from npubench.stats.samples import Samples
 from npubench.store import WORK, RunFolder
 from npubench.tuning import Tuning
@@ -93,6 +100,13 @@ class Prepared(msgspec.Struct, frozen=True):
     way: PlannedCell
 
 
+class Power(msgspec.Struct, frozen=True):
+    """The meters that run during the launches, and what each channel drew before them, while nothing ran."""
+
+    meters: Meters
+    idle: Mapping[str, IdlePower] = {}
+
+
 class Launching:
     """The launches of one plan. Lives as long as its run is measured."""
 
@@ -104,8 +118,10 @@ class Launching:
         watcher: Watcher,
         limits: Limits,
         stop: Callable[[], bool],
+        power: Power,
     ) -> None:
         self._plan = plan
+        self._power = power
         self._folder = folder
         self._watcher = watcher
         self._limits = limits
@@ -236,7 +252,7 @@ class Launching:
             watch.event(event)
             say(event, table.completed(work))
 
-        with watching(backend, self._plan.machine, meters=self._plan.meters) as watch, metering(backend, work) as power:
+        with watching(backend, self._plan.machine, meters=self._plan.meters) as watch:
             answer = run_job(
                 self._job(ready, work, together),
                 work,
@@ -258,7 +274,7 @@ class Launching:
                     blank, failure=answer, verdict=_verdict(answer), reasons=gone(watch.found), samples=kept
                 )
             assert isinstance(answer, Measured)
-            return self._finish(ready, blank, answer, work, power, keeping)
+            return self._finish(ready, blank, answer, work, keeping)
         finally:
             shutil.rmtree(work, ignore_errors=True)
 
@@ -303,9 +319,28 @@ class Launching:
         ]
         return min(found) if found else None
 
-    def _finish(
-        self, ready: Prepared, blank: Launch, done: Measured, work: Path, power: Metering, keeping: Keeping
-    ) -> Launch:
+    def _energy(
+        self, ready: Prepared, done: Measured, samples: Samples, found: Concluded, conditions: Conditions
+    ) -> tuple[EnergyLedger, Readings]:
+        """The joules of a launch, and the readings that they were computed from."""
+        cell, meters = ready.way, self._power.meters
+        window = energy_window(done.window, done.capacity)
+        work = work_of(samples, window, done.unit, cell.scenario, done.capacity, done.samples_per_row, found.given)
+        readings = meters.readings(window)
+        if not readings.channels:
+            none = EnergyLedger(reason=meters.reason, window=window, requests=work.requests, units=work.units)
+            return none, readings
+        beside = [
+            msgspec.convert(self._plan.backends[other.backend], BackendCard)
+            for other in self._plan.cells
+            if cell.mix is not None and other.mix == cell.mix and other.id != cell.id
+        ]
+        whose = Belonging(ready.backend, self._plan.machine, conditions, beside, meters.backends_of)
+        shared = [channel.name for channel in readings.channels if whose.shared(channel)]
+        joules = ledger(readings, window, work, ours=whose.ours, idle=self._power.idle, rule=self._rules.energy)
+        return apart(joules, shared, len(beside) + 1), readings
+
+    def _finish(self, ready: Prepared, blank: Launch, done: Measured, work: Path, keeping: Keeping) -> Launch:
         """Keeps the samples, derives the summary, judges."""
         samples = Samples(*table.read(work))
         kept = keeping.samples(samples)
@@ -333,11 +368,13 @@ class Launching:
             reasons = (*reasons, leaked)
         assert blank.conditions is not None
         allowed, disturbances = judge_conditions(blank.conditions, self._rules.disturbance)
+        energy, readings = self._energy(ready, done, samples, found, blank.conditions)
+        powered, slowed = judge_power(energy)
         return msgspec.structs.replace(
             blank,
             status="ok",
-            verdict=worse(verdict, allowed),
-            reasons=(*reasons, *disturbances),
+            verdict=worse(worse(verdict, allowed), powered),
+            reasons=(*reasons, *disturbances, *slowed),
             load_ns=done.load_ns,
             first_inference_ns=done.first_inference_ns,
             warmup=done.warmup,
@@ -360,8 +397,8 @@ class Launching:
                 inputs=done.inputs,
                 outputs=done.outputs,
             ),
-            energy=power.ledger(done.window),
-            power=keeping.power(power),
+            energy=energy,
+            power=keeping.power(readings),
             placement=done.placement,
             execution_kind=done.execution_kind,
             capacity=done.capacity,

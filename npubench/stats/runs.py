@@ -5,7 +5,7 @@ from __future__ import annotations
 from npubench.rules import load
 from npubench.schema import Run
 from npubench.stats.assemble import assemble
-from npubench.store import LAUNCHES, PLACEMENT, QUALITY, TUNING, RunFolder, sha256_file
+from npubench.store import LAUNCHES, PLACEMENT, POWER, QUALITY, TUNING, RunFolder, sha256_file
 
 
 def assembled(folder: RunFolder) -> Run:
@@ -18,7 +18,7 @@ def derived(folder: RunFolder) -> Run:
     plan = folder.plan()
     files = {
         f"{part}/{path.name}": sha256_file(path)
-        for part in (LAUNCHES, QUALITY, PLACEMENT, TUNING)
+        for part in (LAUNCHES, QUALITY, PLACEMENT, TUNING, POWER)
         for path in sorted((folder.path / part).glob("*.json"))
     }
     return assemble(

@@ -91,7 +91,7 @@ def test_every_published_number_comes_from_the_kept_samples(tmp_path: Path, mode
         arrival = "completion" if cell.scenario.name == "single-stream" else "at-once"
         again = summarise(read(path), launch.window, launch.unit, arrival)
         assert all(launch.summary[key] == value for key, value in again.items())
-    assert {path.name for path in folder.path.iterdir()} == {"plan.json", "run.json", "launches"}
+    assert {path.name for path in folder.path.iterdir()} == {"plan.json", "run.json", "launches", "power"}
 
 
 def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(tmp_path: Path, model_cache: Path) -> None:

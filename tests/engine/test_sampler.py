@@ -1,8 +1,9 @@
-"""The sampler as a process: it reads, survives its meter, ends with its parent, and leaves a readable file."""
+"""The sampler as a process: it reads, survives its meter, ends with its parent, and leaves readable files."""
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -12,56 +13,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from npubench.engine.power import FILE, PowerSampler, ledger, read_log, read_readings
-from npubench.engine.sampler import Job, take
-from npubench.meters.none import NoMeter
-from npubench.meters.synthetic import SyntheticMeter, energy_j, parse, power_w
-from npubench.spi import Channel, Meter, Reading
+from npubench.engine import sampler as under_test
+from npubench.engine.power import PowerSampler, all_readings, mapped, read_log
+from npubench.engine.sampler import Job, Times, take
+from npubench.spi import Availability, Channel, Reading
+from npubench.stats.readings import OK, RECORD
+from tests.engine import faulty_meters
 
 SYNTHETIC = "npubench.meters.synthetic:SyntheticMeter"
-
-# Meters that misbehave, each in its own way.
-BAD = """
-import os, sys, time
-from npubench.spi import Availability, Channel, Reading
-
-CHANNEL = Channel(name="bad", unit="W", scope="card", kind="instant", source="test")
-
-class Raises:
-    def __init__(self): self.n = 0
-    def probe(self): return Availability(available=True)
-    def channels(self): return (CHANNEL,)
-    def read(self):
-        self.n += 1
-        if self.n % 2:
-            raise SystemExit("vendor library gave up")
-        print("noise on stdout")
-        now = time.perf_counter_ns()
-        return (Reading(channel="bad", value=5.0, before_ns=now, after_ns=now),)
-    def close(self): raise RuntimeError("not even that")
-
-class Silent(Raises):
-    def read(self): return ()
-
-class Wrong(Raises):
-    def read(self): return ({"not": "a reading"},)
-
-class Hangs(Raises):
-    def read(self):
-        self.n += 1
-        if self.n == 1:
-            return ()
-        open(os.environ["BAD_MARK"], "w").close()
-        time.sleep(600)
-
-class Dies(Raises):
-    def __init__(self): raise RuntimeError("no driver here")
-
-class Exits(Raises):
-    def __init__(self): os._exit(7)
-"""
 
 
 def until(condition: Callable[[], bool], seconds: float = 20.0) -> bool:
@@ -79,77 +43,127 @@ def gone(pid: int) -> bool:
     return state == "Z"
 
 
-@pytest.fixture
-def bad(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "code"
-    folder.mkdir()
-    (folder / "bad_meters.py").write_text(BAD)
-    monkeypatch.setenv("PYTHONPATH", str(folder))
-    return folder
+@pytest.fixture(autouse=True)
+def faulty(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = str(Path(faulty_meters.__file__).parent)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH")])))
+    monkeypatch.setenv("NPUBENCH_SYNTHETIC_POWER", "constant:25")
 
 
-def start(tmp_path: Path, meter: str = SYNTHETIC, power: str = "constant:25", interval_s: float = 0.01) -> PowerSampler:
-    return PowerSampler.start(meter, interval_s, tmp_path, environment={"NPUBENCH_SYNTHETIC_POWER": power})
+def start(tmp_path: Path, meter: str = SYNTHETIC, interval_s: float = 0.01, **more: object) -> PowerSampler:
+    return PowerSampler.start(meter, interval_s, tmp_path, **more)
 
 
-def ticks(file: Path) -> int:
-    return len(read_readings(file))
+def rows(sampler: PowerSampler) -> int:
+    return len(mapped(sampler.rows))
+
+
+def said(sampler: PowerSampler) -> set[str]:
+    """The statuses of all readings."""
+    found = all_readings(sampler)
+    return {found.statuses[code] for code in found.table["status"]}
 
 
 def test_readings_are_taken_and_the_end_is_recorded(tmp_path: Path) -> None:
     sampler = start(tmp_path)
     assert sampler.availability.available
     assert [channel.name for channel in sampler.channels] == ["synthetic.power", "synthetic.energy"]
-    assert all("synthetic" in channel.source for channel in sampler.channels)
-    assert until(lambda: ticks(sampler.file) >= 20)
-    log = read_log(sampler.stop())
+    assert {reading.channel for reading in sampler.first} == {"synthetic.power", "synthetic.energy"}
+    assert until(lambda: rows(sampler) >= 20)
+    sampler.stop()
+    log = sampler.log()
     assert log.ended == "asked to end"
     assert log.channels == sampler.channels
-    assert log.interval_ns == 10_000_000
-    assert log.cpu_ns > 0
-    power = [reading for reading in log.readings if reading.channel == "synthetic.power"]
-    assert {reading.value for reading in power} == {25.0}
-    assert all(reading.status == "ok" for reading in log.readings)
-    times = [reading.before_ns for reading in power]
+    assert log.interval_ns == sampler.interval_ns == 10_000_000
+    found = all_readings(sampler)
+    assert set(found.of("synthetic.power")["value"]) == {25.0}
+    assert said(sampler) == {OK}
+    times = found.table["before_ns"].tolist()
     assert times == sorted(times)
 
 
-def test_a_window_inside_start_and_stop_is_bracketed(tmp_path: Path) -> None:
-    with start(tmp_path, power="square:10:30:0.2", interval_s=0.005) as sampler:
-        begin = time.perf_counter_ns()
-        time.sleep(0.4)
-        end = time.perf_counter_ns()
-    found = ledger(read_readings(sampler.file), sampler.channels, begin, end).channels
-    assert found["synthetic.energy"]["energy_j"] is not None
-    assert found["synthetic.energy"]["mean_w"] == pytest.approx(20, abs=10)
+def test_a_row_is_a_record() -> None:
+    assert under_test._ROW.size == RECORD.itemsize
+    packed = under_test._ROW.pack(-5, 1 << 40, 2.5, 7, 9, 0)
+
+    assert np.frombuffer(packed, RECORD)[0].tolist() == (-5, 1 << 40, 2.5, 7, 9, 0)
 
 
-def test_sampler_killed_the_file_is_readable(tmp_path: Path) -> None:
+def test_what_reading_costs_is_told(tmp_path: Path) -> None:
     sampler = start(tmp_path)
-    assert until(lambda: ticks(sampler.file) >= 10)
+    assert until(lambda: rows(sampler) >= 20)
+    sampler.stop()
+    cost = sampler.log().cost
+    assert cost.readings == rows(sampler) // 2
+    assert cost.cpu_share is not None
+    assert 0 < cost.cpu_share < 1
+    assert cost.read_p50_ns is not None
+    assert cost.read_p99_ns is not None
+    assert 0 < cost.read_p50_ns <= cost.read_p99_ns
+
+
+@given(st.lists(st.integers(1, 1 << 40), min_size=1, max_size=200))
+def test_percentiles_of_read_times_are_within_a_place(durations: list[int]) -> None:
+    times = Times()
+    for duration in durations:
+        times.add(duration)
+    ordered = sorted(durations)
+    for share in (0.5, 0.99, 1.0):
+        exact = ordered[math.ceil(len(ordered) * share) - 1]
+        assert times.percentile(share) == pytest.approx(exact, rel=0.012, abs=1)
+
+
+def test_no_reads_have_no_percentile() -> None:
+    assert Times().percentile(0.5) is None
+
+
+def test_it_pauses_and_goes_on(tmp_path: Path) -> None:
+    sampler = start(tmp_path)
+    sampler.pause()
+    # The pause has been heard when it writes what reading has cost.
+    assert until(lambda: sampler.log().cost.readings > 0)
+    before = rows(sampler)
+    time.sleep(0.1)
+    assert rows(sampler) == before
+    sampler.resume()
+    assert until(lambda: rows(sampler) > before + 10)
+    sampler.pause()
+    sampler.stop()
+    assert sampler.log().ended == "asked to end", "it ends while it is paused, too"
+
+
+def test_sampler_killed_the_files_are_readable(tmp_path: Path) -> None:
+    sampler = start(tmp_path)
+    assert until(lambda: rows(sampler) >= 10)
     sampler._process.kill()  # type: ignore[union-attr]
-    file = sampler.stop()
-    log = read_log(file)
+    sampler.stop()
+    log, count = sampler.log(), rows(sampler)
     assert log.ended is None
-    assert len(log.readings) >= 10
-    assert log.cpu_ns > 0
-    file.write_bytes(file.read_bytes() + b'{"line":"tick","read')
-    assert read_log(file) == log
+    assert len(log.channels) == 2
+    assert count >= 10
+    with sampler.rows.open("ab") as stream:
+        stream.write(b"half a record")
+    with sampler.lines.open("ab") as stream:
+        stream.write(b'{"line":"cost","ti')
+    assert rows(sampler) == len(all_readings(sampler).table) == count
+    assert sampler.log() == log
 
 
 def test_sigterm_ends_it_in_order(tmp_path: Path) -> None:
     sampler = start(tmp_path)
     sampler._process.terminate()  # type: ignore[union-attr]
     sampler._process.wait(20)  # type: ignore[union-attr]
-    assert read_log(sampler.stop()).ended == "SIGTERM"
+    sampler.stop()
+    assert sampler.log().ended == "SIGTERM"
 
 
 def test_a_terminal_interrupt_does_not_end_it(tmp_path: Path) -> None:
     sampler = start(tmp_path)
-    before = ticks(sampler.file)
+    before = rows(sampler)
     os.kill(sampler._process.pid, signal.SIGINT)  # type: ignore[union-attr]
-    assert until(lambda: ticks(sampler.file) > before + 4)
-    assert read_log(sampler.stop()).ended == "asked to end"
+    assert until(lambda: rows(sampler) > before + 8)
+    sampler.stop()
+    assert sampler.log().ended == "asked to end"
 
 
 def test_it_dies_with_its_parent(tmp_path: Path) -> None:
@@ -161,22 +175,17 @@ sampler = PowerSampler.start(sys.argv[1], 0.01, Path(sys.argv[2]))
 print(sampler._process.pid, flush=True)
 os.kill(os.getpid(), 9)
 """
-    done = subprocess.run(
-        [sys.executable, "-c", parent, SYNTHETIC, str(tmp_path)],
-        stdout=subprocess.PIPE,
-        env={**os.environ, "NPUBENCH_SYNTHETIC_POWER": "constant:1"},
-        check=False,
-    )
+    done = subprocess.run([sys.executable, "-c", parent, SYNTHETIC, str(tmp_path)], stdout=subprocess.PIPE, check=False)
     assert done.returncode == -signal.SIGKILL
     pid = int(done.stdout)
     assert until(lambda: gone(pid))
-    assert ticks(tmp_path / FILE) >= 1
+    assert len(mapped(tmp_path / "power.bin")) >= 2
 
 
-def test_a_hung_meter_does_not_outlive_its_parent(tmp_path: Path, bad: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hung_meter_does_not_outlive_its_parent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mark = tmp_path / "mark"
     monkeypatch.setenv("BAD_MARK", str(mark))
-    sampler = PowerSampler.start("bad_meters:Hangs", 0.01, tmp_path)
+    sampler = start(tmp_path, "faulty_meters:Hangs")
     assert sampler.availability.available
     assert until(mark.exists)
     process = sampler._process
@@ -185,52 +194,129 @@ def test_a_hung_meter_does_not_outlive_its_parent(tmp_path: Path, bad: Path, mon
     process.stdin.close()
     assert process.wait(20) == 0
     sampler.stop()
-    assert [reading.value for reading in read_readings(sampler.file)] == [None]
+    assert said(sampler) == {"the meter gave no reading for this channel"}
 
 
-def test_a_meter_raising_becomes_a_status(tmp_path: Path, bad: Path) -> None:
-    sampler = PowerSampler.start("bad_meters:Raises", 0.01, tmp_path)
-    assert until(lambda: ticks(sampler.file) >= 6)
-    log = read_log(sampler.stop())
-    assert log.ended == "asked to end"
-    assert {reading.status for reading in log.readings} == {"ok", "raised SystemExit: vendor library gave up"}
-    assert {reading.value for reading in log.readings if reading.status != "ok"} == {None}
+def test_a_meter_raising_becomes_a_status(tmp_path: Path) -> None:
+    sampler = start(tmp_path, "faulty_meters:Raises")
+    assert until(lambda: rows(sampler) >= 6)
+    sampler.stop()
+    assert sampler.log().ended == "asked to end"
+    assert said(sampler) == {OK, "raised SystemExit: vendor library gave up"}
+    found = all_readings(sampler).table
+    assert all(math.isnan(row["value"]) == (row["status"] > 0) for row in found)
 
 
-@pytest.mark.parametrize(("name", "word"), [("Silent", "no reading"), ("Wrong", "ValidationError")])
-def test_a_meter_that_answers_nonsense_becomes_a_status(tmp_path: Path, bad: Path, name: str, word: str) -> None:
-    sampler = PowerSampler.start(f"bad_meters:{name}", 0.01, tmp_path)
-    assert until(lambda: ticks(sampler.file) >= 2)
-    readings = read_readings(sampler.stop())
-    assert all(word in reading.status and reading.value is None for reading in readings)
+@pytest.mark.parametrize(("name", "word"), [("Silent", "no reading"), ("Wrong", "expected a Reading")])
+def test_a_meter_that_answers_nonsense_becomes_a_status(tmp_path: Path, name: str, word: str) -> None:
+    sampler = start(tmp_path, f"faulty_meters:{name}")
+    assert until(lambda: rows(sampler) >= 2)
+    sampler.stop()
+    assert all(word in status for status in said(sampler))
+
+
+def test_what_is_no_number_has_a_status_that_names_it() -> None:
+    found = take(faulty_meters.Odd(), [faulty_meters.CHANNEL])
+    values = dict(zip(map(repr, faulty_meters.Odd.VALUES), found, strict=True))
+    for text in ("'N/A'", "nan", "inf", "'12'"):
+        assert values[text].value is None
+        assert values[text].status == f"the value was {text}"
+    assert values["None"].status == "no value"
+    # As the source gave it: what a negative power means is the ledger's to say.
+    assert values["-1.0"].value == -1.0
+    assert [type(reading.value) for reading in found if reading.value is not None] == [float] * 4
+    assert {reading.status for reading in found if reading.value is not None} == {OK}
+
+
+@pytest.mark.parametrize(
+    "reading",
+    [
+        None,
+        "text",
+        Reading(channel=["not hashable"], value=1.0, before_ns=0, after_ns=0),  # type: ignore[arg-type]
+        Reading(channel="bad", value=1.0, before_ns=0.5, after_ns=0),  # type: ignore[arg-type]
+        Reading(channel="bad", value=1.0, before_ns=1 << 70, after_ns=0),
+        Reading(channel="bad", value=1.0, before_ns=0, after_ns=0, status=None),  # type: ignore[arg-type]
+    ],
+)
+def test_a_reading_that_cannot_be_written_is_a_fault_of_this_read_only(reading: object) -> None:
+    class Meter(faulty_meters.Steady):
+        def read(self) -> object:
+            return (reading,)
+
+    (found,) = take(Meter(), [faulty_meters.CHANNEL])
+    assert found.value is None
+    assert found.status.startswith("raised ")
+
+
+def test_channels_that_were_never_announced_are_left_out_and_silent_ones_are_filled_in() -> None:
+    extra = Channel(name="extra", unit="W", scope="rail", kind="instant", source="t")
+    assert [reading.channel for reading in take(faulty_meters.Steady(), [extra])] == ["extra"]
+    assert len(take(faulty_meters.Steady(), [faulty_meters.CHANNEL, extra])) == 2
+
+
+def test_a_meter_with_ever_new_faults_does_not_fill_the_statuses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(under_test, "_MOST_STATUSES", 5)
+    writer = under_test.Writer(Job(meter="m", interval_ns=1, out=str(tmp_path / "m")))
+    writer.head(under_test.Header(meter="m", interval_ns=1, pid=1, channels=(faulty_meters.CHANNEL,)))
+    writer.rows(Reading(channel="bad", value=None, before_ns=at, after_ns=at, status=f"fault {at}") for at in range(50))
+    log = read_log(tmp_path / "m.jsonl")
+    assert len(log.statuses) == 6
+    assert log.statuses[-1] == "another fault than those before"
+    assert mapped(tmp_path / "m.bin")["status"].max() == 5
 
 
 @pytest.mark.parametrize(
     ("meter", "word"),
     [
-        ("bad_meters:Dies", "no driver here"),
-        ("bad_meters:Exits", "without an answer"),
-        ("bad_meters:Missing", "AttributeError"),
+        ("faulty_meters:Dies", "no driver here"),
+        ("faulty_meters:Exits", "without an answer"),
+        ("faulty_meters:Missing", "AttributeError"),
         ("no_such_module:X", "ModuleNotFoundError"),
         ("npubench.meters.none:NoMeter", "no power meter"),
         (SYNTHETIC, "NPUBENCH_SYNTHETIC_POWER"),
     ],
 )
 def test_a_meter_that_is_not_there_gives_a_reason(
-    tmp_path: Path, bad: Path, monkeypatch: pytest.MonkeyPatch, meter: str, word: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, meter: str, word: str
 ) -> None:
-    monkeypatch.delenv("NPUBENCH_SYNTHETIC_POWER", raising=False)
-    with PowerSampler.start(meter, 0.01, tmp_path) as sampler:
+    monkeypatch.delenv("NPUBENCH_SYNTHETIC_POWER")
+    with start(tmp_path, meter, 0.01) as sampler:
         assert not sampler.availability.available
         assert word in sampler.availability.reason
         assert sampler.channels == ()
-    assert read_readings(sampler.stop()) == []
+    assert rows(sampler) == 0
 
 
 def test_a_python_that_is_not_there_gives_a_reason(tmp_path: Path) -> None:
-    sampler = PowerSampler.start(SYNTHETIC, 0.1, tmp_path, python=str(tmp_path / "no-python"))
+    sampler = start(tmp_path, python=str(tmp_path / "no-python"))
     assert "No such file" in sampler.availability.reason
-    assert sampler.stop() == tmp_path / FILE
+    sampler.pause()
+    assert rows(sampler) == len(all_readings(sampler).table) == 0
+
+
+def test_options_reach_a_meter_before_it_is_asked(tmp_path: Path) -> None:
+    with start(tmp_path, "faulty_meters:Told", options={"address": "https://bmc.example"}) as sampler:
+        assert sampler.channels[0].source.startswith("https://bmc.example")
+
+
+def test_options_that_a_meter_refuses_are_its_reason(tmp_path: Path) -> None:
+    with start(tmp_path, "faulty_meters:Told", options={"address": "http://x"}) as sampler:
+        assert sampler.availability == Availability(
+            available=False, reason="address: found 'http://x'; expected an address that begins with https://"
+        )
+    with start(tmp_path, "faulty_meters:Steady", options={"address": "x"}) as sampler:
+        assert sampler.availability.reason == "options: found address; this meter takes none"
+
+
+def test_a_paced_meter_is_not_read_more_often_than_it_says(tmp_path: Path) -> None:
+    with start(tmp_path, "faulty_meters:Paced") as sampler:
+        assert sampler.interval_ns == 200_000_000
+        assert until(lambda: rows(sampler) >= 3)
+        begun = mapped(sampler.rows)["before_ns"][:3]
+    assert begun[2] - begun[0] >= 200_000_000, "deadlines are absolute: one late, the next in time"
 
 
 @pytest.mark.parametrize("interval_s", [0.0, -1.0, float("nan"), float("inf")])
@@ -252,70 +338,20 @@ def test_a_job_that_is_nonsense_is_refused(line: str) -> None:
 
 
 def test_the_file_is_bounded(tmp_path: Path) -> None:
-    job = Job(meter=SYNTHETIC, interval_ns=1_000_000, out=str(tmp_path / FILE), most_bytes=4000)
+    job = Job(meter=SYNTHETIC, interval_ns=1_000_000, out=str(tmp_path / "power"), most_bytes=4000)
     process = subprocess.Popen(
-        [sys.executable, "-m", "npubench.engine.sampler"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        env={**os.environ, "NPUBENCH_SYNTHETIC_POWER": "constant:1"},
+        [sys.executable, "-m", "npubench.engine.sampler"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
     )
     assert process.stdin is not None
     process.stdin.write(msgspec.json.encode(job) + b"\n")
     process.stdin.flush()
     assert process.wait(30) == 0
     process.stdin.close()
-    assert "size limit" in str(read_log(tmp_path / FILE).ended)
-    assert (tmp_path / FILE).stat().st_size < 6000
+    assert "size limit" in str(read_log(tmp_path / "power.jsonl").ended)
+    assert (tmp_path / "power.bin").stat().st_size < 6000
 
 
 def test_its_imports_stay_small() -> None:
     code = "import npubench.engine.sampler, npubench.meters.synthetic, npubench.meters.none, sys; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True)
     assert not {"psutil", "rich", "scipy", "onnx", "onnxruntime"} & set(done.stdout.split())
-
-
-def test_no_meter_never_reads() -> None:
-    meter: Meter = NoMeter()
-    assert not meter.probe().available
-    assert "no power meter" in meter.probe().reason
-    assert (list(meter.channels()), list(meter.read())) == ([], [])
-    meter.close()
-
-
-def test_synthetic_meter_needs_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("NPUBENCH_SYNTHETIC_POWER", raising=False)
-    assert not SyntheticMeter().probe().available
-    monkeypatch.setenv("NPUBENCH_SYNTHETIC_POWER", "sine:1")
-    assert "expected constant:W" in SyntheticMeter().probe().reason
-    assert list(SyntheticMeter().read()) == []
-    monkeypatch.setenv("NPUBENCH_SYNTHETIC_POWER", "constant:25@5")
-    meter = SyntheticMeter()
-    assert meter.probe().available
-    power, energy = meter.read()
-    assert power.value == 25
-    assert energy.value == pytest.approx(25 * (energy.before_ns - 5) / 1e9)
-
-
-@pytest.mark.parametrize(
-    "text", ["", "constant", "constant:x", "ramp:1", "square:1:2:0", "constant:1@x", "constant:nan"]
-)
-def test_synthetic_forms_that_are_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="expected constant:W"):
-        parse(text)
-
-
-@pytest.mark.parametrize("text", ["constant:25", "ramp:10:2", "square:10:30:2"])
-@pytest.mark.parametrize("seconds", [0.3, 1.0, 1.7, 4.2])
-def test_synthetic_energy_is_the_integral_of_its_power(text: str, seconds: float) -> None:
-    form, steps = parse(text), 20_000
-    total = sum(power_w(form, (index + 0.5) * seconds / steps) for index in range(steps)) * seconds / steps
-    assert energy_j(form, seconds) == pytest.approx(total, rel=1e-3)
-
-
-def test_take_fills_in_silent_channels(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NPUBENCH_SYNTHETIC_POWER", "constant:25")
-    extra = Channel(name="extra", unit="W", scope="rail", kind="instant", source="t")
-    meter = SyntheticMeter()
-    found: tuple[Reading, ...] = take(meter, (*meter.channels(), extra))
-    assert [reading.channel for reading in found] == ["synthetic.power", "synthetic.energy", "extra"]
-    assert found[-1].value is None
