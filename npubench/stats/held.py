@@ -55,12 +55,6 @@ def energy_window(window: Window, capacity: Capacity | None) -> Window:
     return window if hold is None else hold.window
 
 
-def loaded_windows(window: Window, capacity: Capacity | None) -> tuple[Window, ...]:
-    """Every window of which a launch publishes figures: its own, its hold's. What slows a device in either counts."""
-    hold = hold_of(capacity)
-    return (window,) if hold is None else (window, hold.window)
-
-
 def held_load(capacity: Capacity | None) -> float | None:
     """The searched load that was held in the energy window; None where none was confirmed, or its hold failed."""
     if capacity is None or not capacity.confirmed:
