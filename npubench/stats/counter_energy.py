@@ -63,7 +63,6 @@ def counter_energy(series: Series, length_ns: float, idle: IdlePower | None) -> 
     """Energy of a counter in [0, `length_ns`]. `values` are J."""
     times, values, usual = series.times_ns, series.values, series.usual_ns
     inside = series.inside(length_ns)
-    look = usual + (float(series.took_ns[inside].max()) if inside.stop > inside.start else 0.0)
     changed = refresh.changes(values)
     moved = changed[(changed >= inside.start) & (changed < inside.stop)]
     seen = refresh.refresh_ns(times[moved])
@@ -85,12 +84,9 @@ def counter_energy(series: Series, length_ns: float, idle: IdlePower | None) -> 
             f"카운터가 {said(length_ns)} 동안 움직이지 않았습니다. 멈췄거나 분해능이 부족합니다",
         )
     points = _around(times, changed, length_ns)
-    at, count = times[points], values[points]
+    points = points[np.concatenate(([True], np.diff(times[points]) > 0))]
+    at, count, took = times[points], values[points], series.took_ns[points]
     spans, rises = np.diff(at), np.diff(count)
-    keep = spans > 0
-    if not keep.all():
-        at, count = at[np.concatenate(([True], keep))], count[np.concatenate(([True], keep))]
-        spans, rises = np.diff(at), np.diff(count)
     if not len(spans):
         return found.slow()
     channel = series.channel
@@ -99,7 +95,7 @@ def counter_energy(series: Series, length_ns: float, idle: IdlePower | None) -> 
     rates = rises[~falls] / spans[~falls]
     level = _level(rates)
     most = channel.most_w / 1e9 if channel.most_w is not None else None
-    slack = spans + (seen or 0.0) + look
+    slack = spans + (seen or 0.0) + usual + took[1:] + took[:-1]
     if falls.any():
         if channel.wraps_at is None:
             return found.null(
@@ -144,7 +140,7 @@ def counter_energy(series: Series, length_ns: float, idle: IdlePower | None) -> 
     head = int(np.searchsorted(at, 0.0, "right")) - 1
     tail = min(int(np.searchsorted(at, length_ns, "left")), len(spans)) - 1
     edges = [slice(max(place - 1, 0), place + 1) for place in (max(head, 0), tail)]
-    lag = (channel.lag_bound_ns or 0) + look
+    lag = (channel.lag_bound_ns or 0) + usual + max(float(took[edge.start : edge.stop + 1].max()) for edge in edges)
     missing = max(at[0], 0.0) + max(length_ns - at[-1], 0.0)
     uncertain = sum(float(rises[edge].max()) for edge in edges) + max(float(powers[edge].max()) for edge in edges) * lag
     uncertain += (still + missing) * level
