@@ -20,9 +20,10 @@ from npubench.stats import refresh
 from npubench.stats.found import HOLE, Found, said
 from npubench.stats.series import Flags, Floats, Series, quantile
 
-# A rise over ten times what nine tenths of the window's others have is a jump; a fall is taken for a wrap when the rise
-# that it then stands for is at most three times theirs (our judgement, where the source's most power is not known).
-_ABSURD, _NEAR, _SHARE = 10.0, 3.0, 0.9
+# Where the source's most power is not known (our judgement): a rise over ten times what nine tenths of the window's
+# others have is a jump, unless two others come near it, as those of a load in short bursts do; a fall is taken for a
+# wrap when the rise that it then stands for is at most three times theirs.
+_ABSURD, _NEAR, _SHARE, _OTHERS, _OFTEN = 10.0, 3.0, 0.9, 5.0, 3
 # Between two changes too far apart a counter that really counted has risen by what the device draws at least: half of
 # its idle power, a tenth of its usual one.
 _OF_IDLE, _OF_USUAL = 0.5, 0.1
@@ -109,7 +110,8 @@ def counter_energy(series: Series, length_ns: float, idle: IdlePower | None) -> 
                 "the counter went backwards, and not because it wrapped: it was reset",
                 "카운터가 거꾸로 갔고 한 바퀴 돈 것이 아닙니다. 초기화되었습니다",
             )
-    jumps = rises > (most if most is not None else _ABSURD * level) * slack
+    often = float(np.partition(rates, -_OFTEN)[-_OFTEN]) if len(rates) >= _OFTEN else 0.0
+    jumps = rises > (most if most is not None else max(_ABSURD * level, _OTHERS * often)) * slack
     # What is usual takes a few changes to tell; where there are fewer, nothing is published.
     if jumps.any() and (most is not None or len(moved) >= _LEAST_CHANGES):
         watts = float((rises / spans)[jumps].max()) * 1e9

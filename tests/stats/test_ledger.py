@@ -228,6 +228,24 @@ def test_a_real_burst_stays_data() -> None:
     assert found.energy_j == pytest.approx(exact(source), rel=0.02)
 
 
+@pytest.mark.parametrize("channel", [POWER, COUNTER], ids=["power", "counter"])
+def test_bursts_from_idle_that_are_shorter_than_two_looks_stay_data(channel: Channel) -> None:
+    source = Source(np.arange(0, 200, 0.1), np.where(np.arange(2000) % 20, 0.5, 8.0))
+    at_s = moments(phase=0.5)
+    found = one(channel, at_s, read(source, channel, at_s))
+    assert found.faults == 0
+    assert found.energy_j == pytest.approx(exact(source), rel=0.01)
+
+
+def test_garbage_that_comes_often_is_still_a_fault() -> None:
+    at_s = moments()
+    values = noisy(at_s)
+    values[::25] = 65535.0
+    found = one(POWER, at_s, values)
+    assert found.faults == 12
+    assert found.energy_j == pytest.approx(3000, rel=0.005)
+
+
 def test_a_power_of_zero_is_null_and_not_zero() -> None:
     at_s = moments()
     null(one(POWER, at_s, np.zeros(len(at_s))), "0 W throughout")
