@@ -142,9 +142,13 @@ def counter_energy(series: Series, length_ns: float, idle: IdlePower | None) -> 
     head = int(np.searchsorted(at, 0.0, "right")) - 1
     tail = min(int(np.searchsorted(at, length_ns, "left")), len(spans)) - 1
     edges = [slice(max(place - 1, 0), place + 1) for place in (max(head, 0), tail)]
+    uncertain = sum(float(rises[edge].max()) for edge in edges)
+    if rises[-1] == 0:
+        # No change was seen after the window: what was drawn since the last one is not counted yet.
+        uncertain += level * (length_ns - float(at[-2]))
     lag = (channel.lag_bound_ns or 0) + usual + max(float(took[edge.start : edge.stop + 1].max()) for edge in edges)
     missing = max(at[0], 0.0) + max(length_ns - at[-1], 0.0)
-    uncertain = sum(float(rises[edge].max()) for edge in edges) + max(float(powers[edge].max()) for edge in edges) * lag
+    uncertain += max(float(powers[edge].max()) for edge in edges) * lag
     uncertain += (still + missing) * level
     pieces = max(int(length_ns / max(_PIECE_NS, _PIECE_REFRESHES * (seen or 0.0))), 1)
     moments = np.linspace(0.0, length_ns, pieces + 1)

@@ -96,14 +96,15 @@ SOURCES: dict[str, Callable[[np.random.Generator], Source]] = {
 @pytest.mark.parametrize("channel", [POWER, COUNTER], ids=["power", "counter"])
 @pytest.mark.parametrize("name", SOURCES)
 @pytest.mark.parametrize("every_s", [0.5, 1.0, 3.0])
+@pytest.mark.parametrize("around_s", [(60.0, 170.0), (98.0, 130.15)], ids=["whole-record", "cut-to-the-window"])
 def test_with_a_slow_refresh_the_truth_lies_within_the_stated_uncertainty(
-    channel: Channel, name: str, every_s: float
+    channel: Channel, name: str, every_s: float, around_s: tuple[float, float]
 ) -> None:
     held = said = 0
     for seed in range(60):
         random = np.random.default_rng([seed, len(name), int(every_s * 10)])
         source = SOURCES[name](random)
-        at_s = moments(0.1, phase=random.uniform())
+        at_s = moments(0.1, *around_s, phase=random.uniform())
         values = read(source, channel, at_s, every_s, random.uniform(0, every_s))
         found = one(channel, at_s, values)
         # A sensor in step with its load reads one value for ever: then no uncertainty is stated.
