@@ -26,7 +26,7 @@ from npubench.engine.holding import held_s
 from npubench.engine.keeping import Keeping
 from npubench.engine.launcher import Limits, run_job
 from npubench.engine.lost import Presence
-from npubench.engine.metering import Meters
+from npubench.engine.metering import Meters, explained
 from npubench.engine.placement import Certifier
 from npubench.engine.protocol import Event, Measured, MeasureJob, Together
 from npubench.engine.quality import Asker
@@ -338,7 +338,7 @@ class Launching:
         whose = Belonging(ready.backend, self._plan.machine, conditions, beside, meters.backends_of)
         shared = [channel.name for channel in readings.channels if whose.shared(channel)]
         joules = ledger(readings, window, work, ours=whose.ours, idle=self._power.idle, rule=self._rules.energy)
-        return apart(joules, shared, len(beside) + 1), readings
+        return apart(explained(joules, readings, window), shared, len(beside) + 1), readings
 
     def _finish(self, ready: Prepared, blank: Launch, done: Measured, work: Path, keeping: Keeping) -> Launch:
         """Keeps the samples, derives the summary, judges."""
