@@ -154,7 +154,7 @@ def test_what_energy_adds_is_said_before_the_run(
     said, plain = io.StringIO(), io.StringIO()
     plan = planned(*names)
     console(said).plan(plan)
-    assert said.getvalue().splitlines()[:3] == list(lines)
+    assert said.getvalue().splitlines()[:4] == list(lines)
     console(plain).plan(planned(*names, meters=()))
     assert len(plain.getvalue().splitlines()) == 1
     # Of the time that is left it is a part, too.
