@@ -23,6 +23,7 @@ from npubench.spi import Availability
 from npubench.stats.readings import Readings
 from npubench.stats.runs import assembled
 from npubench.store import sha256_file
+from tests.engine.test_mixing import PARTS, mixed
 from tests.engine.test_run import Quiet, new_folder
 from tests.support import null_card, null_plan
 
@@ -177,3 +178,23 @@ def test_a_resumed_run_has_two_sessions_and_its_launches_have_joules(
         assert sha256_file(kept) == launch.power.sha256
         assert Readings.decode(kept).channels
     assert not (folder.path / "work").exists()
+
+
+@pytest.mark.slow
+def test_services_side_by_side_have_no_totals_of_what_both_drew_on(
+    tmp_path: Path, model_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NPUBENCH_SYNTHETIC_POWER", "ramp:20:1;scope=node")
+    plan = msgspec.structs.replace(mixed(*PARTS), meters=(SYNTHETIC,), profile="smoke")
+    folder = new_folder(tmp_path, plan)
+    quiet = Quiet()
+    Execution(plan, folder, model_cache, quiet, Limits(stall_s=20), quiet.stop).carry_out()
+    together = {cell.id for cell in plan.cells if cell.mix is not None}
+    for launch in folder.launches():
+        node = launch.energy.scopes["node"]
+        assert launch.energy.channels["synthetic.energy"].ours is (None if launch.cell in together else True)
+        if launch.cell in together:
+            assert node.energy_j is None
+            assert "2 services ran at the same time" in str(node.reason)
+        else:
+            assert node.reason is None or "services" not in node.reason.en
