@@ -72,10 +72,10 @@ static double joules(double s) {
   return whole * (low + high) * half + high * fmin(rest, half) + low * fmax(0, rest - half);
 }
 
-/* Milliwatts with the last digits in motion, as those of a sensor are. */
+/* Milliwatts with the last digits in motion, as those of a sensor are: another value at each of its looks. */
 static unsigned int milliwatts(double w) {
-  double refresh = option("refresh", 0.001), noise = option("noise", 0);
-  long look = (long)floor(seconds() / refresh);
+  double refresh = option("refresh", 0), noise = option("noise", 0);
+  long look = refresh > 0 ? (long)floor(seconds() / refresh) : queries;
   return (unsigned int)lround(1000 * w + (noise > 0 ? (double)(look * 7 % 5) / 4 * noise : 0));
 }
 
