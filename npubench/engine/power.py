@@ -23,7 +23,8 @@ import msgspec
 import numpy as np
 
 from npubench.energy import MeterCost
-from npubench.engine.sampler import Cost, End, Header, Job, Line, Ready, Status
+from npubench.engine.recording import Cost, End, Header, Line, Status
+from npubench.engine.sampler import Job, Ready
 from npubench.spi import Availability, Channel, Reading
 from npubench.stats.readings import OK, RECORD, Readings, Records
 
