@@ -337,9 +337,7 @@ def _tolerated(metric: MetricComparison) -> Text | None:
             ko=f"허용 폭 {share} %: 이전 {metric.nights}일 밤 편차({noise} %)의 3배",
         )
     if metric.tolerance_from == "class":
-        return Text(
-            en=f"tolerance {share} %, between machines of a class", ko=f"허용 폭 {share} %(같은 등급의 장비 간)"
-        )
+        return Text(en=f"tolerance {share} %: between machines of a class", ko=f"허용 폭 {share} %: 같은 등급 장비 간")
     return None
 
 
