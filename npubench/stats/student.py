@@ -116,9 +116,8 @@ def _errors_needed(base: int, new: int, share: float, confidence: float, power: 
     return high
 
 
-def place(difference: float, half: float, tolerance: float) -> Literal["above", "below", "inside"] | None:
-    """Where the interval lies wholly: above `tolerance`, below −`tolerance`, inside both; None where it straddles."""
-    low, high = difference - half, difference + half
+def place(low: float, high: float, tolerance: float) -> Literal["above", "below", "inside"] | None:
+    """Where an interval lies wholly: above `tolerance`, below −`tolerance`, inside both; None where it straddles."""
     if low > tolerance:
         return "above"
     if high < -tolerance:
@@ -126,17 +125,29 @@ def place(difference: float, half: float, tolerance: float) -> Literal["above", 
     return "inside" if low >= -tolerance and high <= tolerance else None
 
 
-def more_launches(base: Sample, new: Sample, confidence: float, tolerance: float, least: int) -> int | None:
+def more_launches(
+    base: Sample,
+    new: Sample,
+    confidence: float,
+    tolerance: float,
+    least: int,
+    below: float = 0.0,
+    above: float = 0.0,
+) -> int | None:
     """How many more launches on *each* side would decide, if means and spreads stay as they are now.
 
-    At least `least` launches a side. None where it cannot be estimated: fewer than two values on a side, or a
-    difference so close to the tolerance that MOST_LAUNCHES would not decide.
+    At least `least` launches a side. `below` and `above`: what the interval is wider by, however many there are. None
+    where it cannot be estimated: fewer than two values on a side, or a difference so close to the tolerance that
+    MOST_LAUNCHES would not decide.
     """
     difference = new.mean - base.mean
 
     def enough(more: int) -> bool:
         at = standing(base.grown(more), new.grown(more))
-        return at is not None and place(difference, half_width(at, confidence), tolerance) is not None
+        if at is None:
+            return False
+        half = half_width(at, confidence)
+        return place(difference - half - below, difference + half + above, tolerance) is not None
 
     low, high = max(0, least - min(base.count, new.count)), MOST_LAUNCHES
     if not enough(high):
