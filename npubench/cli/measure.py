@@ -45,9 +45,7 @@ class Until(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(found, command=self.command)
 
 
-def measured(
-    asked: Asked, root: Path, console: Console, until: Until | None = None
-) -> tuple[store.RunFolder, Run]:
+def measured(asked: Asked, root: Path, console: Console, until: Until | None = None) -> tuple[store.RunFolder, Run]:
     """The run that was asked for, new or resumed. Raises what a run raises, RunInterruptedError on Ctrl-C."""
     limits = Limits(stall_s=duration_s(asked.stall_timeout, "--stall-timeout") if asked.stall_timeout else None)
     wait_s = duration_s(asked.wait, "--wait")
@@ -139,7 +137,5 @@ def _carry_out(
 ) -> Run:
     deadline = None if until is None else Deadline(plan, until.at_s)
     with console.live(plan) as watcher:
-        going = Execution(
-            plan, folder, cache_root(), watcher, limits, stop, pulse=asked.power_pulse, deadline=deadline
-        )
+        going = Execution(plan, folder, cache_root(), watcher, limits, stop, pulse=asked.power_pulse, deadline=deadline)
         return going.carry_out()

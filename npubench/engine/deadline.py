@@ -74,7 +74,8 @@ def fitted(plan: Plan, seconds: float, rules: Ruleset) -> Plan:
         return planning.refitted(plan, budget, rules)
 
     shortest = with_windows(0.0)
-    windows_s = sum(cell.window_s + cell.warmup_s for cell in shortest.cells for name, _ in plan.order if name == cell.id)
+    cells = {cell.id: cell for cell in shortest.cells}
+    windows_s = sum(cells[name].window_s + cells[name].warmup_s for name, _ in plan.order)
     spare = seconds - (expected_s(shortest, rules) - windows_s)
     found = with_windows(max(spare, seconds * _LEAST_SHARE))
     if (over := expected_s(found, rules) - seconds) > 0 and spare - over > 0:
