@@ -21,9 +21,10 @@ from rich.table import Table
 from rich.text import Text as Drawn
 
 from npubench import store
+from npubench.cli.outputs import NONE, Outputs
 from npubench.discovery import checkout_root
 from npubench.errors import NotComparableError
-from npubench.lang import Language, Text, language
+from npubench.lang import Language, Text
 from npubench.report import words
 from npubench.report.foreign import LINE_LIMIT, NAME_LIMIT, clean
 from npubench.report.loads import written
@@ -120,8 +121,17 @@ def baseline(root: Path, machine: str) -> store.RunFolder:
     )
 
 
-def compare(base: str, new: str, *, allow: Sequence[str], as_json: bool, out: Path | None) -> None:
-    """Prints the comparison; exits with 3, 4 or 5 where it found something."""
+def compare(
+    base: str,
+    new: str,
+    *,
+    allow: Sequence[str],
+    as_json: bool,
+    out: Path | None,
+    asked: Outputs = NONE,
+) -> None:
+    """Prints the comparison and writes what was `asked`; exits with 3, 4 or 5 where it found something."""
+    spoken = asked.spoken()
     root = store.results_root(out, checkout_root())
     after_folder = store.open_run(new, root)
     after = assembled(after_folder)
@@ -129,12 +139,15 @@ def compare(base: str, new: str, *, allow: Sequence[str], as_json: bool, out: Pa
     before = assembled(before_folder)
     notes = [*_incomplete("BASE", before_folder, before), *_incomplete("NEW", after_folder, after)]
     found = compare_runs(before, after, allow=allow, notes=notes)
+    asked.write(found, spoken)
     if as_json:
         sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
     else:
         console = RichConsole(highlight=False)
-        for part in draw(found, language()):
-            console.print(part)
+        with asked.quiet():
+            for part in draw(found, spoken):
+                console.print(part)
+    asked.annotate(found, spoken, to=sys.stderr if as_json else sys.stdout)
     if found.exit_code:
         sys.stdout.flush()
         sys.exit(found.exit_code)
