@@ -37,6 +37,20 @@ def compare(
             help=here("Compare although FIELD differs (recorded).", "FIELD가 달라도 비교합니다(기록에 남음)."),
         ),
     ] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model", metavar="ID", help=here("Only this model (repeatable).", "이 모델만 비교합니다(반복 가능).")
+        ),
+    ] = None,
+    backend: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--backend",
+            metavar="ID",
+            help=here("Only this backend (repeatable).", "이 백엔드만 비교합니다(반복 가능)."),
+        ),
+    ] = None,
     markdown: Markdown = None,
     junit: Annotated[
         Path | None,
@@ -64,4 +78,13 @@ def compare(
     from npubench.cli.outputs import Outputs
 
     asked = Outputs(markdown=markdown, junit=junit, annotations=annotations, lang=lang)
-    comparing.compare(base, new, allow=allow or [], as_json=json, out=out, asked=asked)
+    comparing.compare(
+        base,
+        new,
+        allow=allow or [],
+        models=model or [],
+        backends=backend or [],
+        as_json=json,
+        out=out,
+        asked=asked,
+    )

@@ -76,7 +76,7 @@ BLOCKED: tuple[Status, ...] = ("not_comparable", "invalid", "missing")
 _TOLERANCE: dict[ToleranceFrom, Text] = {
     "minimum": Text(en="minimum effect", ko="최소 효과"),
     "history": Text(en="noise of {} nights", ko="{}일간의 잡음"),
-    "class": Text(en="spread within the class", ko="장비 부류 안의 산포"),
+    "class": Text(en="spread within the class", ko="장비 등급 안의 산포"),
 }
 
 

@@ -106,7 +106,7 @@ def _head(found: Comparison, spoken: Language) -> Iterator[str]:
     yield f"BASE {_run(found.base)}<br>\nNEW {_run(found.new)}\n"
     said = [note for note in (text(note[spoken]) for note in found.notes) if note]
     if found.machine_class is not None:
-        within = Text(en="baseline of the machine class {}", ko="장비 부류 {}의 기준")
+        within = Text(en="baseline of the machine class {}", ko="장비 등급 {}의 기준")
         said.append(within[spoken].format(text(found.machine_class)))
     if found.only:
         part = Text(en="only a part was compared: {}", ko="일부만 비교함: {}")
