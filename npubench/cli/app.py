@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from npubench.cli import app_backends, app_baseline, app_look, app_models, app_new, app_nightly, app_run, app_verify
+from npubench.cli import (
+    app_backends,
+    app_baseline,
+    app_compare,
+    app_look,
+    app_models,
+    app_new,
+    app_nightly,
+    app_run,
+    app_verify,
+)
 from npubench.cli.root import app
 
 # As `--help` lists them: what people come for first.
@@ -20,5 +30,6 @@ def _place(command: object) -> int:
 app.registered_commands.sort(key=_place)
 
 __all__ = [
-    "app", "app_backends", "app_baseline", "app_look", "app_models", "app_new", "app_nightly", "app_run", "app_verify",
+    "app", "app_backends", "app_baseline", "app_compare", "app_look", "app_models", "app_new", "app_nightly",
+    "app_run", "app_verify",
 ]  # fmt: skip

@@ -14,7 +14,7 @@ import math
 from collections.abc import Sequence
 from functools import lru_cache
 from statistics import fmean
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -68,9 +68,16 @@ def standing(base: Sample, new: Sample) -> Standing | None:
 
 def quantile(freedom: float, probability: float) -> float:
     """Student's t quantile; the normal one at infinite degrees of freedom."""
+    special = _special()
+    return float(special.ndtri(probability) if math.isinf(freedom) else special.stdtrit(freedom, probability))
+
+
+@lru_cache(maxsize=1)
+def _special() -> Any:
+    """Imported once: an import statement costs more than a quantile, and there are tens of thousands."""
     from scipy import special  # type: ignore[import-untyped]
 
-    return float(special.ndtri(probability) if math.isinf(freedom) else special.stdtrit(freedom, probability))
+    return special
 
 
 def half_width(at: Standing, confidence: float) -> float:
@@ -98,8 +105,7 @@ def _errors_needed(base: int, new: int, share: float, confidence: float, power: 
     noncentral t of fixed freedom ignores the latter and promises 95 % where 5 launches a side deliver 92 %; so the
     power is averaged over a grid of quantiles of both (scaled chi-square) variances.
     """
-    from scipy import special
-
+    special = _special()
     middles = (np.arange(_GRID) + 0.5) / _GRID
     a = share * special.chdtri(base - 1, middles)[:, None] / (base - 1)
     b = (1 - share) * special.chdtri(new - 1, middles)[None, :] / (new - 1)
