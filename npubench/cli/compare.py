@@ -50,6 +50,7 @@ _STATUSES: dict[Status, tuple[str, Text]] = {
     "invalid": ("red", Text(en="Invalid: no speed is compared", ko="무효: 속도를 비교하지 않음")),
     "missing": ("red", Text(en="Missing: only BASE has it", ko="누락: BASE에만 있음")),
     "unsupported": ("dim", Text(en="Unsupported on both sides", ko="미지원")),
+    "untimed": ("dim", Text(en="Times mean nothing: no speed is judged", ko="시간이 의미 없음: 속도를 판정하지 않음")),
     "new": ("cyan", Text(en="New: only NEW has it", ko="신규: NEW에만 있음")),
 }
 _ALLOW = Text(

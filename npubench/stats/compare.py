@@ -38,8 +38,8 @@ from npubench.stats.compared import (
     Version,
     differences,
     exit_code,
-    headline,
 )
+from npubench.stats.headline import headline
 from npubench.stats.student import Sample, detectable, half_width, more_launches, place, standing
 
 PROFILE = "profile"
