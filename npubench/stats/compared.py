@@ -89,6 +89,8 @@ class Difference(_Document, frozen=True, kw_only=True):
 
 def differences(base: Any, new: Any, path: str = "") -> Iterator[Difference]:
     """Every leaf that differs, sorted by path. A list is a leaf; a key that one side lacks counts as null."""
+    if not path and msgspec.json.encode(base) == msgspec.json.encode(new):
+        return
     maps = isinstance(base, Mapping), isinstance(new, Mapping)
     if all(maps) or (any(maps) and None in (base, new)):
         base, new = base or {}, new or {}

@@ -14,7 +14,7 @@ import math
 from collections.abc import Sequence
 from functools import lru_cache
 from statistics import fmean
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -68,9 +68,16 @@ def standing(base: Sample, new: Sample) -> Standing | None:
 
 def quantile(freedom: float, probability: float) -> float:
     """Student's t quantile; the normal one at infinite degrees of freedom."""
+    special = _special()
+    return float(special.ndtri(probability) if math.isinf(freedom) else special.stdtrit(freedom, probability))
+
+
+@lru_cache(maxsize=1)
+def _special() -> Any:
+    """Imported once: an import statement costs more than a quantile, and there are tens of thousands."""
     from scipy import special  # type: ignore[import-untyped]
 
-    return float(special.ndtri(probability) if math.isinf(freedom) else special.stdtrit(freedom, probability))
+    return special
 
 
 def half_width(at: Standing, confidence: float) -> float:
@@ -98,8 +105,7 @@ def _errors_needed(base: int, new: int, share: float, confidence: float, power: 
     noncentral t of fixed freedom ignores the latter and promises 95 % where 5 launches a side deliver 92 %; so the
     power is averaged over a grid of quantiles of both (scaled chi-square) variances.
     """
-    from scipy import special
-
+    special = _special()
     middles = (np.arange(_GRID) + 0.5) / _GRID
     a = share * special.chdtri(base - 1, middles)[:, None] / (base - 1)
     b = (1 - share) * special.chdtri(new - 1, middles)[None, :] / (new - 1)
@@ -116,9 +122,8 @@ def _errors_needed(base: int, new: int, share: float, confidence: float, power: 
     return high
 
 
-def place(difference: float, half: float, tolerance: float) -> Literal["above", "below", "inside"] | None:
-    """Where the interval lies wholly: above `tolerance`, below −`tolerance`, inside both; None where it straddles."""
-    low, high = difference - half, difference + half
+def place(low: float, high: float, tolerance: float) -> Literal["above", "below", "inside"] | None:
+    """Where an interval lies wholly: above `tolerance`, below −`tolerance`, inside both; None where it straddles."""
     if low > tolerance:
         return "above"
     if high < -tolerance:
@@ -126,17 +131,29 @@ def place(difference: float, half: float, tolerance: float) -> Literal["above", 
     return "inside" if low >= -tolerance and high <= tolerance else None
 
 
-def more_launches(base: Sample, new: Sample, confidence: float, tolerance: float, least: int) -> int | None:
+def more_launches(
+    base: Sample,
+    new: Sample,
+    confidence: float,
+    tolerance: float,
+    least: int,
+    below: float = 0.0,
+    above: float = 0.0,
+) -> int | None:
     """How many more launches on *each* side would decide, if means and spreads stay as they are now.
 
-    At least `least` launches a side. None where it cannot be estimated: fewer than two values on a side, or a
-    difference so close to the tolerance that MOST_LAUNCHES would not decide.
+    At least `least` launches a side. `below` and `above`: what the interval is wider by, however many there are. None
+    where it cannot be estimated: fewer than two values on a side, or a difference so close to the tolerance that
+    MOST_LAUNCHES would not decide.
     """
     difference = new.mean - base.mean
 
     def enough(more: int) -> bool:
         at = standing(base.grown(more), new.grown(more))
-        return at is not None and place(difference, half_width(at, confidence), tolerance) is not None
+        if at is None:
+            return False
+        half = half_width(at, confidence)
+        return place(difference - half - below, difference + half + above, tolerance) is not None
 
     low, high = max(0, least - min(base.count, new.count)), MOST_LAUNCHES
     if not enough(high):
