@@ -22,8 +22,11 @@ from msgspec import Meta, Struct, inspect
 from npubench.errors import CardError
 from npubench.lang import Text
 from npubench.scenarios import KINDS
+from npubench.sides import side_of
 
 Identifier = Annotated[str, Meta(pattern=r"^[a-z0-9]+([.-][a-z0-9]+)*$", max_length=64)]
+# Two builds of one backend in one run are `<id>@a` and `<id>@b` (`sides`); no card is called so.
+BackendName = Annotated[str, Meta(pattern=r"^[a-z0-9]+([.-][a-z0-9]+)*(@[ab])?$", max_length=66)]
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
 Dotted = Annotated[str, Meta(pattern=r"^[A-Za-z_][\w.-]*$")]
 # A name with versions, or the path of a wheel; never an option of pip's.
@@ -221,7 +224,7 @@ class BackendCard(_Card, frozen=True, kw_only=True):
     """
 
     schema: Literal["npubench.backend/1"]
-    id: Identifier
+    id: BackendName
     title: Text
     summary: Text
     adapter: Dotted
@@ -351,6 +354,10 @@ def decode(document: Mapping[str, Any], kind: type[C], source: str) -> C:
     if mistakes:
         raise CardError(mistakes)
     card = msgspec.convert(document, kind)
+    if isinstance(card, BackendCard) and side_of(card.id) is not None:
+        raise CardError(
+            [f'{source}: id: found "{card.id}"; expected no @: that is what builds in `npubench ab` are called']
+        )
     if isinstance(card, BackendCard) and card.environment.requires and card.environment.python is not None:
         raise CardError(
             [

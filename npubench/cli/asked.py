@@ -14,6 +14,7 @@ import msgspec
 from npubench.cards import VARIANTS, did_you_mean
 from npubench.cli.measurer import OPTION, measured_by
 from npubench.engine import plan as planning
+from npubench.engine.builds import Build
 from npubench.errors import UnknownNameError, UsageError
 from npubench.lang import here
 from npubench.rules import Ruleset
@@ -59,6 +60,7 @@ _PLANNING = {
     "meters": "--meters",
     "no_power": "--no-power",
     "dry_run": "--dry-run",
+    "builds": "--a and --b",
 }
 # What an ONNX file of the user's own decides by itself, or does not have.
 _NOT_WITH_ONNX = (
@@ -72,7 +74,10 @@ _NOT_WITH_MIX = ("models", "scenarios", "scopes", "suite", "weights", "calibrate
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """The options as they were typed; None, () or False where they were not."""
+    """The options as they were typed; None, () or False where they were not.
+
+    `builds`: the two that are measured in turns (`npubench ab`); `backends` are then what they are called.
+    """
 
     models: tuple[str, ...] = ()
     backends: tuple[str, ...] = ()
@@ -117,6 +122,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     meters: Path | None = None
     no_power: bool = False
     power_pulse: bool = False
+    builds: tuple[Build, ...] = ()
 
     def given(self, field: str) -> bool:
         """Whether this option was typed."""

@@ -11,13 +11,13 @@ import msgspec
 from npubench import store
 from npubench.build.materialise import cache_root
 from npubench.cards import BackendCard, ModelCard, did_you_mean
-from npubench.cli import artifacts, plugged, video
+from npubench.cli import artifacts, building, plugged, video
 from npubench.cli.asked import PROFILE, SUITE, Asked, duration_s, host, mixed
 from npubench.cli.measurer import measured_by
 from npubench.cli.progress import Console
 from npubench.discovery import Catalogue, Found, catalogue, pick
+from npubench.engine import ab, prebuilt, preflight
 from npubench.engine import plan as planning
-from npubench.engine import prebuilt, preflight
 from npubench.engine import select as selection
 from npubench.engine.devices import look
 from npubench.engine.machine import facts
@@ -51,7 +51,7 @@ def choose(asked: Asked, console: Console, stop: Callable[[], bool]) -> Choice:
     Raises UsageError, CardError, DataError, ArtifactError, and StopRequested when `stop()` turns true.
     """
     video.check_options(asked)
-    cards = _with_plugin(asked, catalogue(asked.cards))
+    cards = building.with_builds(asked, _with_plugin(asked, catalogue(asked.cards)))
     for name in (*asked.backends, *(part.backend for part in mixed(asked.mix) if part.backend)):
         pick(cards.backends, name, "backend")
     choice = _onnx(asked, cards, console, stop) if asked.onnx else _known(asked, cards)
@@ -252,6 +252,7 @@ def make_plan(
 
     Raises UsageError, AbsentBackendError …, and StopRequested when `stop()` turns true.
     """
+    building.install(asked, console, stop)
     named = _named(asked)
     install = None if asked.dry_run else console.say
     # Meters that no card has a say in are asked while the backends are.
@@ -264,6 +265,7 @@ def make_plan(
         if not asked.no_power:
             asking.begin(wanted(backends.ready, entries), backends.ready)
         meters = tuple(item.meter for item in asking.found())
+    building.check_ready(asked, backends)
     if asked.variant is not None:
         ready = {name: _taking(card, asked.variant) for name, card in backends.ready.items()}
         backends = msgspec.structs.replace(backends, ready=ready)
@@ -307,7 +309,8 @@ def make_plan(
         sources=sources,
         absent=backends.absent,
         named_absent=bool(named and backends.absent),
-        notes=(*notes, *choice.notes),
+        notes=(*notes, *choice.notes, *building.notes(asked)),
+        order=ab.order if asked.builds else None,
         availability=backends.availability,
         environments=backends.environments,
         measured_by=measured_by(asked.measured_by),

@@ -6,7 +6,7 @@ Pure: everything that it needs to know of the machine and its backends is passed
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -71,6 +71,10 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     precisions: tuple[str, ...] = ()
     scenarios: tuple[str, ...] = ()
     scopes: tuple[str, ...] = ()
+
+
+Order = Callable[[Sequence[PlannedCell], int, int], tuple[tuple[str, int], ...]]
+"""(cells, launches, seed) → (cell id, launch number), in the order in which they are launched."""
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
@@ -291,9 +295,11 @@ def make(
     suite: str | None,
     mix: Sequence[Part] = (),
     command: Sequence[str] = (),
+    order: Order | None = None,
     **context: Any,
 ) -> Plan:
     """The plan of a run. `models` and `backends` hold the cards in use, `inputs` what each model is fed with.
+    `order`: of the launches, where it is not `shuffled`.
 
     The services of a `mix` are each measured alone and then all at once. Where one of the `meters` in `context`
     answers, loads last for as long as their energy needs (`holding`).
@@ -330,7 +336,7 @@ def make(
         comparable=_comparable(budget, rules),
         max_samples=2_000_000,
         cells=tuple(cells.values()),
-        order=_order(list(cells.values()), budget.launches, seed),
+        order=(order or shuffled)(list(cells.values()), budget.launches, seed),
         models={name: to_builtins(card) for name, card in models.items()},
         backends={name: to_builtins(card) for name, card in backends.items()},
         inputs=dict(inputs),
@@ -356,7 +362,7 @@ def _comparable(budget: Budget, rules: Ruleset) -> bool:
     return rule.comparable and (budget.stated or budget.seconds >= rule.budget_s) and budget.launches >= rule.launches
 
 
-def _order(cells: Sequence[PlannedCell], launches: int, seed: int) -> tuple[tuple[str, int], ...]:
+def shuffled(cells: Sequence[PlannedCell], launches: int, seed: int) -> tuple[tuple[str, int], ...]:
     """Floors first, then round by round, each round shuffled anew: slow drifts then hit all cells alike.
 
     The cells of a mix stay together, as they are measured at once.

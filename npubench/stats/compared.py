@@ -120,6 +120,13 @@ class Side(_Document, frozen=True, kw_only=True):
     unusable: int = 0
 
 
+class Paired(_Document, frozen=True, kw_only=True):
+    """The rounds that a verdict on two builds of one run came from (`paired`): cost of NEW over cost of BASE, each."""
+
+    rounds: int
+    cost_ratios: tuple[float, ...]
+
+
 class MetricComparison(_Document, frozen=True, kw_only=True):
     """One metric of one cell. Changes are of the metric itself, as a share: 0.123 is 12.3 % more than base.
 
@@ -128,7 +135,8 @@ class MetricComparison(_Document, frozen=True, kw_only=True):
     deviation of the means of `nights` earlier nights, as a share of cost, null where there were too few.
     `minimum_detectable_change` has the sign of the bad direction (see `compare`). `more_launches`, on each side, is
     given for inconclusive verdicts; null where it cannot be estimated. `confirmed`: whether measuring again agreed with
-    a regressed verdict; null where it was not measured again. `reason` says why something is null or withheld.
+    a regressed verdict; null where it was not measured again. `paired`: of two builds measured in turns.
+    `reason` says why something is null or withheld.
     """
 
     metric: str
@@ -147,6 +155,7 @@ class MetricComparison(_Document, frozen=True, kw_only=True):
     minimum_detectable_change: float | None = None
     more_launches: int | None = None
     confirmed: bool | None = None
+    paired: Paired | None = None
     reason: Text | None = None
 
     @property

@@ -1,0 +1,56 @@
+"""`npubench compare BASE NEW --confirm`: red cells are measured once more, on this machine, before the verdict."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from npubench.build.materialise import cache_root
+from npubench.cli.asked import duration_s
+from npubench.cli.progress import Console
+from npubench.cli.session import devices, stoppable
+from npubench.engine import confirming
+from npubench.engine.launcher import Limits
+from npubench.engine.machine import facts
+from npubench.engine.resume import check_inputs, check_machine, given_name
+from npubench.engine.run import Execution
+from npubench.lang import here
+from npubench.schema import Plan, Run
+from npubench.stats.compared import Comparison
+from npubench.stats.confirmation import confirmed
+from npubench.store import RunFolder
+
+
+def confirmed_now(
+    found: Comparison,
+    base: RunFolder,
+    new: RunFolder,
+    *,
+    wait: str = "10m",
+    machine: str | None = None,
+    say: Callable[[str], None] | None = None,
+    limits: Limits | None = None,
+) -> Comparison:
+    """`found` with its red cells confirmed or refuted; as it is where nothing is red.
+
+    What goes on is said on stderr, or through `say`. Raises NotComparableError where this is not the machine of NEW,
+    RunInterruptedError on Ctrl-C (asking again goes on), DeviceBusyError.
+    """
+    console = Console(as_json=True)
+    tell = say or console.say
+    with stoppable() as stop:
+
+        def measure(plan: Plan, folder: RunFolder) -> Run:
+            check_machine(plan, facts(given_name(machine) or plan.machine.name))
+            check_inputs(plan)
+            with console.live(plan) as watcher:
+                return Execution(plan, folder, cache_root(), watcher, limits or Limits(), stop).carry_out()
+
+        if not any(cell.red or cell.status == "invalid" for cell in found.cells):
+            return found
+        with devices(new.path, duration_s(wait, "--wait"), console, stop):
+            tell(here("measuring red cells once more", "악화된 셀을 다시 측정합니다"))
+            second = confirming.confirm(
+                found, base, new, measure, say=tell, stop=stop, command=("npubench", *sys.argv[1:])
+            )
+        return found if second is None else confirmed(found, second)
