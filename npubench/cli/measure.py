@@ -19,7 +19,7 @@ from npubench.cli.planned import choose, make_plan
 from npubench.cli.progress import Console
 from npubench.cli.session import Stop, devices, stoppable
 from npubench.discovery import checkout_root
-from npubench.engine.deadline import Deadline, fitted
+from npubench.engine.deadline import Deadline, confirming_share, fitted
 from npubench.engine.launcher import Limits, StopRequested
 from npubench.engine.machine import facts, slug
 from npubench.engine.resume import check_inputs, check_machine, given_name
@@ -33,21 +33,34 @@ from npubench.schema import Plan, Run, encode
 class Until(msgspec.Struct, frozen=True):
     """A time of the monotonic clock, in seconds, by which a run has to be done, and the command that asks for it again.
 
-    A new plan gets the windows that fit; what does not fit is left out (`engine.deadline`).
+    A new plan gets the windows that fit; what does not fit is left out (`engine.deadline`). `confirms`: time is kept
+    free for measuring the largest cell again.
     """
 
     at_s: float
     command: tuple[str, ...]
+    confirms: bool = False
+
+    def launches_end_s(self, plan: Plan) -> float:
+        """When the launches of a plan have to be done, from now."""
+        now = time.monotonic()
+        share = confirming_share(plan) if self.confirms else 0.0
+        return now + max(0.0, self.at_s - now) * (1 - share)
 
     def planned(self, plan: Plan) -> Plan:
         """The plan as it fits from now."""
-        found = fitted(plan, max(0.0, self.at_s - time.monotonic()), load(plan.ruleset))
-        return msgspec.structs.replace(found, command=self.command)
+        seconds = self.launches_end_s(plan) - time.monotonic()
+        return msgspec.structs.replace(fitted(plan, seconds, load(plan.ruleset)), command=self.command)
+
+
+def limits_of(asked: Asked) -> Limits:
+    """How long a worker may be silent. Raises UsageError."""
+    return Limits(stall_s=duration_s(asked.stall_timeout, "--stall-timeout") if asked.stall_timeout else None)
 
 
 def measured(asked: Asked, root: Path, console: Console, until: Until | None = None) -> tuple[store.RunFolder, Run]:
     """The run that was asked for, new or resumed. Raises what a run raises, RunInterruptedError on Ctrl-C."""
-    limits = Limits(stall_s=duration_s(asked.stall_timeout, "--stall-timeout") if asked.stall_timeout else None)
+    limits = limits_of(asked)
     wait_s = duration_s(asked.wait, "--wait")
     with stoppable() as stop:
         return (_resumed if asked.resume else _fresh)(asked, root, limits, wait_s, console, stop, until)
@@ -135,7 +148,7 @@ def _carry_out(
     stop: Stop,
     until: Until | None,
 ) -> Run:
-    deadline = None if until is None else Deadline(plan, until.at_s)
+    deadline = None if until is None else Deadline(plan, until.launches_end_s(plan))
     with console.live(plan) as watcher:
         going = Execution(plan, folder, cache_root(), watcher, limits, stop, pulse=asked.power_pulse, deadline=deadline)
         return going.carry_out()

@@ -21,13 +21,15 @@ from npubench import baselines, store
 from npubench.cli import nights
 from npubench.cli.asked import Asked, check_options, duration_s
 from npubench.cli.compare import draw, found_between
-from npubench.cli.measure import Until, measured
+from npubench.cli.confirm import confirmed_now
+from npubench.cli.measure import Until, limits_of, measured
 from npubench.cli.nightly_pages import Pages, shown_past
 from npubench.cli.planned import choose, make_plan
 from npubench.cli.progress import Console
 from npubench.cli.session import stoppable
 from npubench.discovery import checkout_root
-from npubench.engine.deadline import expected_s
+from npubench.engine.confirming import folder_of
+from npubench.engine.deadline import again_s, expected_s
 from npubench.engine.machine import machine_name
 from npubench.errors import NotComparableError, NpubenchError, RunInterruptedError
 from npubench.lang import Text, here, language
@@ -39,8 +41,8 @@ from npubench.stats.nightly import Nightly
 from npubench.units import show_duration_s, utc_now
 
 PROFILE = "nightly"
-# What is kept free of the budget: for measuring red cells again, where there is a baseline, and for writing.
-_CONFIRM_SHARE, _WRITE_SHARE, _WRITE_S = 0.15, 0.05, 30.0
+# What is kept free of the budget for writing the pages.
+_WRITE_SHARE, _WRITE_S = 0.05, 30.0
 
 
 class Asking(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,21 +58,15 @@ class Asking(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Time(msgspec.Struct, frozen=True):
-    """How a call's budget is divided; times of the monotonic clock, in seconds."""
+    """A call's budget; times of the monotonic clock, in seconds."""
 
     began_s: float
     budget_s: float
-    measured_s: float
-    """When measuring has to be done."""
-
-    @classmethod
-    def of(cls, began_s: float, budget_s: float, *, confirms: bool) -> Time:
-        kept = min(_WRITE_S, budget_s * _WRITE_SHARE) + (budget_s * _CONFIRM_SHARE if confirms else 0.0)
-        return cls(began_s, budget_s, began_s + budget_s - kept)
 
     @property
-    def ends_s(self) -> float:
-        return self.began_s + self.budget_s
+    def writes_s(self) -> float:
+        """When the pages have to be begun, at the latest."""
+        return self.began_s + self.budget_s - min(_WRITE_S, self.budget_s * _WRITE_SHARE)
 
     def took_s(self) -> float:
         return time.monotonic() - self.began_s
@@ -110,7 +106,7 @@ def nightly(asking: Asking) -> None:
     root = store.results_root(asking.run.out, checkout_root())
     machine = machine_name(asking.run.machine)
     found = nights.unfinished(root, machine, command(asking), datetime.now(timezone.utc))
-    spent = Time.of(began_s, budget_s, confirms=asking.confirm and _accepted(asking, root, machine) is not None)
+    spent = Time(began_s, budget_s)
     pages = Pages.at(asking.report, checkout_root())
     if asking.dry_run:
         _show(asking, found, spent, root, machine, pages, console)
@@ -147,7 +143,7 @@ def _night(
         )
     )
     resumed = False
-    until = Until(spent.measured_s, command(asking))
+    until = _until(asking, spent)
     folder: store.RunFolder | None = None
     run: Run | None = None
     if found is not None:
@@ -163,11 +159,12 @@ def _night(
     plan = folder.plan()
     comparison, why, hint = _compared(asking, folder, root, machine)
     notes: tuple[Text, ...] = ()
-    if comparison is not None and asking.confirm and any(cell.red for cell in comparison.cells):
+    if comparison is not None and asking.confirm:
         comparison, notes = _confirmed(asking, comparison, folder, spent, root, console)
     bad = night.unsound(run)
     absent = tuple(item.backend for item in plan.absent) if plan.named_absent else ()
-    codes = night.codes(comparison, bad, absent)
+    lacking = night.left_out(plan, run)
+    codes = night.codes(comparison, bad, absent, lacking)
     return Nightly(
         machine=machine,
         created=utc_now(),
@@ -177,7 +174,7 @@ def _night(
         resumed=resumed,
         planned=len(plan.order),
         launches=sum(len(cell.launches) for cell in run.cells),
-        left_out=night.left_out(plan, run),
+        left_out=lacking,
         unsound=bad,
         absent=absent,
         baseline=None if comparison is None else comparison.base.id,
@@ -189,6 +186,11 @@ def _night(
         exit_code=codes[0] if codes else 0,
         sentence=night.sentence(comparison, run, bad, why),
     )
+
+
+def _until(asking: Asking, spent: Time) -> Until:
+    # Also where there is no baseline yet: the windows of the first night are then as long as those of the next.
+    return Until(spent.writes_s, command(asking), asking.confirm)
 
 
 def _clock(seconds: float) -> str:
@@ -257,7 +259,41 @@ def _confirmed(
     asking: Asking, comparison: Comparison, folder: store.RunFolder, spent: Time, root: Path, console: Console
 ) -> tuple[Comparison, tuple[Text, ...]]:
     """The comparison after red cells were measured again; as it is, and why, where they could not be."""
-    return comparison, ()
+    red = [cell.id for cell in comparison.cells if cell.red]
+    left_s = spent.writes_s - time.monotonic()
+    begun = folder_of(folder, comparison.base.id).path.exists()
+    if red and not begun and again_s(folder.plan(), red) > left_s:
+        return comparison, (_no_time(len(red), folder.path.name),)
+    base = store.RunFolder(Path(_base(asking, root, comparison.new.machine)))
+    try:
+        found = confirmed_now(
+            comparison,
+            base,
+            folder,
+            wait=asking.run.wait,
+            machine=asking.run.machine,
+            say=console.say,
+            limits=limits_of(asking.run),
+            ends_s=spent.writes_s,
+        )
+    except RunInterruptedError:
+        if time.monotonic() < spent.writes_s:
+            raise
+        return comparison, (_no_time(len(red), folder.path.name),)
+    except NpubenchError as error:
+        said = str(error)
+        note = Text(en=f"red cells were not measured again: {said}", ko=f"악화된 셀을 다시 측정하지 못함: {said}")
+        return comparison, (note,)
+    return found, ()
+
+
+def _no_time(cells: int, run: str) -> Text:
+    return Text(
+        en=f"no time was left to measure {cells} red cell{'s' if cells != 1 else ''} again, so the verdict stands "
+        f"unconfirmed: `npubench compare baseline {run} --confirm` does it",
+        ko=f"시간이 부족해 악화된 셀 {cells}개를 다시 측정하지 못해 판정이 확인되지 않음. "
+        f"`npubench compare baseline {run} --confirm`으로 확인할 수 있음",
+    )
 
 
 def _ended_early(error: NpubenchError, machine: str, spent: Time) -> Nightly:
@@ -321,12 +357,12 @@ def _show(
             asked = msgspec.structs.replace(asking.run, dry_run=True)
             rules = load(asked.ruleset or DEFAULT)
             plan = make_plan(asked, choose(asked, console, stop), rules, root, console, stop)
-        plan = Until(spent.measured_s, command(asking)).planned(plan)
+        plan = _until(asking, spent).planned(plan)
         console.plan(plan)
     else:
         console.say(_going_on(found))
         plan = found.plan
-    _tell_time(plan, found, spent, console)
+    _tell_time(plan, found, spent, _until(asking, spent), console)
     accepted = _accepted(asking, root, machine)
     if accepted is None:
         why = _no_base(asking, root, machine)
@@ -347,7 +383,7 @@ def _no_base(asking: Asking, root: Path, machine: str) -> str:
     return ""
 
 
-def _tell_time(plan: Plan, found: nights.Unfinished | None, spent: Time, console: Console) -> None:
+def _tell_time(plan: Plan, found: nights.Unfinished | None, spent: Time, until: Until, console: Console) -> None:
     whole = expected_s(plan, load(plan.ruleset))
     left = 1.0 if found is None else 1 - found.measured / max(1, found.planned)
     console.say(
@@ -356,7 +392,7 @@ def _tell_time(plan: Plan, found: nights.Unfinished | None, spent: Time, console
             f"약 {show_duration_s(whole * left)} 걸림, 전체 한도 {show_duration_s(spent.budget_s)}",
         )
     )
-    available = spent.measured_s - time.monotonic()
+    available = until.launches_end_s(plan) - time.monotonic()
     if whole * left > available:
         console.say(
             here(

@@ -10,7 +10,7 @@ Not aware of: what happens with what is left out (`run`), who states the time (`
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from statistics import median
 
 import msgspec
@@ -29,6 +29,7 @@ BUILD_S = 10.0
 """Placement and quality of one build on one backend, likewise."""
 # However little time there is, so much of it is for windows: what then does not fit is left out, launch by launch.
 _LEAST_SHARE = 0.25
+_LEAST_CONFIRMING = 0.1
 
 
 def launch_s(plan: Plan, cell: PlannedCell, number: int) -> float:
@@ -54,6 +55,29 @@ def expected_s(plan: Plan, rules: Ruleset) -> float:
     """What the whole run is expected to take."""
     cells = {cell.id: cell for cell in plan.cells}
     return beside_s(plan, rules) + sum(launch_s(plan, cells[name], number) for name, number in plan.order)
+
+
+def again_s(plan: Plan, cells: Iterable[str]) -> float:
+    """What measuring these cells again takes: in turns with another build, where theirs can be installed."""
+    found = {cell.id: cell for cell in plan.cells}
+    return sum(
+        launch_s(plan, found[name], number) * _turns(plan, found[name])
+        for name in cells
+        if name in found
+        for number in range(1, plan.launches + 1)
+    )
+
+
+def _turns(plan: Plan, cell: PlannedCell) -> int:
+    card = msgspec.convert(plan.backends[cell.backend], BackendCard)
+    return 2 if card.environment.requires else 1
+
+
+def confirming_share(plan: Plan) -> float:
+    """The share of the time in which one cell of average size can be measured again; a tenth at least."""
+    measured = [cell for cell in plan.cells if cell.purpose == "measure"]
+    turns = max((_turns(plan, cell) for cell in measured), default=1)
+    return max(_LEAST_CONFIRMING, turns / (len(measured) + turns))
 
 
 def fitted(plan: Plan, seconds: float, rules: Ruleset) -> Plan:

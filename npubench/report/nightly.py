@@ -75,8 +75,10 @@ def _lines(night: Nightly) -> Iterator[Text]:
         )
     lacking = [
         Text(
-            en=f"no time for {item.launches} launch{'es' if item.launches > 1 else ''} of {item.cell}",
-            ko=f"시간 부족으로 {item.cell} 실행 {item.launches}회 생략",
+            en=f"no time for {item.launches} launch{'es' if item.launches > 1 else ''} of {item.cell}"
+            + (": too few are left to judge it" if item.unjudged else ""),
+            ko=f"시간 부족으로 {item.cell} 실행 {item.launches}회 생략"
+            + ("(판정하기에 부족)" if item.unjudged else ""),
         )
         for item in night.left_out
     ]

@@ -18,9 +18,9 @@ from npubench.errors import MeasurementError, NotComparableError, RegressionErro
 from npubench.lang import Text
 from npubench.scenarios import written
 from npubench.schema import Cell, Plan, Run
-from npubench.stats.compared import Comparison
+from npubench.stats.compared import Comparison, Rule
 
-SCHEMA = "npubench.nightly/1"
+LEAST_LAUNCHES = Rule().least_launches
 
 
 class _Document(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,10 +35,11 @@ class Unsound(_Document, frozen=True, kw_only=True):
 
 
 class LeftOut(_Document, frozen=True, kw_only=True):
-    """Launches of a cell for which the budget had no time."""
+    """Launches of a cell for which the budget had no time. `unjudged`: too few are left for any verdict."""
 
     cell: str
     launches: int
+    unjudged: bool = False
 
 
 class Nightly(_Document, frozen=True, kw_only=True):
@@ -97,14 +98,22 @@ def left_out(plan: Plan, run: Run) -> tuple[LeftOut, ...]:
         wanted[cell] = wanted.get(cell, 0) + 1
     names = {cell.id: name_of(cell) for cell in run.cells}
     return tuple(
-        LeftOut(cell=names.get(cell, cell), launches=count - measured.get(cell, 0))
+        LeftOut(
+            cell=names.get(cell, cell),
+            launches=count - measured.get(cell, 0),
+            unjudged=measured.get(cell, 0) < LEAST_LAUNCHES <= count,
+        )
         for cell, count in wanted.items()
         if count > measured.get(cell, 0)
     )
 
 
-def codes(comparison: Comparison | None, bad: Sequence[Unsound], absent: Sequence[str]) -> tuple[int, ...]:
-    """Every exit code that has a reason, in DESIGN's order. Without a comparison there is no baseline: 5."""
+def codes(
+    comparison: Comparison | None, bad: Sequence[Unsound], absent: Sequence[str], lacking: Sequence[LeftOut] = ()
+) -> tuple[int, ...]:
+    """Every exit code that has a reason, in DESIGN's order. Without a comparison there is no baseline: 5. A cell that
+    had no time for a verdict is not fine: 4.
+    """
     found: set[int] = set()
     if comparison is None:
         found.add(NotComparableError.exit_code)
@@ -118,7 +127,7 @@ def codes(comparison: Comparison | None, bad: Sequence[Unsound], absent: Sequenc
                 found.add(RegressionError.exit_code)
         if comparison.exit_code:
             found.add(comparison.exit_code)
-    if bad or absent:
+    if bad or absent or any(item.unjudged for item in lacking):
         found.add(MeasurementError.exit_code)
     ordered = []
     while found:
