@@ -33,24 +33,23 @@ from npubench.schema import Plan, Run, encode
 class Until(msgspec.Struct, frozen=True):
     """A time of the monotonic clock, in seconds, by which a run has to be done, and the command that asks for it again.
 
-    A new plan gets the windows that fit; what does not fit is left out (`engine.deadline`). `confirms`: time is kept
-    free for measuring the largest cell again.
+    A new plan gets the windows that fit; what does not fit is left out (`engine.deadline`). `confirms`: time is planned
+    for measuring the largest cell again; launches that take longer than planned may use it up.
     """
 
     at_s: float
     command: tuple[str, ...]
     confirms: bool = False
 
-    def launches_end_s(self, plan: Plan) -> float:
-        """When the launches of a plan have to be done, from now."""
-        now = time.monotonic()
+    def seconds(self, plan: Plan) -> float:
+        """What there is from now for the launches of a plan."""
         share = confirming_share(plan) if self.confirms else 0.0
-        return now + max(0.0, self.at_s - now) * (1 - share)
+        return max(0.0, self.at_s - time.monotonic()) * (1 - share)
 
     def planned(self, plan: Plan) -> Plan:
         """The plan as it fits from now."""
-        seconds = self.launches_end_s(plan) - time.monotonic()
-        return msgspec.structs.replace(fitted(plan, seconds, load(plan.ruleset)), command=self.command)
+        found = fitted(plan, self.seconds(plan), load(plan.ruleset))
+        return msgspec.structs.replace(found, command=self.command)
 
 
 def limits_of(asked: Asked) -> Limits:
@@ -148,7 +147,7 @@ def _carry_out(
     stop: Stop,
     until: Until | None,
 ) -> Run:
-    deadline = None if until is None else Deadline(plan, until.launches_end_s(plan))
+    deadline = None if until is None else Deadline(plan, until.at_s)
     with console.live(plan) as watcher:
         going = Execution(plan, folder, cache_root(), watcher, limits, stop, pulse=asked.power_pulse, deadline=deadline)
         return going.carry_out()

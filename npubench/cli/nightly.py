@@ -392,7 +392,7 @@ def _tell_time(plan: Plan, found: nights.Unfinished | None, spent: Time, until: 
             f"약 {show_duration_s(whole * left)} 걸림, 전체 한도 {show_duration_s(spent.budget_s)}",
         )
     )
-    available = until.launches_end_s(plan) - time.monotonic()
+    available = until.at_s - time.monotonic()
     if whole * left > available:
         console.say(
             here(

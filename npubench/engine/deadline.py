@@ -29,6 +29,8 @@ BUILD_S = 10.0
 """Placement and quality of one build on one backend, likewise."""
 # However little time there is, so much of it is for windows: what then does not fit is left out, launch by launch.
 _LEAST_SHARE = 0.25
+# What cannot be known before (a slow build, requests that need longer windows) has the rest.
+_PLANNED_SHARE = 0.9
 _LEAST_CONFIRMING = 0.1
 
 
@@ -99,6 +101,7 @@ def fitted(plan: Plan, seconds: float, rules: Ruleset) -> Plan:
 
     shortest = with_windows(0.0)
     cells = {cell.id: cell for cell in shortest.cells}
+    seconds *= _PLANNED_SHARE
     windows_s = sum(cells[name].window_s + cells[name].warmup_s for name, _ in plan.order)
     spare = seconds - (expected_s(shortest, rules) - windows_s)
     found = with_windows(max(spare, seconds * _LEAST_SHARE))

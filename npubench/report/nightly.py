@@ -54,7 +54,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 MEANINGS: dict[int, Text] = {
-    0: Text(en="nothing got worse", ko="악화 없음"),
+    0: Text(en="no regression was shown", ko="악화가 드러나지 않음"),
     2: Text(en="the command or a card is wrong", ko="명령 또는 카드 오류"),
     3: Text(en="something got slower", ko="성능 악화"),
     4: Text(en="a measurement is invalid or missing", ko="무효이거나 빠진 측정이 있음"),
