@@ -16,8 +16,8 @@ from npubench.cli.root import app
 
 # As `--help` lists them: what people come for first.
 ORDER = (
-    "run", "doctor", "show", "report", "compare", "verify", "pack", "export", "list", "check", "build", "quality",
-    "demo", "conform", "bundle", "selftest", "schema",
+    "run", "doctor", "show", "report", "compare", "rank", "verify", "pack", "export", "list", "check", "build",
+    "quality", "demo", "conform", "bundle", "selftest", "schema",
 )  # fmt: skip
 
 

@@ -18,7 +18,8 @@ from npubench.lang import Language
 from npubench.report.comparison.annotations import MOST, commands
 from npubench.report.comparison.findings import findings
 from npubench.report.comparison.junit import junit
-from npubench.report.comparison.markdown import LIMIT, markdown, text
+from npubench.report.comparison.markdown import LIMIT, markdown
+from npubench.report.marked import text
 from npubench.stats.compare import compare
 from npubench.stats.compared import Comparison
 from tests.report.comparison.made import each, huge, named
