@@ -137,8 +137,8 @@ def _part(head: Text, ledger: EnergyLedger) -> LedgerPart:
     english, korean = [head.en], [head.ko]
     if ledger.window is not None:
         length = show_ns(ledger.window.end_ns - ledger.window.start_ns)
-        english.append(f"{length} held")
-        korean.append(f"{length} 구간")
+        english.append(f"a window of {length}")
+        korean.append(f"구간 {length}")
     if ledger.requests is not None:
         english.append(f"{count(ledger.requests)} requests")
         korean.append(f"요청 {count(ledger.requests)}개")
@@ -146,7 +146,8 @@ def _part(head: Text, ledger: EnergyLedger) -> LedgerPart:
     rows += [_channel(name, found) for name, found in ledger.channels.items()]
     return LedgerPart(
         title=Text(en=" · ".join(english), ko=" · ".join(korean)),
-        reason=None if ledger.reason is None else own_words([ledger.reason])[0],
+        # Where channels are known, each says its own.
+        reason=None if ledger.reason is None or rows else own_words([ledger.reason])[0],
         rows=tuple(rows),
     )
 

@@ -220,8 +220,8 @@ def _row(
             return notes.add(Number(text=UNKNOWN, reason=_INVALID), _INVALID)
         if name == "idle":
             idle = [each.idle_w for each in found if each.idle_w is not None]
-            shown = Number(text=watts(median(idle))) if idle else Number(text=UNKNOWN, reason=_NO_IDLE)
-            return notes.add(shown, _NO_IDLE)
+            why = blank or _NO_IDLE
+            return notes.add(Number(text=watts(median(idle))) if idle else Number(text=UNKNOWN, reason=why), why)
         spread = cell.efficiency.get(scope, {}).get(name, Spread(median=None, launches=()))
         if spread.median is not None:
             # The column's head says what it is per.
@@ -306,10 +306,10 @@ def _whose(run: Run, channel: str, launches: Mapping[str, Launch]) -> Text:
         parts.append(Text(en=f"counted for {told.en}", ko=f"{told.ko}의 전력으로 계산"))
     if unsure:
         told = joined([same(name) for name in unsure])
-        parts.append(Text(en=f"not known for {told.en}", ko=f"{told.ko}는 알 수 없음"))
+        parts.append(Text(en=f"not known for {told.en}", ko=f"{told.ko}의 것인지 알 수 없음"))
     if other and not mine:
         told = joined([same(name) for name in other])
-        parts.append(Text(en=f"not of {told.en}", ko=f"{told.ko}와 무관"))
+        parts.append(Text(en=f"not of {told.en}", ko=f"{told.ko}의 것이 아님"))
     if not parts:
         return Text(en="not in any launch", ko="어느 실행에도 없음")
     return Text(en="; ".join(part.en for part in parts), ko=", ".join(part.ko for part in parts))
@@ -347,9 +347,10 @@ def _meters(run: Run) -> Iterator[MeterRow]:
             word = "channel" if len(meter.channels) == 1 else "channels"
             said, tone = Text(en=f"answered, {n} {word}", ko=f"응답함, 채널 {n}개"), "good"
         else:
-            said, tone = same(clean(meter.availability.reason or UNKNOWN, MESSAGE_LIMIT)), "plain"
+            why = clean(meter.availability.reason or UNKNOWN, MESSAGE_LIMIT)
             if meter.availability.fix:
-                said = same(f"{said.en} → {clean(meter.availability.fix, MESSAGE_LIMIT)}")
+                why = f"{why} → {clean(meter.availability.fix, MESSAGE_LIMIT)}"
+            said, tone = Text(en=why, ko=why), "plain"
         yield MeterRow(name=clean(meter.name), place=place, tone=tone, said=said)
 
 

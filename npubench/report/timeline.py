@@ -124,7 +124,7 @@ def ticks(low: float, high: float, most: int) -> tuple[tuple[float, str], ...]:
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * (1 - 1e-9))
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     unit = "count" if step >= 1 else ""
-    return tuple((step * i, show(step * i, unit)) for i in range(first, last + 1))
+    return tuple((step * i, show(step * i, unit).replace("-", "−")) for i in range(first, last + 1))
 
 
 def _track(title: Text, drawn: Sequence[_Drawn], looks: dict[str, tuple[int, int]], *, zero: bool) -> Track | None:
@@ -202,7 +202,7 @@ def _moments(events: Sequence[PowerEvent], start_ns: int) -> Iterator[tuple[Mome
 
 
 def _seconds(value: float) -> str:
-    return f"{value:.1f}"
+    return f"{value:.1f}".replace("-", "−")
 
 
 Band = tuple[tuple[float, float, float], ...]
@@ -262,17 +262,19 @@ def timeline(key: str, title: Text, launch: Launch, readings: Readings, samples:
     tracks = tuple(_tracks(known, looks))
     if not tracks:
         return None
-    requests, band = _requests(samples, start_ns)
     times = [time for track in tracks for trace in track.traces for piece in trace.pieces for time, _ in piece]
-    times += [time for time, *_ in (*requests, *band)] + [0.0, length_s]
+    times += [0.0, length_s]
     domain = (min(times), max(times))
+    # A search may have begun minutes before the window; what was read around that is what there is to see.
+    seen = None if samples is None else samples.within(*(start_ns + round(at * NS_PER_S) for at in domain))
+    requests, band = _requests(seen, start_ns)
     # Temperature has a picture of its own.
     events = [event for event in launch.energy.events if event.what in LANES]
     pairs = list(_moments(events, start_ns))
     latencies = [y for _, *ys in (*requests, *band) for y in ys] or [float(NS_PER_MS)]
     y_ticks, y_domain, y_log = axis(min(latencies), max(latencies))
     drawn = {trace.name for track in tracks for trace in track.traces}
-    n = count(len(samples.table)) if samples is not None else "0"
+    n = count(len(seen.table)) if seen is not None else "0"
     return Timeline(
         key=key,
         title=title,

@@ -51,7 +51,7 @@ def _at(value: float) -> dict[str, Any]:
 def _ground(line: Timeline) -> list[dict[str, Any]]:
     """The window, and where a device was slowed, behind every picture."""
     start, end = line.window
-    shade = {"type": "rect", "color": GRID, "opacity": 0.45}
+    shade = {"type": "rect", "color": GRID, "opacity": 0.8}
     found = [layer(shade, {"x": _at(start), "x2": _at(end)})]
     upright = {"x": {"field": "x", "type": "quantitative"}}
     found.append(layer({"type": "rule", "color": INK, "strokeWidth": 0.8, "strokeDash": [4, 3]}, upright, "edges"))

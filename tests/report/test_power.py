@@ -100,7 +100,7 @@ def test_gross_idle_and_net_are_three_numbers_of_each_channel(lit: RunView) -> N
     sheet = next(sheet for sheet in lit.sheets if "sample-npu" in sheet.title.en and "5 fps" in sheet.title.en)
     assert sheet.energy is not None
     first, log, *_ = sheet.energy.parts
-    assert first.title.en == "Launch 1 · 30.0 s held · 410 requests"
+    assert first.title.en == "Launch 1 · a window of 30.0 s · 410 requests"
     assert "pdu.csv" in log.title.en
     assert "−2.980 s ± 0.080 s" in log.title.en
     names = {row.name: row for row in first.rows if not row.total}

@@ -6,7 +6,8 @@ Delete this module, its entry point and `meters` in the card where the device re
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from npubench.spi import Availability, Channel, Reading
 
@@ -17,6 +18,15 @@ READY = False
 
 class Meter:
     """Made without arguments; lives as long as one run, in a process of its own."""
+
+    def configure(self, options: Mapping[str, Any]) -> None:
+        """What `[meters.options]` of a meters file says, before `probe`. Delete it where there is nothing to say.
+
+        Raises ValueError that names the option, what was found and what was expected. Options hold no secrets. A meter
+        that must not be read ten times a second has `interval_ns` as an attribute.
+        """
+        for name in options:
+            raise ValueError(f"{name}: found in the options; this meter takes none")
 
     def probe(self) -> Availability:
         """Can power be read here? Never raises."""
@@ -46,7 +56,7 @@ class Meter:
     def read(self) -> Sequence[Reading]:
         """One reading of each channel, with `time.perf_counter_ns()` just before and after it was taken.
 
-        Called about ten times a second. A value that cannot be read is None with a `status`, never 0 and never a guess.
+        Called about ten times a second; may block without harm to the run. A value that cannot be read is None with a `status`, never 0 and never a guess.
         """
         raise NotImplementedError("FILL IN: Reading(channel=…, value=…, before_ns=…, after_ns=…)")
 
