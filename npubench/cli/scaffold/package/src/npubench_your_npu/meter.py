@@ -56,7 +56,8 @@ class Meter:
     def read(self) -> Sequence[Reading]:
         """One reading of each channel, with `time.perf_counter_ns()` just before and after it was taken.
 
-        Called about ten times a second; may block without harm to the run. A value that cannot be read is None with a `status`, never 0 and never a guess.
+        Called about ten times a second; it may block without harm to the run. A value that cannot be read is None with
+        a `status`, never 0 and never a guess.
         """
         raise NotImplementedError("FILL IN: Reading(channel=…, value=…, before_ns=…, after_ns=…)")
 
