@@ -29,7 +29,7 @@ MetersFile = Annotated[
         metavar="FILE",
         help=here(
             "Meters file (default: NPUBENCH_METERS, else the user's npubench/meters.toml).",
-            "전력계 파일(기본: NPUBENCH_METERS, 없으면 사용자의 npubench/meters.toml).",
+            "전력계 파일(기본: NPUBENCH_METERS, 사용자 설정).",
         ),
     ),
 ]
@@ -57,7 +57,7 @@ def list_(meters: MetersFile = None, cards: Cards = None, json: Json = False) ->
 @power.command(
     help=here(
         "Read the machine at rest: refresh, noise, drift, read cost; whether a window of 30 s is enough.",
-        "쉬는 상태의 장비를 읽어 갱신 주기, 잡음, 변화, 읽기 비용과 30초 구간이 충분한지 알려 줍니다.",
+        "쉬는 장비를 읽어 갱신 주기, 잡음, 변화, 읽기 비용을 봅니다.",
     )
 )
 def check(

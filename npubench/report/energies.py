@@ -8,8 +8,10 @@ Not aware of: how joules were computed (`stats.ledger`), tables over cells (`pow
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal
+
+import msgspec
 
 from npubench.energy import ChannelEnergy, EnergyLedger, ScopeEnergy
 from npubench.lang import Text
@@ -152,11 +154,22 @@ def _part(head: Text, ledger: EnergyLedger) -> LedgerPart:
     )
 
 
+def _own(ledger: EnergyLedger, logs: Iterable[EnergyLedger]) -> EnergyLedger:
+    """A launch's ledger less what external logs added to it: they have parts of their own, with their alignment."""
+    channels, scopes = dict(ledger.channels), dict(ledger.scopes)
+    for log in logs:
+        added = list(log.channels.values())
+        channels = {name: found for name, found in channels.items() if found not in added}
+        scopes = {scope: found for scope, found in scopes.items() if log.scopes.get(scope) != found}
+    return msgspec.structs.replace(ledger, channels=channels, scopes=scopes)
+
+
 def _parts(run: Run, cell: Cell, launches: Mapping[str, Launch]) -> Iterator[LedgerPart]:
     for name in cell.launches:
         if name in launches:
             number = count(launches[name].number)
-            yield _part(Text(en=f"Launch {number}", ko=f"실행 {number}"), launches[name].energy)
+            own = _own(launches[name].energy, (log.ledgers[name] for log in run.logs if name in log.ledgers))
+            yield _part(Text(en=f"Launch {number}", ko=f"실행 {number}"), own)
         for log in run.logs:
             if name in log.ledgers:
                 found = log.alignment

@@ -94,13 +94,14 @@ def _plain(value: object) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
-def _meter_scope(channel: str, launches: Iterable[Launch]) -> Text:
-    """What the meter saw (a chip, a card, the whole machine): written in the launch files."""
-    for launch in launches:
-        found = launch.energy.channels.get(channel)
-        if found is not None:
-            return METER_SCOPES.get(found.scope, same(found.scope))
-    return Text(en="not known", ko="알 수 없음")
+def _meter_scope(run: Run, channel: str, launches: Iterable[Launch]) -> Text:
+    """What the meter saw (a chip, a card, the whole machine): written in the launch files and in external logs."""
+    ledgers = [launch.energy for launch in launches]
+    ledgers += [ledger for log in run.logs for ledger in log.ledgers.values()]
+    found = next((ledger.channels[channel] for ledger in ledgers if channel in ledger.channels), None)
+    if found is None:
+        return Text(en="not known", ko="알 수 없음")
+    return METER_SCOPES.get(found.scope, same(found.scope))
 
 
 def _energy(run: Run, cell: Cell, launches: Mapping[str, Launch]) -> list[Fact]:
@@ -115,7 +116,7 @@ def _energy(run: Run, cell: Cell, launches: Mapping[str, Launch]) -> list[Fact]:
         if spread.median is None:
             facts.append(Fact(name=title, value=_unknown(power.spoken(spread.reason, said))))
             continue
-        joules, seen = show(spread.median, "J"), _meter_scope(channel, found)
+        joules, seen = show(spread.median, "J"), _meter_scope(run, channel, found)
         english, korean = f"{joules} per launch, gross", f"실행당 {joules}(총량)"
         if len(spread.launches) > 1:
             each = " · ".join(show(value, "J") for value in spread.launches)

@@ -21,6 +21,7 @@ from npubench.report.shown import RunView
 from npubench.report.shown_power import Timeline
 from npubench.report.timeline_chart import timeline_chart
 from npubench.spi import Channel
+from npubench.stats import cell_energy
 from npubench.stats.readings import OK, RECORD, Readings
 from npubench.units import UNKNOWN
 from tests.report import powered, sample
@@ -119,6 +120,12 @@ def test_gross_idle_and_net_are_three_numbers_of_each_channel(lit: RunView) -> N
     assert [row.title.en for row in first.rows if row.total] == [
         "Device under test: card", "Device under test: whole machine",
     ]  # fmt: skip
+
+
+def test_a_log_has_a_part_of_its_own_whoever_added_it_to_the_launch(lit: RunView) -> None:
+    launches = {name: cell_energy.attached(launch, FILES.run.logs) for name, launch in FILES.launches.items()}
+    again = view.build([msgspec.structs.replace(FILES, launches=launches)]).runs[0]
+    assert [sheet.energy for sheet in again.sheets] == [sheet.energy for sheet in lit.sheets]
 
 
 def test_a_channel_that_was_too_slow_says_what_it_needs(lit: RunView) -> None:
