@@ -18,7 +18,7 @@ from npubench.lang import Text
 from npubench.report.cells import own_words
 from npubench.report.foreign import LINE_LIMIT, clean
 from npubench.report.numbers import count
-from npubench.report.power import log_said
+from npubench.report.power_sources import log_said
 from npubench.report.power_words import (
     HEADS,
     KINDS,
