@@ -45,6 +45,10 @@ def _gross(energy_j: float | None, uncertainty_j: float | None) -> Number:
     return Number(text=show_joules(energy_j), said=said)
 
 
+def _net(energy_j: float | None) -> Number:
+    return Number(text=show_joules(energy_j).replace("-", "−"))
+
+
 def _range(found: ChannelEnergy) -> str:
     if found.min_w is None or found.max_w is None:
         return UNKNOWN
@@ -76,7 +80,7 @@ def _channel(name: str, found: ChannelEnergy) -> ChannelRow:
         total=False,
         gross=_gross(found.energy_j, found.uncertainty_j),
         idle=Number(text=watts(found.idle_w)),
-        net=Number(text=show_joules(found.net_j)),
+        net=_net(found.net_j),
         mean=Number(text=watts(found.mean_w)),
         range=_range(found),
         coverage=show_share(found.coverage),
@@ -111,7 +115,7 @@ def _total(scope: str, found: ScopeEnergy) -> ChannelRow:
         total=True,
         gross=_gross(found.energy_j, found.uncertainty_j),
         idle=Number(text=watts(found.idle_w)),
-        net=Number(text=show_joules(found.net_j)),
+        net=_net(found.net_j),
         mean=Number(text=watts(found.mean_w)),
         range="",
         coverage="",

@@ -69,7 +69,7 @@ def _track(title: Text, lines: Sequence[Drawn], looks: dict[str, tuple[int, int]
     low, high = (0.0 if zero else min(values)), max(values)
     margin = 0.08 * (high - low) or 0.05 * abs(high) or 1.0
     domain = (0.0 if zero else low - margin, high + margin)
-    return Track(title=title, traces=traces, y_ticks=ticks(*domain, most=4), y_domain=domain)
+    return Track(title=title, traces=traces, y_ticks=ticks(*domain, most=5), y_domain=domain)
 
 
 def _row(each: Drawn, look: tuple[int, int], shown: bool, length_s: float) -> TraceRow:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from npubench.report.shown_power import Points
 from npubench.spi import Channel
+from npubench.stats.refresh import changes
 from npubench.stats.series import Series, factor, is_counter
 from npubench.units import NS_PER_S, show
 
@@ -49,7 +50,8 @@ def _differenced(found: Series, times: Floats, energy: Floats, usual_s: float) -
     """The mean power between two changes of a counter, at the end of each; a fall that is no wrap is a hole."""
     if factor(found.channel) is None:
         return None
-    moved = np.flatnonzero(np.diff(energy, prepend=np.nan) != 0)
+    # From change to change: the first reading fell somewhere between two.
+    moved = changes(energy)
     times, energy = times[moved], energy[moved]
     if len(times) < 2:
         return None
