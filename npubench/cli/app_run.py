@@ -265,7 +265,7 @@ def run(
             "--power-pulse",
             help=here(
                 "Load the cores on and off first, to align an external meter's log.",
-                "외부 계측기 기록을 맞출 부하 펄스를 먼저 줍니다.",
+                "외부 기록을 맞출 부하 펄스를 먼저 줍니다.",
             ),
         ),
     ] = False,
