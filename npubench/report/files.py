@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from npubench.report.view import RunFiles
 from npubench.schema import Run
-from npubench.stats import samples
+from npubench.stats import cell_energy, samples
 from npubench.store import LAUNCHES, RUN, RunFolder, sha256_file
 
 
@@ -15,9 +15,11 @@ def run_files(folder: RunFolder, run: Run) -> RunFiles:
         path = folder.path / LAUNCHES / f"{launch}.npz"
         return samples.read(path) if path.is_file() else None
 
+    # With what external meters' logs say of them, as the cells have it.
+    launches = [cell_energy.attached(item, run.logs) for item in folder.launches()]
     return RunFiles(
         run=run,
-        launches={f"{item.cell}-{item.number}": item for item in folder.launches()},
+        launches={f"{item.cell}-{item.number}": item for item in launches},
         samples=load,
         sha256=sha256_file(folder.path / RUN) if folder.sealed() else None,
     )
