@@ -188,7 +188,8 @@ def _utc(wall_ns: int) -> str:
 
 def _rest(session: PowerSession) -> Window | None:
     """When the machine was left alone before the launches of an invocation."""
-    return next((found.window for found in session.before.values() if found.window is not None), None)
+    before = (found.window for found in session.before.values() if found.window is not None)
+    return session.rest or next(before, None)
 
 
 def _ledgers(

@@ -47,6 +47,7 @@ class Around:
         self._files: dict[str, str] = {}
         self._clock: list[ClockPair] = [clock_pair()]
         self._pulses: tuple[Window, ...] = ()
+        self._at_rest: Window | None = None
         self._effect: Effect | None = None
         self.before: Mapping[str, IdlePower] = {}
         self._after: Mapping[str, IdlePower] = {}
@@ -64,6 +65,8 @@ class Around:
             self._pulses = pulses(self._stop)
             self._go_on()
         if not self._meters.any:
+            if pulse:
+                self._at_rest = self._left_alone()
             return
         self.before = self._rest("before")
         if self._plan.profile != _QUICK:
@@ -75,8 +78,8 @@ class Around:
         if self._stop():
             raise StopRequested
 
-    def _rest(self, when: str) -> Mapping[str, IdlePower]:
-        """The idle baseline, read while nothing runs. Raises StopRequested."""
+    def _left_alone(self) -> Window:
+        """Waits for as long as an idle baseline takes, while nothing runs. Raises StopRequested."""
         seconds = self._rule.idle_s
         self._say(
             here(
@@ -89,7 +92,13 @@ class Around:
         while (left_ns := end_ns - time.perf_counter_ns()) > 0:
             self._go_on()
             time.sleep(min(left_ns / 1e9, _LOOK_S))
-        window = Window(start_ns=start_ns, end_ns=end_ns)
+        return Window(start_ns=start_ns, end_ns=end_ns)
+
+    def _rest(self, when: str) -> Mapping[str, IdlePower]:
+        """The idle baseline, read while nothing runs. Raises StopRequested."""
+        window = self._left_alone()
+        if when == "before":
+            self._at_rest = window
         readings = self._meters.readings(window)
         path = self._folder.idle_path(self._number, when)
         write_once(path, readings.encode())
@@ -114,6 +123,7 @@ class Around:
                     costs=self._meters.costs(),
                     effect=self._effect,
                     pulses=self._pulses,
+                    rest=self._at_rest,
                     clock=tuple(self._clock),
                     files=self._files,
                 )

@@ -13,11 +13,13 @@ import pytest
 
 from npubench.cli.attach import attach as attach_command
 from npubench.cli.look import show, write_report
-from npubench.energy import ClockPair, EnergyLedger, IdlePower, PowerSession, Window
+from npubench.energy import ClockPair, EnergyLedger, PowerSession, Window
+from npubench.engine import holding
 from npubench.engine.attaching import Aligning, Attached, attach
 from npubench.errors import DataError, NpubenchError, StoreError, UsageError
 from npubench.lang import Text
 from npubench.metering_log import Wanted
+from npubench.rules import load
 from npubench.schema import Launch
 from npubench.stats.readings import Readings
 from npubench.stats.runs import assembled
@@ -72,7 +74,7 @@ def folder(tmp_path: Path) -> RunFolder:
         PowerSession(
             run=plan.run,
             number=1,
-            before={"none": IdlePower(mean_w=None, reason=NO_METER, window=REST)},
+            rest=REST,
             pulses=PULSES,
             clock=(
                 ClockPair(monotonic_ns=BOOT, wall_ns=WALL, gap_ns=300),
@@ -225,6 +227,17 @@ def test_a_launch_of_another_boot_is_not_tied(folder: RunFolder, tmp_path: Path)
     done = by_pulse(folder, written(tmp_path / "pdu.csv"))
     assert done.untied == (f"{plan.cells[0].id}-7",)
     assert len(done.attachment.ledgers) == 2
+
+
+def test_a_run_whose_log_comes_later_holds_its_loads() -> None:
+    """As if a meter answered: a confirmation is too short for a power sensor."""
+    plan = null_plan(null_card(), scenarios=("server",))
+    (cell,) = plan.cells
+    assert holding.held_s(plan, cell) == 0
+    assert holding.hold_s((), load(), "standard", external_log=True) == 30
+    assert holding.hold_s((), load(), "smoke", external_log=True) == 0
+    later = msgspec.structs.replace(plan, external_log=True, hold_s=30.0)
+    assert holding.held_s(later, cell) == 30
 
 
 @pytest.mark.parametrize(
