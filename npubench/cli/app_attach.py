@@ -1,4 +1,4 @@
-"""`npubench power attach` and its options. Imported by `app_power`, whose group it joins."""
+"""`npubench power attach` and its options, in the group of `app_power`."""
 
 from __future__ import annotations
 
@@ -7,19 +7,26 @@ from typing import Annotated
 
 import typer
 
+from npubench.cli.app_power import power
 from npubench.cli.options import Json, Out
 from npubench.lang import here
 
 
+@power.command(
+    help=here(
+        "Bring an outside meter's log (CSV) to a run: aligns its clock, adds its joules.",
+        "외부 계측기의 기록(CSV)을 실행에 더합니다. 시계를 맞추고 에너지를 계산합니다.",
+    )
+)
 def attach(
     run: Annotated[str, typer.Argument(metavar="RUN", help=here("A run.", "실행."))],
-    log: Annotated[Path, typer.Argument(metavar="LOG.csv", help=here("The meter's log.", "측정기의 기록."))],
+    log: Annotated[Path, typer.Argument(metavar="LOG.csv", help=here("The meter's log.", "계측기의 기록."))],
     align: Annotated[
         str,
         typer.Option(
             "--align",
             metavar="HOW",
-            help=here("pulse (default; see run --power-pulse) or clock.", "pulse(기본, run --power-pulse) 또는 clock."),
+            help=here("pulse (see run --power-pulse) or clock.", "pulse(run --power-pulse) 또는 clock."),
         ),
     ] = "pulse",
     offset: Annotated[
@@ -44,9 +51,7 @@ def attach(
     ] = "",
     scope: Annotated[
         str,
-        typer.Option(
-            "--scope", metavar="NAME", help=here("wall (default), node, card …", "wall(기본), node, card 등.")
-        ),
+        typer.Option("--scope", metavar="NAME", help=here("wall, node, card …", "wall, node, card 등.")),
     ] = "wall",
     columns: Annotated[
         str,
@@ -91,14 +96,3 @@ def attach(
         out=out,
         as_json=json,
     )
-
-
-def register(power: typer.Typer) -> None:
-    """Adds the command to the group `power`."""
-    power.command(
-        "attach",
-        help=here(
-            "Bring an external meter's log (CSV) to a run: its clock is aligned, its joules are added.",
-            "외부 전력 측정기의 기록(CSV)을 실행에 더합니다. 시계를 맞추고 에너지를 계산합니다.",
-        ),
-    )(attach)

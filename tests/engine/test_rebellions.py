@@ -31,6 +31,10 @@ def test_newer_builds_write_numbers_and_other_names() -> None:
     assert state.processes is None
 
 
+def test_warnings_before_the_json_hide_no_device() -> None:
+    assert parse("[WARN] the driver is older than this tool\n" + RBLN) == parse(RBLN)
+
+
 @pytest.mark.parametrize("text", ["", "no JSON", "[]", '{"devices": 3}'])
 def test_anything_else_is_an_error(text: str) -> None:
     with pytest.raises(ValueError, match="rbln-smi"):
