@@ -1,16 +1,16 @@
-"""What a page is made from: a run document, its launches and, where they are still there, its samples and readings."""
+"""What a page is made from: a run document, its launches and, where they are still there, samples and readings."""
 
 from __future__ import annotations
 
 from npubench.report.view import RunFiles
 from npubench.schema import Run
-from npubench.stats import cell_energy, samples
+from npubench.stats import samples
 from npubench.stats.readings import Readings
 from npubench.store import LAUNCHES, RUN, RunFolder, sha256_file
 
 
 def run_files(folder: RunFolder, run: Run) -> RunFiles:
-    """`run` with the launches of its folder; samples and readings are read only when a chart asks for them."""
+    """`run` with the launches of its folder; samples and readings only when a chart asks for them."""
 
     def load(launch: str) -> samples.Samples | None:
         path = folder.path / LAUNCHES / f"{launch}.npz"
@@ -20,11 +20,9 @@ def run_files(folder: RunFolder, run: Run) -> RunFiles:
         path = folder.path / LAUNCHES / f"{launch}.power.npz"
         return Readings.decode(path) if path.is_file() else None
 
-    # With what external meters' logs say of them, as the cells have it.
-    launches = [cell_energy.attached(item, run.logs) for item in folder.launches()]
     return RunFiles(
         run=run,
-        launches={f"{item.cell}-{item.number}": item for item in launches},
+        launches={f"{item.cell}-{item.number}": item for item in folder.launches()},
         samples=load,
         readings=read,
         sha256=sha256_file(folder.path / RUN) if folder.sealed() else None,
