@@ -13,12 +13,12 @@ import time
 from collections.abc import Callable, Mapping
 
 from npubench.energy import ClockPair, Effect, IdlePower, PowerSession, Window
-from npubench.engine.effect import effect
+from npubench.engine.effect import BLOCK_S, PAIRS, effect
 from npubench.engine.launcher import StopRequested
 from npubench.engine.metering import Meters
 from npubench.engine.pulse import OFF_S, ON_S, TIMES, clock_pair, pulses
 from npubench.lang import here
-from npubench.rules import EnergyRule
+from npubench.rules import EnergyRule, load
 from npubench.schema import Plan
 from npubench.stats.idle import idle
 from npubench.store import RunFolder, sha256_file, write_once
@@ -27,6 +27,14 @@ from npubench.units import show_duration_s
 _LOOK_S = 0.1
 # A quick look at whether everything works is no place for five more seconds.
 _QUICK = "smoke"
+
+
+def around_s(plan: Plan) -> float:
+    """About how long all of this takes, a pulse apart; 0 where no meter answered when the run was planned."""
+    if not any(meter.availability.available for meter in plan.meters):
+        return 0.0
+    idle_s = load(plan.ruleset).energy.idle_s
+    return 2 * idle_s + (0.0 if plan.profile == _QUICK else 2 * PAIRS * BLOCK_S)
 
 
 class Around:
