@@ -16,7 +16,7 @@ from npubench.energy import ClockPair, Effect, IdlePower, PowerSession, Window
 from npubench.engine.effect import BLOCK_S, PAIRS, effect
 from npubench.engine.launcher import StopRequested
 from npubench.engine.metering import Meters
-from npubench.engine.pulse import OFF_S, ON_S, TIMES, clock_pair, pulses
+from npubench.engine.pulse import LASTS_S, clock_pair, pulses
 from npubench.lang import here
 from npubench.rules import EnergyRule, load
 from npubench.schema import Plan
@@ -63,7 +63,7 @@ class Around:
     def begin(self, pulse: bool) -> None:
         """Everything before the first launch. Raises StopRequested."""
         if pulse:
-            seconds = show_duration_s(TIMES * (ON_S + OFF_S))
+            seconds = show_duration_s(LASTS_S)
             self._say(
                 here(
                     f"keeping all cores busy on and off for {seconds}: an external meter's log can be aligned by it",

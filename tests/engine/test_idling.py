@@ -113,7 +113,7 @@ def test_a_smoke_run_does_not_measure_the_effect(tmp_path: Path) -> None:
 
 def test_a_pulse_is_announced_and_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     known = idling.pulses
-    monkeypatch.setattr(idling, "pulses", lambda stop: known(stop, 2, 0.05, 0.05))
+    monkeypatch.setattr(idling, "pulses", lambda stop: known(stop, ((0.05, 0.05), (0.05, 0.1))))
 
     def body(session: Around, said: list[str]) -> None:
         session.begin(pulse=True)
