@@ -47,7 +47,7 @@ def drawn(found: Series) -> Drawn | None:
 
 
 def _differenced(found: Series, times: Floats, energy: Floats, usual_s: float) -> Drawn | None:
-    """The mean power between two changes of a counter, at the end of each; a fall that is no wrap is a hole."""
+    """The mean power between two changes of a counter, half way; a fall that is no wrap is a hole."""
     if factor(found.channel) is None:
         return None
     # From change to change: the first reading fell somewhere between two.
@@ -60,7 +60,7 @@ def _differenced(found: Series, times: Floats, energy: Floats, usual_s: float) -
         steps = np.where(steps < 0, steps + found.channel.wraps_at * found.scale, steps)
     good = (steps >= 0) & (spans > 0)
     usual_s = max(usual_s, float(np.median(spans)))
-    return Drawn(found.channel, times[1:][good], steps[good] / spans[good], usual_s)
+    return Drawn(found.channel, ((times[1:] + times[:-1]) / 2)[good], steps[good] / spans[good], usual_s)
 
 
 def pieces(found: Drawn) -> tuple[Points, ...]:
