@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from npubench.cli import (
+    app_attach,
     app_backends,
     app_baseline,
     app_compare,
     app_look,
     app_models,
     app_new,
+    app_power,
     app_run,
     app_verify,
 )
@@ -30,12 +32,14 @@ app.registered_commands.sort(key=_place)
 
 __all__ = [
     "app",
+    "app_attach",
     "app_backends",
     "app_baseline",
     "app_compare",
     "app_look",
     "app_models",
     "app_new",
+    "app_power",
     "app_run",
     "app_verify",
 ]
