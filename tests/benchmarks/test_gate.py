@@ -217,7 +217,7 @@ def test_a_thousand_cells(benchmark: Any, tmp_path: Path) -> None:
     print(f"\n{first['cells']:.0f} cells, {first['metrics']:.0f} metrics, two files of {size:.1f} MB: ", end="")  # noqa: T201
     middle = {name: median(item[name] for item in found) for name in first}
     print(  # noqa: T201
-        f"compare {middle['compare_s']:.2f} s, imports {middle['import_s']:.2f} s, CPU of both {middle['cpu_s']:.2f} s, "
+        f"compare {middle['compare_s']:.2f} s, imports {middle['import_s']:.2f} s, CPU {middle['cpu_s']:.2f} s, "
         f"peak {middle['rss_mib']:.0f} MiB"
     )
     benchmark.pedantic(lambda: None, rounds=1)
