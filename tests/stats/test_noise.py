@@ -39,7 +39,7 @@ def test_three_robust_deviations_of_the_night_means() -> None:
     levels = [1.0, 1.03, 0.97, 1.02, 0.98, 1.01, 1.0]
     found = Learned(History.of(nights(levels)))(cell(), P50)
     sd = robust_sd([math.log(level) for level in levels])
-    assert sd == pytest.approx(1.4826 * 0.02, rel=0.05)
+    assert sd == pytest.approx(1.4826 * 0.02 * 1.14, rel=0.05)
     assert found.share == pytest.approx(math.expm1(3 * sd))
     assert (found.source, found.nights) == ("history", 7)
     assert found.noise == pytest.approx(math.expm1(sd))
