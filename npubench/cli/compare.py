@@ -11,6 +11,7 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -115,14 +116,9 @@ def compare(
     out: Path | None = None,
 ) -> None:
     """Prints the comparison; exits with 3, 4 or 5 where it found something."""
-    # Half a million objects are made and kept; looking through them for garbage takes as long as making them.
-    gc.disable()
-    try:
-        found = found_between(
-            base, new, store.results_root(out, checkout_root()), allow=allow, models=models, backends=backends
-        )
-    finally:
-        gc.enable()
+    found = found_between(
+        base, new, store.results_root(out, checkout_root()), allow=allow, models=models, backends=backends
+    )
     if as_json:
         sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
     else:
@@ -134,6 +130,19 @@ def compare(
         sys.exit(found.exit_code)
 
 
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Half a million objects are made and kept; looking through them for garbage takes as long as making them."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+@_no_collection()
 def found_between(
     base: str,
     new: str,
