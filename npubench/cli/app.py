@@ -12,13 +12,14 @@ from npubench.cli import (
     app_new,
     app_power,
     app_run,
+    app_trend,
     app_verify,
 )
 from npubench.cli.root import app
 
 # As `--help` lists them: what people come for first.
 ORDER = (
-    "run", "doctor", "show", "report", "compare", "rank", "verify", "pack", "export", "list", "check", "build",
+    "run", "doctor", "show", "report", "compare", "rank", "trend", "verify", "pack", "export", "list", "check", "build",
     "quality", "demo", "conform", "bundle", "selftest", "schema",
 )  # fmt: skip
 
@@ -41,5 +42,6 @@ __all__ = [
     "app_new",
     "app_power",
     "app_run",
+    "app_trend",
     "app_verify",
 ]
