@@ -169,8 +169,9 @@ def _contract(item: _Found) -> dict[str, Any]:
 def _alike(together: Sequence[_Found], allow: Sequence[str]) -> tuple[list[_Found], list[Unranked]]:
     """Those that agree with most, and what differs in the others. Of equally many the first counts."""
     contracts = [_contract(item) for item in together]
-    keys = [msgspec.json.encode(contract, order="deterministic") for contract in contracts]
-    usual = contracts[keys.index(Counter(keys).most_common(1)[0][0])]
+    # Quick looks do not decide what is usual while there is anything else.
+    deciding = [contract for item, contract in zip(together, contracts, strict=True) if item.run.comparable]
+    usual = _most_common(deciding or contracts)
     graphs = _usual_graphs(together)
     kept, left_out = [], []
     for item, contract in zip(together, contracts, strict=True):
@@ -198,11 +199,13 @@ def _usual_graphs(together: Sequence[_Found]) -> dict[tuple[str, str], Any]:
     found: dict[tuple[str, str], list[Any]] = {}
     for _, cell in together:
         found.setdefault(_build(cell), []).append(cell.identity.get("graphs"))
-    usual = {}
-    for build, graphs in found.items():
-        keys = [msgspec.json.encode(each, order="deterministic") for each in graphs]
-        usual[build] = graphs[keys.index(Counter(keys).most_common(1)[0][0])]
-    return usual
+    return {build: _most_common(graphs) for build, graphs in found.items()}
+
+
+def _most_common(values: Sequence[Any]) -> Any:
+    """Of equally many the first. A JSON value is no key, so its text is."""
+    keys = [msgspec.json.encode(value, order="deterministic") for value in values]
+    return values[keys.index(Counter(keys).most_common(1)[0][0])]
 
 
 def _allowed(field: str, allow: Sequence[str]) -> bool:
