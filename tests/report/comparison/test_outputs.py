@@ -178,6 +178,12 @@ def test_what_else_is_known_stands_beside_a_verdict() -> None:
     assert "에너지" in junit(found, "ko")
 
 
+def test_a_kind_that_nothing_proves_is_said_in_words() -> None:
+    dark = cell(execution_kind="unknown")
+    found = compare(run(dark), run(dark, id="20261125T010203Z-bbbbbb"))
+    assert "execution\\_kind: nothing proves where it ran" in markdown(found, "en")
+
+
 # --- JUnit -----------------------------------------------------------------------------------------------------------
 
 
