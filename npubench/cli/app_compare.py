@@ -88,3 +88,29 @@ def compare(
         out=out,
         asked=asked,
     )
+
+
+@app.command(
+    help=here(
+        "Rank backends, machines and runs on the same work.", "같은 작업을 한 백엔드, 장비, 실행의 순위를 매깁니다."
+    )
+)
+def rank(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...")],
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow",
+            metavar="FIELD",
+            help=here("Rank although FIELD differs (recorded).", "FIELD가 달라도 순위를 매깁니다(기록에 남음)."),
+        ),
+    ] = None,
+    markdown: Markdown = None,
+    lang: Spoken = "",
+    json: Json = False,
+    out: Out = None,
+) -> None:
+    """See `rank.rank`."""
+    from npubench.cli import rank as ranking
+
+    ranking.rank(runs, allow=allow or [], as_json=json, page=markdown, lang=lang, out=out)

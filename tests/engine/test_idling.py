@@ -113,7 +113,7 @@ def test_a_smoke_run_does_not_measure_the_effect(tmp_path: Path) -> None:
 
 def test_a_pulse_is_announced_and_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     known = idling.pulses
-    monkeypatch.setattr(idling, "pulses", lambda stop: known(stop, 2, 0.05, 0.05))
+    monkeypatch.setattr(idling, "pulses", lambda stop: known(stop, ((0.05, 0.05), (0.05, 0.1))))
 
     def body(session: Around, said: list[str]) -> None:
         session.begin(pulse=True)
@@ -122,6 +122,13 @@ def test_a_pulse_is_announced_and_timed(tmp_path: Path, monkeypatch: pytest.Monk
 
     (found,) = around(tmp_path, plan_of(), body).sessions()
     assert len(found.pulses) == 2
+    # An external meter's log has the idle power there, whether a meter answers here or not.
+    assert found.rest is not None
+    assert found.rest.start_ns >= found.pulses[-1].end_ns
+    nothing = msgspec.structs.replace(plan_of(), meters=())
+    (unread,) = around(tmp_path / "unread", nothing, body).sessions()
+    assert unread.rest is not None
+    assert not unread.before
 
 
 def test_a_stop_while_idle_is_kept_and_a_later_invocation_is_another_session(tmp_path: Path) -> None:

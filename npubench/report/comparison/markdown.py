@@ -7,14 +7,14 @@ image, emphasis, code, heading, table cell, mention of a person or issue, or emo
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from npubench.lang import Language, Text
 from npubench.report.comparison import findings as of
-from npubench.report.comparison.findings import Finding, findings, line
-from npubench.report.foreign import LINE_LIMIT, NAME_LIMIT
+from npubench.report.comparison.findings import Finding, findings
+from npubench.report.foreign import NAME_LIMIT
+from npubench.report.marked import text
 from npubench.stats.compared import Comparison, RunRef
 from npubench.units import UNKNOWN
 
@@ -22,25 +22,6 @@ LIMIT = 60_000
 """Bytes. A comment on GitHub takes 65 536 characters (API, "body is too long"), a job summary 1 MiB."""
 
 _SENTENCE_LIMIT = 1_000
-# Entities cannot stand for Markdown's own signs (CommonMark 0.31, 2.5), so a pipe written so splits no table row.
-_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "`": "&#96;", "\\": "&#92;"}
-_SIGNS = re.compile(r"[&<>|`\\]|[*_\[\]~$!#^]")
-# Where a text begins, these could begin a heading, a list, a rule or a quotation.
-_START = re.compile(r"^\s*(?:[-+=:]|\d+(?=[.)](?:\s|$)))")
-# Mentions of people, issues, merge requests, labels …; :emoji:; addresses that are made links without being asked.
-_REFERENCE = re.compile(
-    r"(?<=[@#!~%&$^])(?=\w)|(?<=:)(?!\d\d:)(?=[\w+-]+:)|(?<=:)(?=//)|(?i:(?<=www)(?=\.))|(?<=GH)(?=-\d)"
-)
-_BREAK = "\u200b"
-"""A space of no width: what is meant for readers stays as it reads, and no reference is seen in it."""
-
-
-def text(foreign: object, limit: int = LINE_LIMIT) -> str:
-    """Somebody else's words as plain Markdown text on one line, also inside a table cell."""
-    shown = _REFERENCE.sub(_BREAK, " ".join(line(foreign, limit).split()))
-    escaped = _SIGNS.sub(lambda match: _ENTITIES.get(match.group(), f"\\{match.group()}"), shown)
-    # An entity again: a backslash before a digit would be shown.
-    return _START.sub(lambda match: "".join(f"&#{ord(char)};" for char in match.group()), escaped)
 
 
 class _Table(NamedTuple):
