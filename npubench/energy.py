@@ -65,10 +65,11 @@ class IdlePower(_Facts, frozen=True, kw_only=True):
 class ChannelEnergy(_Facts, frozen=True, kw_only=True):
     """One channel in the window. `energy_j` is gross; None with `reason`.
 
-    `uncertainty_j` is what times alone leave open (refresh, lag, gaps), with 95 % confidence; the sensor's own error is
-    `accuracy`, as documented. `idle_w` is the baseline before the run, `net_j` gross less idle. `ours`: whether it
-    belongs to the device under test; None: cannot be told. `readings` and `faults` count good and bad readings in the
-    window, `coverage` the share of it that good ones cover; `refresh_ns` is observed.
+    `uncertainty_j` is what times alone leave open (refresh, lag, gaps), with 95 % confidence; None where a value that
+    never changed says nothing of them. The sensor's own error is `accuracy`, as documented. `idle_w` is the baseline
+    before the run, `net_j` gross less idle. `ours`: whether it belongs to the device under test; None: cannot be told.
+    `readings` and `faults` count good and bad readings in the window, `coverage` the share of it that good ones cover;
+    `refresh_ns` is observed.
     """
 
     energy_j: float | None

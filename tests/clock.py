@@ -6,7 +6,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from npubench.engine.measure import Course
+from npubench.engine.course import Course
 
 ORIGIN_NS = 1_000_000
 """Not zero, because a zero in the sample table means "never"."""

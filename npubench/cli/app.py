@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from npubench.cli import app_backends, app_baseline, app_look, app_models, app_new, app_run, app_trend, app_verify
+from npubench.cli import (
+    app_backends,
+    app_baseline,
+    app_compare,
+    app_look,
+    app_models,
+    app_new,
+    app_run,
+    app_trend,
+    app_verify,
+)
 from npubench.cli.root import app
 
 # As `--help` lists them: what people come for first.
 ORDER = (
-    "run", "doctor", "show", "report", "compare", "trend", "verify", "pack", "export", "list", "check", "build",
-    "quality", "demo", "conform", "bundle", "selftest", "schema",
+    "run", "doctor", "show", "report", "compare", "rank", "trend", "verify", "pack", "export", "list", "check",
+    "build", "quality", "demo", "conform", "bundle", "selftest", "schema",
 )  # fmt: skip
 
 
@@ -23,6 +33,7 @@ __all__ = [
     "app",
     "app_backends",
     "app_baseline",
+    "app_compare",
     "app_look",
     "app_models",
     "app_new",

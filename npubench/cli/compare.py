@@ -23,9 +23,10 @@ from rich.text import Text as Drawn
 
 from npubench import baselines, store
 from npubench.baselines import BASELINE
+from npubench.cli.outputs import NONE, Outputs
 from npubench.discovery import checkout_root
 from npubench.errors import NpubenchError
-from npubench.lang import Language, Text, language
+from npubench.lang import Language, Text
 from npubench.report import words
 from npubench.report.foreign import LINE_LIMIT, NAME_LIMIT, clean
 from npubench.report.loads import written
@@ -114,17 +115,22 @@ def compare(
     backends: Sequence[str] = (),
     as_json: bool = False,
     out: Path | None = None,
+    asked: Outputs = NONE,
 ) -> None:
-    """Prints the comparison; exits with 3, 4 or 5 where it found something."""
+    """Prints the comparison and writes what was `asked`; exits with 3, 4 or 5 where it found something."""
+    spoken = asked.spoken()
     found = found_between(
         base, new, store.results_root(out, checkout_root()), allow=allow, models=models, backends=backends
     )
+    asked.write(found, spoken)
     if as_json:
         sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
     else:
         console = RichConsole(highlight=False)
-        for part in draw(found, language()):
-            console.print(part)
+        with asked.quiet():
+            for part in draw(found, spoken):
+                console.print(part)
+    asked.annotate(found, spoken, to=sys.stderr if as_json else sys.stdout)
     if found.exit_code:
         sys.stdout.flush()
         sys.exit(found.exit_code)

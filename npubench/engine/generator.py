@@ -23,17 +23,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from npubench.engine.measure import (
-    Course,
-    Frames,
-    Lane,
-    Limit,
-    approach,
-    converse,
-    quiet_collector,
-    repeat,
-    serve,
-)
+from npubench.engine.course import Course, Frames, Limit
+from npubench.engine.measure import Lane, approach, converse, quiet_collector, repeat, serve
 from npubench.engine.schedule import Arrivals
 from npubench.engine.table import SampleTable
 from npubench.spi import Step

@@ -18,7 +18,7 @@ from npubench import traffic
 from npubench.cards import BackendCard, ModelCard, emulated, with_threads
 from npubench.conditions import Conditions
 from npubench.discovery import code
-from npubench.energy import EnergyLedger, IdlePower
+from npubench.energy import EnergyLedger, IdlePower, Window
 from npubench.engine import loading, table
 from npubench.engine.belonging import Belonging, apart
 from npubench.engine.files import Files, Ready
@@ -35,6 +35,7 @@ from npubench.engine.tuner import Tuner, tuned_cell
 from npubench.engine.watching import watching
 from npubench.errors import StoreError
 from npubench.evidence import Certificate
+from npubench.lang import Text
 from npubench.rules import Ruleset, load
 from npubench.scenarios import KINDS, Scenario
 from npubench.schema import (
@@ -55,7 +56,7 @@ from npubench.stats.conditions import gone, judge_conditions, worse
 from npubench.stats.held import energy_window, work_of
 from npubench.stats.ledger import ledger
 from npubench.stats.memory import leak
-from npubench.stats.power_events import judge_power
+from npubench.stats.power_events import events, judge_power
 from npubench.stats.readings import Readings
 from npubench.stats.samples import Samples
 from npubench.store import WORK, RunFolder
@@ -340,6 +341,15 @@ class Launching:
         joules = ledger(readings, window, work, ours=whose.ours, idle=self._power.idle, rule=self._rules.energy)
         return apart(joules, shared, len(beside) + 1), readings
 
+    def _slowed(self, energy: EnergyLedger, own: Window) -> tuple[Validity, tuple[Text, ...]]:
+        """What slowed the device while energy was read, and in the launch's own window where that is another one."""
+        verdict, reasons = judge_power(energy)
+        if energy.window in (None, own) or not energy.channels:
+            return verdict, reasons
+        found = events(self._power.meters.readings(own, wait=False), own)
+        earlier, more = judge_power(msgspec.structs.replace(energy, window=own, events=found))
+        return worse(verdict, earlier), (*reasons, *more)
+
     def _finish(self, ready: Prepared, blank: Launch, done: Measured, work: Path, keeping: Keeping) -> Launch:
         """Keeps the samples, derives the summary, judges."""
         samples = Samples(*table.read(work))
@@ -369,7 +379,7 @@ class Launching:
         assert blank.conditions is not None
         allowed, disturbances = judge_conditions(blank.conditions, self._rules.disturbance)
         energy, readings = self._energy(ready, done, samples, found, blank.conditions)
-        powered, slowed = judge_power(energy)
+        powered, slowed = self._slowed(energy, done.window)
         return msgspec.structs.replace(
             blank,
             status="ok",

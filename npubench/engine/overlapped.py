@@ -22,8 +22,9 @@ from contextlib import suppress
 
 import numpy as np
 
+from npubench.engine.course import Course, Frames, Limit
 from npubench.engine.generator import Driven, Enter, driven, prepared_switching
-from npubench.engine.measure import THREAD, Course, Frames, Limit, Rows, approach, quiet_collector
+from npubench.engine.measure import THREAD, Rows, approach, quiet_collector
 from npubench.engine.schedule import Arrivals
 from npubench.engine.table import SampleTable
 from npubench.schema import DROPPED

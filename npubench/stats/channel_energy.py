@@ -68,10 +68,11 @@ def _too_few(found: Found, channel: Channel, length_ns: float, rule: EnergyRule)
 def _reason(found: Found, channel: Channel, length_ns: float, rule: EnergyRule) -> Text | None:
     if found.reason is not None:
         return found.reason
-    if length_ns < rule.window_s * 1e9:
+    if (missing_s := rule.window_s - length_ns / 1e9) > 0:
+        took = said(length_ns) if missing_s > 0.05 else f"{length_ns / 1e9:.3f} s"
         return Text(
-            en=f"the window took {said(length_ns)}; a published energy needs {rule.window_s:g} s",
-            ko=f"구간이 {said(length_ns)}였습니다. 에너지를 공표하려면 {rule.window_s:g}초가 필요합니다",
+            en=f"the window took {took}; a published energy needs {rule.window_s:g} s",
+            ko=f"구간이 {took}였습니다. 에너지를 공표하려면 {rule.window_s:g}초가 필요합니다",
         )
     if found.maybe is not None:
         return found.maybe

@@ -20,9 +20,10 @@ from npubench.stats import refresh
 from npubench.stats.found import HOLE, Found, said
 from npubench.stats.series import Flags, Floats, Series, quantile
 
-# A rise over ten times what nine tenths of the window's others have is a jump; a fall is taken for a wrap when the rise
-# that it then stands for is at most three times theirs (our judgement, where the source's most power is not known).
-_ABSURD, _NEAR, _SHARE = 10.0, 3.0, 0.9
+# Where the source's most power is not known (our judgement): a rise over ten times what nine tenths of the window's
+# others have is a jump, unless two others come near it, as those of a load in short bursts do; a fall is taken for a
+# wrap when the rise that it then stands for is at most three times theirs.
+_ABSURD, _NEAR, _SHARE, _OTHERS, _OFTEN = 10.0, 3.0, 0.9, 5.0, 3
 # Between two changes too far apart a counter that really counted has risen by what the device draws at least: half of
 # its idle power, a tenth of its usual one.
 _OF_IDLE, _OF_USUAL = 0.5, 0.1
@@ -63,7 +64,6 @@ def counter_energy(series: Series, length_ns: float, idle: IdlePower | None) -> 
     """Energy of a counter in [0, `length_ns`]. `values` are J."""
     times, values, usual = series.times_ns, series.values, series.usual_ns
     inside = series.inside(length_ns)
-    look = usual + (float(series.took_ns[inside].max()) if inside.stop > inside.start else 0.0)
     changed = refresh.changes(values)
     moved = changed[(changed >= inside.start) & (changed < inside.stop)]
     seen = refresh.refresh_ns(times[moved])
@@ -85,12 +85,9 @@ def counter_energy(series: Series, length_ns: float, idle: IdlePower | None) -> 
             f"카운터가 {said(length_ns)} 동안 움직이지 않았습니다. 멈췄거나 분해능이 부족합니다",
         )
     points = _around(times, changed, length_ns)
-    at, count = times[points], values[points]
+    points = points[np.concatenate(([True], np.diff(times[points]) > 0))]
+    at, count, took = times[points], values[points], series.took_ns[points]
     spans, rises = np.diff(at), np.diff(count)
-    keep = spans > 0
-    if not keep.all():
-        at, count = at[np.concatenate(([True], keep))], count[np.concatenate(([True], keep))]
-        spans, rises = np.diff(at), np.diff(count)
     if not len(spans):
         return found.slow()
     channel = series.channel
@@ -99,7 +96,7 @@ def counter_energy(series: Series, length_ns: float, idle: IdlePower | None) -> 
     rates = rises[~falls] / spans[~falls]
     level = _level(rates)
     most = channel.most_w / 1e9 if channel.most_w is not None else None
-    slack = spans + (seen or 0.0) + look
+    slack = spans + (seen or 0.0) + usual + took[1:] + took[:-1]
     if falls.any():
         if channel.wraps_at is None:
             return found.null(
@@ -113,7 +110,8 @@ def counter_energy(series: Series, length_ns: float, idle: IdlePower | None) -> 
                 "the counter went backwards, and not because it wrapped: it was reset",
                 "카운터가 거꾸로 갔고 한 바퀴 돈 것이 아닙니다. 초기화되었습니다",
             )
-    jumps = rises > (most if most is not None else _ABSURD * level) * slack
+    often = float(np.partition(rates, -_OFTEN)[-_OFTEN]) if len(rates) >= _OFTEN else 0.0
+    jumps = rises > (most if most is not None else max(_ABSURD * level, _OTHERS * often)) * slack
     # What is usual takes a few changes to tell; where there are fewer, nothing is published.
     if jumps.any() and (most is not None or len(moved) >= _LEAST_CHANGES):
         watts = float((rises / spans)[jumps].max()) * 1e9
@@ -144,9 +142,13 @@ def counter_energy(series: Series, length_ns: float, idle: IdlePower | None) -> 
     head = int(np.searchsorted(at, 0.0, "right")) - 1
     tail = min(int(np.searchsorted(at, length_ns, "left")), len(spans)) - 1
     edges = [slice(max(place - 1, 0), place + 1) for place in (max(head, 0), tail)]
-    lag = (channel.lag_bound_ns or 0) + look
+    uncertain = sum(float(rises[edge].max()) for edge in edges)
+    if rises[-1] == 0:
+        # No change was seen after the window: what was drawn since the last one is not counted yet.
+        uncertain += level * (length_ns - float(at[-2]))
+    lag = (channel.lag_bound_ns or 0) + usual + max(float(took[edge.start : edge.stop + 1].max()) for edge in edges)
     missing = max(at[0], 0.0) + max(length_ns - at[-1], 0.0)
-    uncertain = sum(float(rises[edge].max()) for edge in edges) + max(float(powers[edge].max()) for edge in edges) * lag
+    uncertain += max(float(powers[edge].max()) for edge in edges) * lag
     uncertain += (still + missing) * level
     pieces = max(int(length_ns / max(_PIECE_NS, _PIECE_REFRESHES * (seen or 0.0))), 1)
     moments = np.linspace(0.0, length_ns, pieces + 1)

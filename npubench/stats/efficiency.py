@@ -75,8 +75,10 @@ def figures(energy_j: float, net_j: float | None, length_ns: int, work: Work) ->
     return {key: found[key] for key in ENERGY if key in found}
 
 
-def _meter(name: str) -> str:
-    return name.partition(".")[0]
+def _meter(item: Named) -> str:
+    """Which meter a channel is of; names that do not begin with it are told apart by their source."""
+    meter, dot, _ = item[0].partition(".")
+    return meter if dot else item[1].source
 
 
 def _order(item: Named) -> tuple[bool, int, str]:
@@ -88,7 +90,7 @@ def _order(item: Named) -> tuple[bool, int, str]:
 def _choose(device: str, scope: MeterScope, found: list[Named]) -> _Chosen:
     ranked = sorted(found, key=_order)
     first = ranked[0]
-    alike = [item for item in ranked if _meter(item[0]) == _meter(first[0]) and item[1].kind == first[1].kind]
+    alike = [item for item in ranked if _meter(item) == _meter(first) and item[1].kind == first[1].kind]
     if device == HOST and scope == "package":
         # A package without an energy is one of them too.
         return _Chosen(tuple(alike), tuple(item for item in ranked if item not in alike))

@@ -1,8 +1,8 @@
 """The confirmed load, held for as long as a published energy figure needs: which window that is, what was done in it.
 
 A search confirms a load in as little time as its percentile takes; a power sensor needs longer. So where a meter
-answers, one more trial, of purpose `hold`, runs the confirmed load for `Plan.hold_s`. It is judged like every trial
-and changes nothing of what was confirmed; when it fails, what was confirmed is doubtful, and the launch is degraded.
+answers, one more trial, of purpose `hold`, runs the confirmed load for `Plan.hold_s`. It changes nothing of what was
+confirmed; when more was late in it than chance explains (`trials`), that is doubtful, and the launch is degraded.
 
 Guarantees: numpy and the standard library only; the same samples always give the same answers. Not aware of: joules
 (`ledger`), when a hold is run (`engine.holding`).
@@ -53,12 +53,6 @@ def energy_window(window: Window, capacity: Capacity | None) -> Window:
     """The window whose joules a launch publishes: the hold's, else `window`, the launch's own."""
     hold = hold_of(capacity)
     return window if hold is None else hold.window
-
-
-def loaded_windows(window: Window, capacity: Capacity | None) -> tuple[Window, ...]:
-    """Every window of which a launch publishes figures: its own, its hold's. What slows a device in either counts."""
-    hold = hold_of(capacity)
-    return (window,) if hold is None else (window, hold.window)
 
 
 def held_load(capacity: Capacity | None) -> float | None:

@@ -49,6 +49,12 @@ def _unmoved(found: Found, series: Series, changed: Floats, length: float, idle:
             f"it reads {value:g} W under load as it did idle, and never changed: frozen, or an estimate",
             f"부하 중에도 유휴 때와 같은 {value:g} W이고 전혀 변하지 않았습니다. 멈췄거나 추정값입니다",
         )
+    if idle is not None and idle.refresh_ns and idle.changed >= refresh.ENOUGH_AROUND:
+        # It changed often while there was less to see.
+        return found.frozen(
+            f"it reads {value:g} W throughout, though idle it changed every {said(idle.refresh_ns)}: the sensor froze",
+            f"줄곧 {value:g} W입니다. 유휴 때는 {said(idle.refresh_ns)}마다 변했으므로 센서가 멈췄습니다",
+        )
     # How fast it changed around the window tells whether this is a slow sensor.
     return found.with_(refresh_ns=refresh.refresh_ns(changed) if len(changed) > 2 else None)
 
@@ -77,19 +83,21 @@ def power_energy(series: Series, length_ns: float, idle: IdlePower | None) -> Fo
     after = float((times[high] if high < len(times) else length_ns) - times[high - 1])
     gaps = np.concatenate(([before], np.diff(times[inside]), [after]))
     reach = HOLE * usual
-    for there, gap, en, ko in ((low > 0, before, "begin", "시작"), (high < len(times), after, "end", "끝")):
-        if not there and gap > reach:
-            return found.null(
-                f"readings {en} {said(gap)} {'after' if en == 'begin' else 'before'} the window does",
-                f"측정값이 구간 {ko}{'보다' if en == 'begin' else '나기'} {said(gap)} "
-                + ("뒤에 시작합니다" if en == "begin" else "전에 끊겼습니다"),
-            )
     still = np.zeros(len(spans), dtype=np.bool_)
     marks = refresh.stale(times, changed, length_ns)
     still[: high - low + 1] = _padded(marks, low, high)
     open_ = still | (gaps > reach)
     uncovered = spans[open_]
     coverage = max(0.0, 1.0 - float(uncovered.sum()) / length_ns)
+    found = found.with_(coverage=coverage, still_ns=float(spans[still].sum()))
+    if low == 0 and before > reach:
+        return found.null(
+            f"readings begin {said(before)} after the window does", f"측정값이 구간보다 {said(before)} 늦게 시작합니다"
+        )
+    if high == len(times) and after > reach:
+        return found.null(
+            f"readings end {said(after)} before the window does", f"측정값이 구간보다 {said(after)} 먼저 끝납니다"
+        )
     if not len(moved):
         found = _unmoved(found, series, times[changed], length_ns, idle)
     # Under a steady load the value changes less often than it is refreshed.
@@ -104,11 +112,10 @@ def power_energy(series: Series, length_ns: float, idle: IdlePower | None) -> Fo
     uncertain = _TWO_SIDED_95 * math.sqrt(variance) + _edge_j(times, values, length_ns, late)
     if len(uncovered):
         uncertain += float(uncovered @ np.maximum(most - middles[open_], middles[open_] - least))
+    # Of a value that never changed nothing tells how often it is new.
     return found.with_(
         energy_j=area / 1e9,
-        uncertainty_j=uncertain / 1e9,
-        coverage=coverage,
-        still_ns=float(spans[still].sum()),
+        uncertainty_j=uncertain / 1e9 if len(moved) or every else None,
         constant=not len(moved),
     )
 

@@ -26,6 +26,8 @@ from npubench.stats.series import Floats, Series, series
 # A clock this far under what is usual in the window is a drop, when two readings in a row show it (our judgement: GPU
 # clocks step by one or two hundredths under a steady load).
 _DROP, _READINGS = 0.1, 2
+# A shorter event was seen by a single reading.
+_MOMENT_NS = 10_000_000
 _DEGRADES: tuple[Cause, ...] = ("thermal", "power-brake", "hardware")
 _ALL: tuple[Cause, ...] = get_args(Cause)
 
@@ -145,7 +147,17 @@ def judge_power(ledger: EnergyLedger) -> tuple[Validity, tuple[Text, ...]]:
     reasons = []
     for (device, cause), length_ns in lengths.items():
         name, name_ko = (device, device) if device else ("the machine", "장비")
-        why, do, part = CAUSES[cause], ADVICE[cause], said(length_ns)
+        why, do = CAUSES[cause], ADVICE[cause]
+        if length_ns < _MOMENT_NS:
+            # As long as reading it took: a single look.
+            reasons.append(
+                Text(
+                    en=f"{name} was slowed by {why.en} for a moment in the {whole} in which energy was read: {do.en}",
+                    ko=f"{name_ko}: 에너지를 읽은 {whole} 중 잠시 {why.ko}(으)로 느려짐. {do.ko}",
+                )
+            )
+            continue
+        part = said(length_ns)
         reasons.append(
             Text(
                 en=f"{name} was slowed by {why.en} for about {part} of the {whole} in which energy was read: {do.en}",

@@ -20,7 +20,7 @@ Places = npt.NDArray[np.intp]
 _REFRESHES, _OTHERS, _SHARE = 10.0, 4.0, 0.9
 # So many stretches tell what a sensor does under this load; where there are fewer, what it did around the window needs
 # more of them, because the load was another.
-_ENOUGH_INSIDE, _ENOUGH_AROUND = 8, 20
+_ENOUGH_INSIDE, ENOUGH_AROUND = 8, 20
 
 
 def changes(values: Floats) -> Places:
@@ -40,7 +40,7 @@ def longest_ns(times_ns: Floats, length_ns: float) -> float | None:
     """
     inside = np.diff(times_ns[(times_ns >= 0) & (times_ns <= length_ns)])
     around = np.diff(times_ns)
-    gaps = inside if len(inside) >= _ENOUGH_INSIDE else around if len(around) >= _ENOUGH_AROUND else None
+    gaps = inside if len(inside) >= _ENOUGH_INSIDE else around if len(around) >= ENOUGH_AROUND else None
     if gaps is None:
         return None
     return max(_REFRESHES * quantile(gaps, 0.5), _OTHERS * quantile(gaps, _SHARE))

@@ -1,8 +1,8 @@
 """One channel's readings as arrays: sorted by time, in W or J, with what is no data left out and counted.
 
 A reading is a fault, not data, when its status says so, when it is no number or negative, when it is more than its
-source can draw, or when it stands alone: a power over five times what any two neighbouring readings reached, a lone
-zero, a counter's value that its two neighbours contradict. Rows may come in any order.
+source can draw, or when it stands alone: a power far over what any two readings in a row reached, a lone zero, a
+counter's value that its two neighbours contradict. Rows may come in any order.
 
 Not aware of: energy (`channel_energy`), what a value that stands still means (`refresh`).
 """
@@ -25,9 +25,10 @@ Flags = npt.NDArray[np.bool_]
 TO_W = {"W": 1.0, "mW": 1e-3, "uW": 1e-6, "µW": 1e-6, "kW": 1e3}
 TO_J = {"J": 1.0, "mJ": 1e-3, "uJ": 1e-6, "µJ": 1e-6, "kJ": 1e3, "Wh": 3600.0, "kWh": 3.6e6}
 
-# A load that is held for a window keeps its level for more than one reading (our judgement: far above what a real load
-# does between two looks, far below what a bus that returns 0xffff does).
-_SPIKE = 5.0
+# Over five times what two readings in a row reached, once or twice in a window: a glitch. A load that comes in bursts
+# shorter than two looks does so more often, and even from idle by less than thirty times; a bus that returns 0xffff by
+# far more (our judgement).
+_SPIKE, _OFTEN, _SURELY = 5.0, 3, 30.0
 # No machine draws a gigawatt; a 64-bit counter of mJ ends at 1.8e16 J.
 _MOST_W, _MOST_J = 1e9, 1e17
 # How far around a window readings are looked at: what a sensor used to do, and the neighbours of the edges.
@@ -84,6 +85,8 @@ def _lone_powers(values: Floats) -> tuple[Flags, Flags]:
     pairs = np.minimum(values[1:], values[:-1])
     most = float(pairs.max())
     spikes = values > _SPIKE * most if most > 0 else none
+    if spikes.sum() >= _OFTEN:
+        spikes = values > _SURELY * most
     zeros = none.copy()
     zeros[1:-1] = (values[1:-1] == 0) & (values[2:] > 0) & (values[:-2] > 0)
     return spikes, zeros

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 
 from npubench.adapters.null import NullSession
 from npubench.engine import generator, measure, table
+from npubench.engine.course import Course
 from npubench.engine.generator import Driven, Limit, closed_loop, open_loop
-from npubench.engine.measure import Course, approach
+from npubench.engine.measure import approach
 from npubench.engine.schedule import Arrivals, frames, poisson
 from npubench.engine.table import SampleTable
 from npubench.schema import DROPPED, SAMPLE_COLUMNS

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from npubench.discovery import code
 from npubench.energy import PlannedMeter
-from npubench.engine import holding, loading
+from npubench.engine import holding, idling, loading
 from npubench.engine.capacity_answer import shown, with_hold
 from npubench.engine.plan import Budget, Part, Wanted, make
 from npubench.engine.protocol import Load, Search
@@ -162,6 +162,10 @@ def test_a_hold_changes_nothing_of_what_was_found(service_us: int, fps: int, see
         assert longest.end_ns - longest.start_ns >= hold * S
 
 
+def lasted_s(window: Window) -> float:
+    return (window.end_ns - window.start_ns) / 1e9
+
+
 def never(load: float, duration_ns: int, purpose: TrialPurpose) -> Trial:
     raise AssertionError("nothing is to be held")
 
@@ -297,11 +301,16 @@ def test_a_resumed_run_holds_what_its_later_launches_confirm(
     search_of = loading.search_of
     monkeypatch.setattr(loading, "search_of", lambda cell, known, hold_s: search_of(cell, known or 40.0, hold_s))
     monkeypatch.setattr(loading, "held", lambda cell, rules: PATIENT.held)
+    short = msgspec.structs.replace(RULES, energy=msgspec.structs.replace(RULES.energy, idle_s=0.5, window_s=1.0))
+    for module in ("run", "launching"):
+        monkeypatch.setattr(f"npubench.engine.{module}.load", lambda name: short)
+    monkeypatch.setattr(idling, "effect", lambda sample, stop, seed: None)
     plan = null_plan(null_card(work_ns=2 * MS), launches=2, scenarios=("server",), window_s=2.0)
     cells = tuple(msgspec.structs.replace(cell, window_s=4.0, warmup_s=0.2) for cell in plan.cells)
-    # A meter that answered when the run was planned, and is not there any more.
-    gone = msgspec.structs.replace(meter(POWER), code=code("meters", "none"))
-    plan = msgspec.structs.replace(plan, cells=cells, hold_s=4.5, meters=(gone,))
+    # It says that heat slows the device, all the time.
+    form = {"form": "constant:25;scope=node;throttle=thermal:0:100000"}
+    hot = msgspec.structs.replace(meter(POWER), code=code("meters", "synthetic"), options=form)
+    plan = msgspec.structs.replace(plan, cells=cells, hold_s=4.5, meters=(hot,))
     folder = new_folder(tmp_path, plan)
     with pytest.raises(RunInterruptedError):
         execute(plan, folder, model_cache, Quiet(stop_after=1))
@@ -315,6 +324,12 @@ def test_a_resumed_run_holds_what_its_later_launches_confirm(
             # A machine that is busy with something else confirms nothing in so short a time.
             continue
         assert hold.load == load_held
+        # Energy is that of the hold; what slows the device counts there, and in the window of the latencies.
+        assert launch.energy.window == hold.window
+        assert launch.energy.scopes["node"].energy_j == pytest.approx(25 * lasted_s(hold.window), rel=0.01)
+        assert launch.energy.requests == hold.queries - hold.dropped - hold.failed - hold.left
+        assert len([reason for reason in launch.reasons if "slowed by heat" in reason.en]) == 2
+        assert launch.verdict != "valid"
         assert hold.window.end_ns - hold.window.start_ns >= 4_500 * MS
         samples = read(folder.samples_path(launch.cell, launch.number))
         inside = samples.within(launch.window.start_ns, launch.window.end_ns)

@@ -8,12 +8,15 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from npubench.scenarios import Scenario
-from npubench.schema import DROPPED, SAMPLE_COLUMNS, Capacity, Launch, Trial, Window
+from npubench.schema import DROPPED, SAMPLE_COLUMNS, Capacity, Launch, Trial, TrialPurpose, Window
 from npubench.stats import merged
+from npubench.stats.conforming import needed_by
 from npubench.stats.held import energy_window, held_load, hold_of, not_held, work_of
-from tests.stats.test_conclude import CAMERAS, MS, S, concluded, confirming, frames
+from npubench.stats.trials import Limits, chance, trial
+from tests.stats.test_conclude import CAMERAS, MS, RULES, S, concluded, confirming, frames
 
 _, _, _, COMPLETED, UNITS, _, STATUS, _ = range(len(SAMPLE_COLUMNS))
 SEARCH = Window(start_ns=0, end_ns=700 * 20 * MS)
@@ -123,6 +126,40 @@ def test_the_holds_samples_are_in_no_figure_of_the_summary() -> None:
     found = concluded(samples, window=SEARCH, capacity=searched(held()))
     alone = concluded(frames(700), window=SEARCH, capacity=searched())
     assert found == alone
+
+
+@pytest.mark.parametrize(
+    ("over", "searching", "holding"),
+    [(5, None, None), (30, None, None), (32, "latency", None), (42, "latency", None), (47, "latency", "latency")],
+)
+def test_a_hold_fails_where_chance_does_not_explain_how_many_were_late(
+    over: int, searching: str | None, holding: str | None
+) -> None:
+    samples = frames(3000)
+    samples.table[: over * 50 : 50, COMPLETED] += 100 * MS
+    window = Window(start_ns=0, end_ns=3000 * 20 * MS)
+
+    def judged(purpose: TrialPurpose) -> Trial:
+        return trial(
+            samples,
+            window,
+            load=3.0,
+            purpose=purpose,
+            limits=Limits(latency_ns=50 * MS),
+            needed=needed_by(RULES, "cameras"),
+        )
+
+    assert (judged("confirm").over, judged("confirm").failed_by) == (over, searching)
+    assert judged("hold").failed_by == holding
+    assert judged("hold").passed == judged("confirm").passed
+
+
+@settings(max_examples=100, derandomize=True, deadline=None)
+@given(st.integers(1, 200_000), st.floats(0, 0.2), st.sampled_from([0.01, 0.05, 0.1]))
+def test_the_chance_is_the_binomials(queries: int, late: float, share: float) -> None:
+    over = round(queries * late)
+    expected = float(stats.binom.sf(over - 1, queries, share)) if over > queries * share else 1.0
+    assert chance(queries, over, share) == pytest.approx(expected, rel=1e-6, abs=1e-200)
 
 
 TRIALS = st.builds(

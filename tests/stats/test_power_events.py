@@ -106,6 +106,11 @@ def test_only_what_slows_against_the_devices_will_degrades(cause: str, verdict: 
         assert "gpu" in reasons[0].ko
 
 
+def test_a_single_look_at_heat_is_a_moment() -> None:
+    readings = table((POWER, THROTTLE), {"p": (AT_S, noisy(AT_S)), "throttle": (AT_S, bits((110, 110.1, 1)))})
+    assert "for a moment in the 30.0 s" in judge_power(book(readings))[1][0].en
+
+
 def test_devices_that_were_not_used_or_may_not_have_been_are_not_held_against_it() -> None:
     readings = table((POWER, THROTTLE), {"p": (AT_S, noisy(AT_S)), "throttle": (AT_S, bits((110, 113, 1)))})
     other = book(readings, ours=lambda channel: False)
