@@ -355,7 +355,7 @@ def _tolerated(metric: MetricComparison) -> Text | None:
         noise = percent(metric.noise, signed=False)
         return Text(
             en=f"tolerance {share} %: 3 × the noise of {metric.nights} earlier nights ({noise} %)",
-            ko=f"허용 폭 {share} %: 이전 {metric.nights}일 밤 편차({noise} %)의 3배",
+            ko=f"허용 폭 {share} %: 이전 야간 측정 {metric.nights}회 변동({noise} %)의 3배",
         )
     if metric.tolerance_from == "class":
         return Text(en=f"tolerance {share} %: between machines of a class", ko=f"허용 폭 {share} %: 같은 등급 장비 간")
