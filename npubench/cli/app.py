@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from npubench.cli import app_ab, app_backends, app_baseline, app_look, app_models, app_new, app_run, app_verify
+from npubench.cli import (
+    app_ab,
+    app_backends,
+    app_baseline,
+    app_compare,
+    app_look,
+    app_models,
+    app_new,
+    app_run,
+    app_trend,
+    app_verify,
+)
 from npubench.cli.root import app
 
 # As `--help` lists them: what people come for first.
 ORDER = (
-    "run", "doctor", "show", "report", "compare", "ab", "verify", "pack", "export", "list", "check", "build", "quality",
-    "demo", "conform", "bundle", "selftest", "schema",
+    "run", "doctor", "show", "report", "compare", "ab", "rank", "trend", "verify", "pack", "export", "list",
+    "check", "build", "quality", "demo", "conform", "bundle", "selftest", "schema",
 )  # fmt: skip
 
 
@@ -24,9 +35,11 @@ __all__ = [
     "app_ab",
     "app_backends",
     "app_baseline",
+    "app_compare",
     "app_look",
     "app_models",
     "app_new",
     "app_run",
+    "app_trend",
     "app_verify",
 ]

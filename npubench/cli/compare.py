@@ -8,8 +8,10 @@ Whatever others wrote (ids, versions, reasons) is cleaned and drawn as text, nev
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -21,9 +23,10 @@ from rich.text import Text as Drawn
 
 from npubench import baselines, store
 from npubench.baselines import BASELINE
+from npubench.cli.outputs import NONE, Outputs
 from npubench.discovery import checkout_root
 from npubench.errors import NpubenchError
-from npubench.lang import Language, Text, language
+from npubench.lang import Language, Text
 from npubench.report import words
 from npubench.report.foreign import LINE_LIMIT, NAME_LIMIT, clean
 from npubench.report.loads import written
@@ -112,22 +115,40 @@ def compare(
     backends: Sequence[str] = (),
     as_json: bool = False,
     out: Path | None = None,
+    asked: Outputs = NONE,
 ) -> None:
-    """Prints the comparison; exits with 3, 4 or 5 where it found something."""
+    """Prints the comparison and writes what was `asked`; exits with 3, 4 or 5 where it found something."""
+    spoken = asked.spoken()
     found = found_between(
         base, new, store.results_root(out, checkout_root()), allow=allow, models=models, backends=backends
     )
+    asked.write(found, spoken)
     if as_json:
         sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
     else:
         console = RichConsole(highlight=False)
-        for part in draw(found, language()):
-            console.print(part)
+        with asked.quiet():
+            for part in draw(found, spoken):
+                console.print(part)
+    asked.annotate(found, spoken, to=sys.stderr if as_json else sys.stdout)
     if found.exit_code:
         sys.stdout.flush()
         sys.exit(found.exit_code)
 
 
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Half a million objects are made and kept; looking through them for garbage takes as long as making them."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+@_no_collection()
 def found_between(
     base: str,
     new: str,
@@ -334,7 +355,7 @@ def _tolerated(metric: MetricComparison) -> Text | None:
         noise = percent(metric.noise, signed=False)
         return Text(
             en=f"tolerance {share} %: 3 × the noise of {metric.nights} earlier nights ({noise} %)",
-            ko=f"허용 폭 {share} %: 이전 {metric.nights}일 밤 편차({noise} %)의 3배",
+            ko=f"허용 폭 {share} %: 이전 야간 측정 {metric.nights}회 변동({noise} %)의 3배",
         )
     if metric.tolerance_from == "class":
         return Text(en=f"tolerance {share} %: between machines of a class", ko=f"허용 폭 {share} %: 같은 등급 장비 간")

@@ -251,9 +251,11 @@ def write_report(folders: Sequence[store.RunFolder], output: Path | None, spoken
 def schemas() -> dict[str, bytes]:
     """File name → JSON Schema of every card and result document."""
     from npubench.stats.compared import Comparison
+    from npubench.stats.ranked import Ranking
 
     documents = {"run": Run, "launch": Launch, "plan": Plan, "quality": Quality, "placement": Certificate}
     documents["compare"] = Comparison
+    documents["rank"] = Ranking
     documents["conformance"] = Conformance
     documents["tuning"] = Tuning
     documents["power"] = PowerSession

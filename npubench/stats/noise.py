@@ -6,8 +6,8 @@ three robust standard deviations of the means of earlier nights (METRICS.md, Com
 
 Guarantees: only sound cells of one identity and execution kind, of nights before the one under test and since the last
 accepted baseline, at most 14 and at least 5 of them. A lasting change of level among them (a regression that nobody has
-repaired, say) does not count as noise: beside the spread about the median (1.4826 × MAD) stands the spread from one
-night to the next, and the smaller counts.
+repaired, say) does not count as noise: where the spread about the median (1.4826 × MAD) is more than twice that from
+one night to the next (`changepoint.robust_scale`), the latter counts.
 
 Not aware of: files (`history`), what the tolerance is for (`speed`).
 """
@@ -16,13 +16,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
 from statistics import fmean, median
 
 import msgspec
 
 from npubench.schema import Cell
 from npubench.spi import MeterScope
+from npubench.stats.changepoint import robust_scale
 from npubench.stats.history import Night, NightCell, log_costs, stamp
 from npubench.stats.speed import MINIMUM_EFFECT, Tolerated
 
@@ -33,6 +33,11 @@ _TIMES = 3.0
 _CLASS_FACTOR = 2.0
 # The standard deviation of normal values over their median absolute deviation: 1 / Φ⁻¹(3/4).
 _MAD_TO_SD = 1.4826
+# By how much that is too small, in the middle, for so many values (Croux and Rousseeuw 1992, "Time-efficient algorithms
+# for two highly robust estimators of scale", section 4); from ten on n / (n − 0.8).
+_FEW = (1.0, 1.0, 1.196, 1.495, 1.363, 1.206, 1.200, 1.140, 1.129, 1.107)
+# Of equal nights the first estimate is more than this much larger in one case of fifty; a step makes it so at once.
+_STEPPED = 2.0
 
 
 class Noise(msgspec.Struct, frozen=True):
@@ -44,10 +49,11 @@ class Noise(msgspec.Struct, frozen=True):
 
 def robust_sd(means: Sequence[float]) -> float:
     """Of night means in the order of time; at least two. See the module for why there are two estimates of it."""
-    middle = median(means)
-    about = _MAD_TO_SD * median(abs(value - middle) for value in means)
-    steps = [abs(later - earlier) for earlier, later in pairwise(means)]
-    return min(about, _MAD_TO_SD * median(steps) / math.sqrt(2))
+    middle, count = median(means), len(means)
+    few = _FEW[count] if count < len(_FEW) else count / (count - 0.8)
+    about = _MAD_TO_SD * few * median(abs(value - middle) for value in means)
+    steps = robust_scale(means)
+    return about if about <= _STEPPED * steps else steps
 
 
 def floor(nights: Sequence[NightCell], metric: str, scope: MeterScope | None = None) -> Noise | None:

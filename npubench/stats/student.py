@@ -93,8 +93,11 @@ def detectable(base: Sample, new: Sample, confidence: float, power: float, toler
     at = standing(base, new)
     if at is None or base.variance is None or at.error == 0:
         return None if at is None else tolerance
-    share = base.variance / base.count / at.error**2
-    return tolerance + at.error * _errors_needed(base.count, new.count, round(share, 2), confidence, power)
+    share = round(base.variance / base.count / at.error**2, 2)
+    if base.count == new.count:
+        # Which of two sides is the noisier one does not matter then.
+        share = min(share, round(1 - share, 2))
+    return tolerance + at.error * _errors_needed(base.count, new.count, share, confidence, power)
 
 
 @lru_cache(maxsize=4096)
@@ -113,7 +116,7 @@ def _errors_needed(base: int, new: int, share: float, confidence: float, power: 
     freedom = 1 / ((a / whole) ** 2 / (base - 1) + (b / whole) ** 2 / (new - 1))
     edge = np.sqrt(whole) * special.stdtrit(freedom, (1 + confidence) / 2)
     low, high = 0.0, float(edge.max()) + 10.0
-    for _ in range(40):
+    for _ in range(24):
         middle = (low + high) / 2
         if float(special.ndtr(middle - edge).mean()) < power:
             low = middle
@@ -146,22 +149,38 @@ def more_launches(
     where it cannot be estimated: fewer than two values on a side, or a difference so close to the tolerance that
     MOST_LAUNCHES would not decide.
     """
+    if base.variance is None or new.variance is None:
+        return None
     difference = new.mean - base.mean
-
-    def enough(more: int) -> bool:
-        at = standing(base.grown(more), new.grown(more))
-        if at is None:
-            return False
-        half = half_width(at, confidence)
-        return place(difference - half - below, difference + half + above, tolerance) is not None
-
-    low, high = max(0, least - min(base.count, new.count)), MOST_LAUNCHES
-    if not enough(high):
+    # The widest half of an interval that would still lie wholly above, below or inside.
+    room = max(
+        difference - below - tolerance,
+        -tolerance - difference - above,
+        min(tolerance - difference - above, difference - below + tolerance),
+    )
+    whole = base.variance + new.variance
+    first = max(0, least - min(base.count, new.count))
+    if room <= 0:
+        return None
+    # No quantile is smaller than the normal one, so fewer launches than this cannot be enough.
+    normal = quantile(math.inf, (1 + confidence) / 2)
+    low = max(first, math.ceil(whole * (normal / room) ** 2 - max(base.count, new.count))) if whole else first
+    step, high = 1, low
+    while high <= MOST_LAUNCHES and not _fits(base, new, high, room, confidence):
+        low, high, step = high + 1, high + step, step * 2
+    high = min(high, MOST_LAUNCHES)
+    if low > MOST_LAUNCHES or not _fits(base, new, high, room, confidence):
         return None
     while low < high:
         middle = (low + high) // 2
-        if enough(middle):
+        if _fits(base, new, middle, room, confidence):
             high = middle
         else:
             low = middle + 1
     return low
+
+
+def _fits(base: Sample, new: Sample, more: int, room: float, confidence: float) -> bool:
+    """Whether with `more` launches a side the interval's half-width is no more than `room`."""
+    at = standing(base.grown(more), new.grown(more))
+    return at is not None and half_width(at, confidence) <= room
