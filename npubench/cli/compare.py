@@ -116,12 +116,18 @@ def compare(
     as_json: bool = False,
     out: Path | None = None,
     asked: Outputs = NONE,
+    confirm: bool = False,
 ) -> None:
-    """Prints the comparison and writes what was `asked`; exits with 3, 4 or 5 where it found something."""
-    spoken = asked.spoken()
-    found = found_between(
-        base, new, store.results_root(out, checkout_root()), allow=allow, models=models, backends=backends
-    )
+    """Prints the comparison and writes what was `asked`; exits with 3, 4 or 5 where it found something.
+
+    `confirm`: red cells are measured once more first.
+    """
+    spoken, root = asked.spoken(), store.results_root(out, checkout_root())
+    found = found_between(base, new, root, allow=allow, models=models, backends=backends)
+    if confirm:
+        from npubench.cli.confirm import confirmed_now, folders_of
+
+        found = confirmed_now(found, *folders_of(base, new, root))
     asked.write(found, spoken)
     if as_json:
         sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")

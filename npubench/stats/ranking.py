@@ -59,9 +59,10 @@ def speed_metrics(cell: Cell) -> tuple[str, ...]:
     if load is not None:
         return capacity_metric(load, cell.unit)[0], sustained_metric(cell.unit)[0]
     rate = THROUGHPUT.get(cell.unit, THROUGHPUT["sample"])[0]
-    tokens = ("ttft_p99_ns", "tpot_p99_ns") if cell.unit == "token" else ()
-    if cell.scenario.name == "offline" or tokens:
-        return (rate, *tokens)
+    if cell.scenario.name == "offline":
+        return (rate,)
+    if cell.unit == "token":
+        return rate, "ttft_p99_ns", "tpot_p99_ns"
     return "latency_p50_ns", "latency_p99_ns"
 
 
@@ -343,6 +344,7 @@ def _entry(item: _Found) -> Entry:
         devices=cell.key.get("devices", "1"),
         verdict=cell.verdict,
         quality=_quality(cell),
+        tuned=cell.tuning.best if cell.tuning is not None else None,
         labels=tuple(labels),
     )
 
