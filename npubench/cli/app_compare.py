@@ -69,6 +69,16 @@ def compare(
             help=here("Also as annotations of GitHub Actions.", "GitHub Actions 주석으로도 출력합니다."),
         ),
     ] = False,
+    confirm: Annotated[
+        bool,
+        typer.Option(
+            "--confirm",
+            help=here(
+                "Measure red cells once more, here and now, before the verdict.",
+                "판정 전에 악화된 셀을 지금 이 장비에서 다시 측정합니다.",
+            ),
+        ),
+    ] = False,
     lang: Spoken = "",
     json: Json = False,
     out: Out = None,
@@ -87,6 +97,7 @@ def compare(
         as_json=json,
         out=out,
         asked=asked,
+        confirm=confirm,
     )
 
 

@@ -116,12 +116,18 @@ def compare(
     as_json: bool = False,
     out: Path | None = None,
     asked: Outputs = NONE,
+    confirm: bool = False,
 ) -> None:
-    """Prints the comparison and writes what was `asked`; exits with 3, 4 or 5 where it found something."""
-    spoken = asked.spoken()
-    found = found_between(
-        base, new, store.results_root(out, checkout_root()), allow=allow, models=models, backends=backends
-    )
+    """Prints the comparison and writes what was `asked`; exits with 3, 4 or 5 where it found something.
+
+    `confirm`: red cells are measured once more first.
+    """
+    spoken, root = asked.spoken(), store.results_root(out, checkout_root())
+    found = found_between(base, new, root, allow=allow, models=models, backends=backends)
+    if confirm:
+        from npubench.cli.confirm import confirmed_now, folders_of
+
+        found = confirmed_now(found, *folders_of(base, new, root))
     asked.write(found, spoken)
     if as_json:
         sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
@@ -355,7 +361,7 @@ def _tolerated(metric: MetricComparison) -> Text | None:
         noise = percent(metric.noise, signed=False)
         return Text(
             en=f"tolerance {share} %: 3 × the noise of {metric.nights} earlier nights ({noise} %)",
-            ko=f"허용 폭 {share} %: 이전 {metric.nights}일 밤 편차({noise} %)의 3배",
+            ko=f"허용 폭 {share} %: 이전 야간 측정 {metric.nights}회 변동({noise} %)의 3배",
         )
     if metric.tolerance_from == "class":
         return Text(en=f"tolerance {share} %: between machines of a class", ko=f"허용 폭 {share} %: 같은 등급 장비 간")

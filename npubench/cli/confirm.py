@@ -5,7 +5,9 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
+from npubench import baselines, store
 from npubench.build.materialise import cache_root
 from npubench.cli.asked import duration_s
 from npubench.cli.progress import Console
@@ -19,7 +21,16 @@ from npubench.lang import here
 from npubench.schema import Plan, Run
 from npubench.stats.compared import Comparison
 from npubench.stats.confirmation import confirmed
+from npubench.stats.runs import assembled
 from npubench.store import RunFolder
+
+
+def folders_of(base: str, new: str, root: Path) -> tuple[RunFolder, RunFolder]:
+    """The folders of two runs as they are named on the command line. Raises NpubenchError."""
+    after = store.open_run(new, root)
+    if base != baselines.BASELINE:
+        return store.open_run(base, root), after
+    return baselines.resolve(root, assembled(after).machine.name).folder, after
 
 
 def confirmed_now(

@@ -181,6 +181,34 @@ def test_more_launches_would_settle_it() -> None:
     assert more_launches(a, edge, 0.99, band, 4) is None, f"over {MOST_LAUNCHES} launches"
 
 
+@settings(deadline=None)
+@given(
+    counts=st.tuples(st.integers(2, 12), st.integers(2, 12)),
+    spreads=st.tuples(st.floats(0, 0.05), st.floats(0, 0.05)),
+    difference=st.floats(-0.2, 0.2),
+    steps=st.tuples(st.floats(0, 0.05), st.floats(0, 0.05)),
+)
+def test_it_is_the_smallest_number_that_decides(
+    counts: tuple[int, int], spreads: tuple[float, float], difference: float, steps: tuple[float, float]
+) -> None:
+    """Against trying every number in turn."""
+    a, b = Sample(counts[0], 0.0, spreads[0] ** 2), Sample(counts[1], difference, spreads[1] ** 2)
+    band, first = math.log1p(0.02), max(0, 4 - min(counts))
+
+    def decides(more: int) -> bool:
+        at = standing(a.grown(more), b.grown(more))
+        assert at is not None
+        half = half_width(at, 0.99)
+        return place(difference - half - steps[0], difference + half + steps[1], band) is not None
+
+    found = more_launches(a, b, 0.99, band, 4, *steps)
+    tried = next((more for more in range(first, 60) if decides(more)), None)
+    if tried is not None:
+        assert found == tried
+    else:
+        assert found is None or found >= 60
+
+
 launch_values = st.lists(
     st.one_of(st.none(), st.floats(allow_nan=True, allow_infinity=True), st.floats(0.5, 2.0)), max_size=7
 )
