@@ -68,7 +68,7 @@ def pack(
 @app.command(
     help=here(
         "A run as CSV, or as JSON that `pytest-benchmark compare` reads.",
-        "실행을 CSV 또는 `pytest-benchmark compare`가 읽는 JSON으로 내보냅니다.",
+        "실행을 CSV 또는 pytest-benchmark용 JSON으로 내보냅니다.",
     )
 )
 def export(
