@@ -22,5 +22,12 @@ def derived(folder: RunFolder) -> Run:
         for path in sorted((folder.path / part).glob("*.json"))
     }
     return assemble(
-        plan, folder.launches(), load(plan.ruleset), files, folder.qualities(), folder.certificates(), folder.tunings()
+        plan,
+        folder.launches(),
+        load(plan.ruleset),
+        files,
+        folder.qualities(),
+        folder.certificates(),
+        folder.tunings(),
+        sessions=folder.sessions(),
     )

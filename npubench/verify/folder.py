@@ -14,6 +14,7 @@ import msgspec
 
 from npubench import __version__
 from npubench.cards import build_name
+from npubench.energy import PowerSession
 from npubench.errors import NotComparableError, SchemaTooNewError, UnknownNameError
 from npubench.evidence import Certificate
 from npubench.lang import Text
@@ -21,15 +22,15 @@ from npubench.rules import Ruleset, known, load
 from npubench.schema import CURRENT, Launch, Plan, Quality, Run, parse
 from npubench.stats.runs import derived
 from npubench.stats.samples import Samples
-from npubench.store import LAUNCHES, PLACEMENT, PLAN, QUALITY, RUN, TUNING, WORK, RunFolder, sha256_file
+from npubench.store import LAUNCHES, PLACEMENT, PLAN, POWER, QUALITY, RUN, TUNING, WORK, RunFolder, sha256_file
 from npubench.tuning import Tuning
-from npubench.verify.cells import check_cells, check_planned
-from npubench.verify.energy import check_energy
+from npubench.verify.cells import check_cells, check_planned, check_spreads
+from npubench.verify.energy import Energy
 from npubench.verify.found import Kind, Tally, Verified
 from npubench.verify.launches import check_launch, stored_samples, way_of
 from npubench.verify.records import check_certificate, check_quality, check_tuning
 
-D = TypeVar("D", Launch, Quality, Certificate, Tuning)
+D = TypeVar("D", Launch, Quality, Certificate, Tuning, PowerSession)
 
 MISSING = "missing"
 
@@ -107,6 +108,7 @@ class _Folder:
             sealed=sealed,
             numbers=tally.numbers,
             samples=tally.samples,
+            readings=tally.readings,
             files=len(tally.files),
             mismatches=tuple(tally.mismatches),
             stated=tuple(tally.stated.values()),
@@ -138,6 +140,7 @@ class _Folder:
         if run.ruleset not in known():
             self._tally.wrong(RUN, "ruleset", run.ruleset, f"one of {', '.join(known())}")
         check_cells(self._tally, RUN, run.cells)
+        check_spreads(self._tally, RUN, run.cells)
         for name in run.files:
             self._tally.wrong(name, "", MISSING, "the file that run.json names", _SEAL)
         if not run.files:
@@ -158,6 +161,9 @@ class _Folder:
         if rules is not None:
             for certificate in certificates:
                 check_certificate(tally, f"{PLACEMENT}/{_build(certificate)}.json", certificate, rules)
+        sessions = list(self._records(POWER, PowerSession, lambda item: str(item.number)))
+        self._energy = Energy(tally, plan, self._folder, sessions)
+        self._energy.check_sessions()
         launches = list(self._records(LAUNCHES, Launch, lambda item: f"{item.cell}-{item.number}"))
         for launch in launches:
             self._launch(plan, launch, tunings.get(launch.cell), rules)
@@ -173,6 +179,7 @@ class _Folder:
                     "검사했습니다",
                 )
             )
+        self._expected |= self._energy.files
         self._extra_files(sealed=run is not None)
 
     def _rules(self, plan: Plan) -> Ruleset | None:
@@ -223,14 +230,11 @@ class _Folder:
         for name in ("stdout", "stderr"):
             if launch.status == "failed":
                 self._expected.add(f"{LAUNCHES}/{launch.cell}-{launch.number}.{name}.txt")
-        if launch.power is not None:
-            self._expected.add(f"{LAUNCHES}/{launch.power.file}")
         if rules is not None:
             try:
-                check_launch(tally, file, launch, way_of(cell, tuning), samples, rules)
+                check_launch(tally, file, launch, way_of(cell, tuning), samples, rules, self._energy)
             except _UNDERIVABLE as error:
                 tally.wrong(file, "", f"nothing can be derived from it: {error!r}", "a launch as npubench writes it")
-        check_energy(tally, file, launch, self._folder.path / LAUNCHES)
 
     def _samples(self, file: str, launch: Launch) -> Samples | None:
         """The launch's samples, checked against what it says of them; None where they are not there or damaged."""

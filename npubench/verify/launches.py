@@ -16,13 +16,15 @@ from npubench.engine import loading
 from npubench.errors import NotComparableError
 from npubench.lang import Text
 from npubench.rules import Ruleset
-from npubench.schema import SAMPLE_COLUMNS, Launch, PlannedCell, SampleFile, Scenario, Validity, Value
+from npubench.schema import SAMPLE_COLUMNS, Launch, PlannedCell, SampleFile, Scenario, Trial, Validity, Value
 from npubench.stats.conclude import conclude
 from npubench.stats.conditions import gone, judge_conditions, worse
 from npubench.stats.memory import leak
+from npubench.stats.power_events import judge_power
 from npubench.stats.samples import Samples, read
 from npubench.tuning import Tuning
 from npubench.verify.capacities import check_capacity
+from npubench.verify.energy import Energy
 from npubench.verify.found import Tally
 
 OWN_FACTS = {
@@ -86,7 +88,13 @@ def stored_samples(path: Path, stated: SampleFile) -> Samples:
 
 
 def check_launch(
-    tally: Tally, file: str, launch: Launch, cell: PlannedCell, samples: Samples | None, rules: Ruleset
+    tally: Tally,
+    file: str,
+    launch: Launch,
+    cell: PlannedCell,
+    samples: Samples | None,
+    rules: Ruleset,
+    energy: Energy,
 ) -> None:
     """Names everything in `launch` that does not follow from its samples and facts. `cell`: as it was measured.
 
@@ -113,15 +121,18 @@ def check_launch(
         if key in launch.summary:
             value = Value(value=None if fact is None else float(fact))
             tally.same(file, f"summary.{key}", launch.summary[key], value, why=_fact(place))
-    if samples is not None:
-        _derived(tally, file, launch, cell, samples, rules)
+    given = _derived(tally, file, launch, cell, samples, rules) if samples is not None else None
+    energy.check(file, launch, cell, samples, given, rules)
 
 
 def _fact(place: str) -> Text:
     return Text(en=f"{place} of the same file says otherwise", ko=f"같은 파일의 {place} 값과 다름")
 
 
-def _derived(tally: Tally, file: str, launch: Launch, cell: PlannedCell, samples: Samples, rules: Ruleset) -> None:
+def _derived(
+    tally: Tally, file: str, launch: Launch, cell: PlannedCell, samples: Samples, rules: Ruleset
+) -> Trial | None:
+    """Names what differs; the trial that a given load makes, which the file does not keep."""
     assert launch.window is not None
     assert launch.warmup is not None
     limits = loading.limits_of(cell, launch.unit, rules)
@@ -150,6 +161,7 @@ def _derived(tally: Tally, file: str, launch: Launch, cell: PlannedCell, samples
     tally.same(file, "verdict", launch.verdict, verdict, why=_FROM_SAMPLES)
     tally.same(file, "reasons", launch.reasons, reasons, why=_FROM_SAMPLES)
     tally.same(file, "lacks", launch.lacks, found.lacks, why=_FROM_SAMPLES)
+    return found.given
 
 
 def _verdict(
@@ -164,7 +176,8 @@ def _verdict(
     if launch.conditions is not None:
         allowed, disturbances = judge_conditions(launch.conditions, rules.disturbance)
         verdict, reasons = worse(verdict, allowed), (*reasons, *disturbances)
-    return verdict, reasons
+    powered, slowed = judge_power(launch.energy)
+    return worse(verdict, powered), (*reasons, *slowed)
 
 
 def _failed(tally: Tally, file: str, launch: Launch) -> None:
