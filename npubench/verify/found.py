@@ -71,13 +71,16 @@ class Tally:
         self.readings = 0
         self.files: set[str] = set()
         self.mismatches: list[Mismatch] = []
+        self._seen: set[tuple[str, str, str, str]] = set()
         self.remarks: list[Text] = []
         self.stated: dict[str, Text] = {}
 
     def wrong(self, file: str, path: str, found: Any, expected: Any, why: Text | None = None) -> None:
-        """Names a mismatch, once."""
+        """Names a mismatch, once: the first of several reasons stands."""
         item = Mismatch(file=file, path=path, found=shown(found), expected=shown(expected), why=why)
-        if item not in self.mismatches:
+        key = (file, path, item.found, item.expected)
+        if key not in self._seen:
+            self._seen.add(key)
             self.mismatches.append(item)
 
     def remark(self, text: Text) -> None:

@@ -15,7 +15,7 @@ from npubench.engine.launcher import Limits
 from npubench.engine.run import Execution
 from npubench.rules import EnergyRule, Ruleset, load
 from npubench.schema import Launch, parse
-from npubench.spi import Availability
+from npubench.spi import Availability, Channel
 from npubench.stats.readings import Readings
 from npubench.store import RunFolder
 from npubench.verify.folder import verify_folder
@@ -28,6 +28,9 @@ SYNTHETIC = PlannedMeter(
     code="npubench.meters.synthetic:SyntheticMeter",
     backends=("null",),
     availability=Availability(available=True),
+    channels=(
+        Channel(name="synthetic.power", unit="W", scope="node", kind="instant", quantity="power", source="a function"),
+    ),
 )
 RULE = EnergyRule(window_s=0.3, coverage=0.9, refreshes=2, idle_s=0.4, drift=0.05)
 
