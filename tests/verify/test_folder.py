@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from npubench import store
@@ -165,7 +166,7 @@ def test_a_truncated_samples_file(run: RunFolder) -> None:
 
 def test_samples_that_unpack_to_more_than_they_state_are_not_unpacked(run: RunFolder) -> None:
     path = launch_of(run, "single-stream").with_suffix(".npz")
-    edit_samples(path, lambda columns: columns.update(bomb=bytes(50_000_000)))
+    edit_samples(path, lambda columns: columns.update(bomb=np.zeros(100_000_000, np.uint8)))
     found = verify_folder(run)
     assert any("unpacks to" in item.found for item in found.mismatches), said(found)
 
