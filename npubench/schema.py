@@ -466,7 +466,8 @@ class Plan(_Document, frozen=True, kw_only=True):
     `named_absent`: something that was asked for by name (a backend, a precision) cannot be measured here.
     `comparable` is false for a quick look: a profile made for one, or less time or fewer launches than the profile's.
     `order` lists (cell id, launch number) in the seeded, interleaved order.
-    `hold_s`: how long a confirmed load is held for its energy where a meter answers; 0: it is not.
+    `hold_s`: how long a confirmed load is held for its energy where a meter answers; 0: it is not. `external_log`:
+    a meter's log will be attached afterwards (`--power-pulse`), so that loads are held as if a meter answered.
     `inputs` maps each model to its input data; `sources` holds local paths (rooms, the user's frames)
     and stays in the plan: a run document names no path.
     """
@@ -500,6 +501,7 @@ class Plan(_Document, frozen=True, kw_only=True):
     host: Host = Host()
     meters: tuple[PlannedMeter, ...] = ()
     hold_s: float = 0.0
+    external_log: bool = False
 
 
 class Score(_Document, frozen=True, kw_only=True):

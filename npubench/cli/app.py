@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from npubench.cli import app_backends, app_look, app_models, app_new, app_run, app_verify
+from npubench.cli import app_attach, app_backends, app_look, app_models, app_new, app_power, app_run, app_verify
 from npubench.cli.root import app
 
 # As `--help` lists them: what people come for first.
@@ -19,4 +19,14 @@ def _place(command: object) -> int:
 
 app.registered_commands.sort(key=_place)
 
-__all__ = ["app", "app_backends", "app_look", "app_models", "app_new", "app_run", "app_verify"]
+__all__ = [
+    "app",
+    "app_attach",
+    "app_backends",
+    "app_look",
+    "app_models",
+    "app_new",
+    "app_power",
+    "app_run",
+    "app_verify",
+]

@@ -26,7 +26,7 @@ from npubench.engine.holding import held_s
 from npubench.engine.keeping import Keeping
 from npubench.engine.launcher import Limits, run_job
 from npubench.engine.lost import Presence
-from npubench.engine.metering import Meters
+from npubench.engine.metering import Meters, explained
 from npubench.engine.placement import Certifier
 from npubench.engine.protocol import Event, Measured, MeasureJob, Together
 from npubench.engine.quality import Asker
@@ -339,7 +339,7 @@ class Launching:
         whose = Belonging(ready.backend, self._plan.machine, conditions, beside, meters.backends_of)
         shared = [channel.name for channel in readings.channels if whose.shared(channel)]
         joules = ledger(readings, window, work, ours=whose.ours, idle=self._power.idle, rule=self._rules.energy)
-        return apart(joules, shared, len(beside) + 1), readings
+        return apart(explained(joules, readings, window), shared, len(beside) + 1), readings
 
     def _slowed(self, energy: EnergyLedger, own: Window) -> tuple[Validity, tuple[Text, ...]]:
         """What slowed the device while energy was read, and in the launch's own window where that is another one."""
