@@ -15,6 +15,7 @@ from npubench.cards import BackendCard
 from npubench.conditions import Conditions
 from npubench.energy import EnergyLedger, IdlePower, Window
 from npubench.engine.belonging import Belonging, apart
+from npubench.engine.metering import explained
 from npubench.rules import EnergyRule
 from npubench.schema import Plan, PlannedCell
 from npubench.stats.ledger import Work, ledger
@@ -43,4 +44,4 @@ def joules(
     whose = Belonging(card, plan.machine, conditions, beside, named)
     shared = [channel.name for channel in readings.channels if whose.shared(channel)]
     found = ledger(readings, window, work, ours=whose.ours, idle=idle, rule=rule)
-    return apart(found, shared, len(beside) + 1)
+    return apart(explained(found, readings, window), shared, len(beside) + 1)

@@ -20,13 +20,13 @@ from npubench.conditions import Conditions
 from npubench.discovery import code
 from npubench.energy import EnergyLedger, IdlePower, Window
 from npubench.engine import loading, table
-from npubench.engine.belonging import Belonging, apart
 from npubench.engine.files import Files, Ready
 from npubench.engine.holding import held_s
+from npubench.engine.joules import joules
 from npubench.engine.keeping import Keeping
 from npubench.engine.launcher import Limits, run_job
 from npubench.engine.lost import Presence
-from npubench.engine.metering import Meters, explained
+from npubench.engine.metering import Meters
 from npubench.engine.placement import Certifier
 from npubench.engine.protocol import Event, Measured, MeasureJob, Together
 from npubench.engine.quality import Asker
@@ -54,7 +54,6 @@ from npubench.spi import Request
 from npubench.stats.conclude import Concluded, conclude
 from npubench.stats.conditions import gone, judge_conditions, worse
 from npubench.stats.held import energy_window, work_of
-from npubench.stats.ledger import ledger
 from npubench.stats.memory import leak
 from npubench.stats.power_events import events, judge_power
 from npubench.stats.readings import Readings
@@ -321,25 +320,28 @@ class Launching:
         return min(found) if found else None
 
     def _energy(
-        self, ready: Prepared, done: Measured, samples: Samples, found: Concluded, conditions: Conditions
+        self, ready: Prepared, done: Measured, samples: Samples, told: Concluded, conditions: Conditions
     ) -> tuple[EnergyLedger, Readings]:
         """The joules of a launch, and the readings that they were computed from."""
         cell, meters = ready.way, self._power.meters
         window = energy_window(done.window, done.capacity)
-        work = work_of(samples, window, done.unit, cell.scenario, done.capacity, done.samples_per_row, found.given)
+        work = work_of(samples, window, done.unit, cell.scenario, done.capacity, done.samples_per_row, told.given)
         readings = meters.readings(window)
         if not readings.channels:
             none = EnergyLedger(reason=meters.reason, window=window, requests=work.requests, units=work.units)
             return none, readings
-        beside = [
-            msgspec.convert(self._plan.backends[other.backend], BackendCard)
-            for other in self._plan.cells
-            if cell.mix is not None and other.mix == cell.mix and other.id != cell.id
-        ]
-        whose = Belonging(ready.backend, self._plan.machine, conditions, beside, meters.backends_of)
-        shared = [channel.name for channel in readings.channels if whose.shared(channel)]
-        joules = ledger(readings, window, work, ours=whose.ours, idle=self._power.idle, rule=self._rules.energy)
-        return apart(explained(joules, readings, window), shared, len(beside) + 1), readings
+        found = joules(
+            self._plan,
+            cell,
+            conditions,
+            readings,
+            window,
+            work,
+            idle=self._power.idle,
+            rule=self._rules.energy,
+            named=meters.backends_of,
+        )
+        return found, readings
 
     def _slowed(self, energy: EnergyLedger, own: Window) -> tuple[Validity, tuple[Text, ...]]:
         """What slowed the device while energy was read, and in the launch's own window where that is another one."""
@@ -399,6 +401,7 @@ class Launching:
                 executable=done.executable,
                 peak_rss_bytes=done.peak_rss_bytes,
                 cpu_ns=done.cpu_ns,
+                loaded_ns=done.loaded_ns,
                 involuntary_switches=done.involuntary_switches,
                 memory=done.memory,
                 host=done.host,

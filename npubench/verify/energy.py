@@ -14,14 +14,16 @@ from typing import Any
 import msgspec
 
 from npubench.conditions import Conditions
-from npubench.energy import EnergyLedger, IdlePower, PowerSession, Window
+from npubench.energy import Attachment, EnergyLedger, IdlePower, PowerSession, Window
 from npubench.engine.joules import joules
 from npubench.errors import NotComparableError
 from npubench.lang import Text
 from npubench.rules import Ruleset
+from npubench.scenarios import KINDS
 from npubench.schema import Launch, Plan, PlannedCell, Trial
-from npubench.stats.held import energy_window, work_of
+from npubench.stats.held import energy_window, held_load, work_of
 from npubench.stats.idle import idle
+from npubench.stats.ledger import Work, ledger
 from npubench.stats.readings import Readings
 from npubench.stats.samples import Samples
 from npubench.store import LAUNCHES, POWER, RunFolder, sha256_file
@@ -40,6 +42,10 @@ _NO_SESSION = Text(
     en="the record of the invocation that launches belong to is missing (it was killed): their gross energy was "
     "recomputed, idle and net energy were not",
     ko="실행이 속한 기록이 없어(강제 종료됨) 총에너지만 다시 계산했고 유휴·순에너지는 계산하지 않았습니다",
+)
+_LOGS = Text(
+    en="how the clock of an external meter's log was tied to this machine's",
+    ko="외부 측정기 기록의 시계를 이 장비의 시계에 맞춘 방법",
 )
 _GROSS = ("energy_j", "mean_w", "min_w", "max_w", "readings", "faults", "coverage", "refresh_ns", "reason")
 
@@ -77,6 +83,51 @@ class Energy:
                 window = next((item.window for item in stated.values() if item.window is not None), None)
                 if readings is not None and window is not None:
                     self._tally.same(file, when, stated, idle(readings, window), why=_READINGS)
+
+    def check_logs(self, logs: Sequence[Attachment], launches: Sequence[Launch], rules: Ruleset) -> None:
+        """External meters' logs: their readings' hash, and the joules of each launch from them.
+
+        The readings lie on the first invocation's clock: launches of another one are told from the log itself, which
+        is not kept, and so are stated.
+        """
+        known = {f"{launch.cell}-{launch.number}": launch for launch in launches}
+        for log in logs:
+            file = f"{POWER}/{self._folder.attachment_path(log.name).name}"
+            self._tally.state(_LOGS)
+            self._tally.same(file, "run", log.run, self._plan.run)
+            readings = self._readings(POWER, log.raw, log.raw_sha256, file)
+            for name, stated in log.ledgers.items():
+                launch = known.get(name)
+                if launch is None or launch.window is None:
+                    self._tally.wrong(file, f"ledgers.{name}", name, "a launch of this run that has a window")
+                elif readings is not None and self._first_clock(launch.window):
+                    again = self._logged(stated, launch, readings, log, rules)
+                    self._tally.same(file, f"ledgers.{name}", stated, again, why=_READINGS)
+
+    def _first_clock(self, window: Window) -> bool:
+        times = [pair.monotonic_ns for pair in self._sessions[0].clock] if self._sessions else []
+        return bool(times) and min(times) <= window.start_ns <= max(times)
+
+    def _logged(
+        self, stated: EnergyLedger, launch: Launch, readings: Readings, log: Attachment, rules: Ruleset
+    ) -> EnergyLedger:
+        assert launch.window is not None
+        own = launch.energy
+        window = own.window or energy_window(launch.window, launch.capacity)
+        cell = next(cell for cell in self._plan.cells if cell.id == launch.cell)
+        # What was done in the window was checked with the launch, or is as stated where that has no energy of its own.
+        requests = own.requests if own.window is not None else stated.requests
+        units = own.units if own.window is not None else stated.units
+        searched, load = KINDS[cell.scenario.name].load, held_load(launch.capacity)
+        work = Work(
+            requests=requests or 0,
+            units=units or 0,
+            unit=launch.unit,
+            searched=searched if load is not None else None,
+            load=load,
+        )
+        # Whoever attaches a log says that it is of this machine.
+        return ledger(readings, window, work, ours=lambda channel: True, idle=log.idle, rule=rules.energy)
 
     def _readings(self, part: str, name: str, sha256: str | None, file: str) -> Readings | None:
         """A file of readings against the hash that `file` states; None where it cannot be read."""

@@ -14,7 +14,7 @@ import msgspec
 
 from npubench import __version__
 from npubench.cards import build_name
-from npubench.energy import PowerSession
+from npubench.energy import Attachment, PowerSession
 from npubench.errors import NotComparableError, SchemaTooNewError, UnknownNameError
 from npubench.evidence import Certificate
 from npubench.lang import Text
@@ -22,7 +22,19 @@ from npubench.rules import Ruleset, known, load
 from npubench.schema import CURRENT, Launch, Plan, Quality, Run, parse
 from npubench.stats.runs import derived
 from npubench.stats.samples import Samples
-from npubench.store import LAUNCHES, PLACEMENT, PLAN, POWER, QUALITY, RUN, TUNING, WORK, RunFolder, sha256_file
+from npubench.store import (
+    LAUNCHES,
+    PLACEMENT,
+    PLAN,
+    POWER,
+    QUALITY,
+    RUN,
+    TUNING,
+    WORK,
+    RunFolder,
+    is_attachment,
+    sha256_file,
+)
 from npubench.tuning import Tuning
 from npubench.verify.cells import check_cells, check_planned, check_spreads
 from npubench.verify.energy import Energy
@@ -30,7 +42,7 @@ from npubench.verify.found import Kind, Tally, Verified
 from npubench.verify.launches import check_launch, stored_samples, way_of
 from npubench.verify.records import check_certificate, check_quality, check_tuning
 
-D = TypeVar("D", Launch, Quality, Certificate, Tuning, PowerSession)
+D = TypeVar("D", Launch, Quality, Certificate, Tuning, PowerSession, Attachment)
 
 MISSING = "missing"
 
@@ -163,11 +175,14 @@ class _Folder:
             for certificate in certificates:
                 check_certificate(tally, f"{PLACEMENT}/{_build(certificate)}.json", certificate, rules)
         sessions = list(self._records(POWER, PowerSession, lambda item: str(item.number)))
+        logs = list(self._records(POWER, Attachment, lambda item: self._folder.attachment_path(item.name).stem))
         self._energy = Energy(tally, plan, self._folder, sessions)
         self._energy.check_sessions()
         launches = list(self._records(LAUNCHES, Launch, lambda item: f"{item.cell}-{item.number}"))
         for launch in launches:
             self._launch(plan, launch, tunings.get(launch.cell), rules)
+        if rules is not None:
+            self._energy.check_logs(logs, launches, rules)
         self._order(plan, launches, sealed=run is not None)
         if run is not None:
             self._sealed(plan, run, rules)
@@ -194,7 +209,7 @@ class _Folder:
         """Every document of one kind; one that cannot be read is named and left out."""
         for path in sorted((self._folder.path / part).glob("*.json")):
             file = f"{part}/{path.name}"
-            if path.name.startswith("."):
+            if path.name.startswith(".") or is_attachment(path) is not (kind is Attachment):
                 continue
             self._expected.add(file)
             try:

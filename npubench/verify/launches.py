@@ -156,8 +156,13 @@ def _derived(
     summary = dict(found.summary)
     stated = {key: value for key, value in launch.summary.items() if key not in OWN_FACTS}
     if (cores := stated.get("host_cores")) is not None:
-        # Processor time over the time of loading, which the file does not keep.
-        summary["host_cores"] = cores
+        process = launch.process
+        summary["host_cores"] = (
+            Value(value=process.cpu_ns / max(process.loaded_ns, 1))
+            if process is not None and process.loaded_ns is not None
+            # Of an older launch file, which does not keep the time of loading, it is as stated.
+            else cores
+        )
     tally.same(file, "summary", stated, summary, why=_FROM_SAMPLES)
     verdict, reasons = _verdict(launch, found.verdict, found.reasons, rules)
     tally.same(file, "verdict", launch.verdict, verdict, why=_FROM_SAMPLES)

@@ -11,6 +11,7 @@ import pytest
 
 from npubench.energy import PlannedMeter
 from npubench.engine import idling
+from npubench.engine.attaching import Aligning, attach
 from npubench.engine.launcher import Limits
 from npubench.engine.run import Execution
 from npubench.rules import EnergyRule, Ruleset, load
@@ -19,9 +20,12 @@ from npubench.spi import Availability, Channel
 from npubench.stats.readings import Readings
 from npubench.store import RunFolder
 from npubench.verify.folder import verify_folder
+from tests.engine.test_attaching import folder, written
 from tests.support import null_card, null_plan
 from tests.verify.made import Quiet, copied, edit, reseal, sha256
 from tests.verify.test_folder import named, said
+
+__all__ = ["folder"]
 
 SYNTHETIC = PlannedMeter(
     name="synthetic",
@@ -70,17 +74,20 @@ def copy(powered: RunFolder, tmp_path: Path) -> RunFolder:
     return copied(powered, tmp_path / "copy")
 
 
-def first(run: RunFolder) -> Path:
-    """The first launch of the cell that is searched."""
-    cell = next(cell for cell in run.plan().cells if cell.scenario.name == "server")
+def first(run: RunFolder, scenario: str = "single-stream") -> Path:
+    """The first launch of the cell with this scenario."""
+    cell = next(cell for cell in run.plan().cells if cell.scenario.name == scenario)
     return run.launch_path(cell.id, 1)
 
 
 def test_joules_agree_with_their_readings(powered: RunFolder) -> None:
+    searched = parse(first(powered, "server").read_bytes(), Launch, "launch")
+    assert searched.capacity is not None
+    # Where so short a search confirmed a load it was held, and the joules are of that time.
+    if searched.capacity.confirmed:
+        assert [trial.purpose for trial in searched.capacity.trials].count("hold") == 1
+        assert searched.energy.window != searched.window
     launch = parse(first(powered).read_bytes(), Launch, "launch")
-    assert launch.capacity is not None
-    assert [trial.purpose for trial in launch.capacity.trials].count("hold") == 1
-    assert launch.energy.window != launch.window
     assert launch.energy.channels["synthetic.power"].energy_j
     assert launch.energy.channels["synthetic.power"].net_j is not None
     assert launch.energy.scopes
@@ -173,3 +180,24 @@ def test_an_invocation_that_was_killed_leaves_gross_energy(copy: RunFolder) -> N
     assert any("net energy were not" in text.en for text in found.remarks)
     energy_value(copy)
     assert named(verify_folder(copy), "-1.json", "energy_j")
+
+
+def test_an_attached_log_is_checked_and_is_no_part_of_what_was_sealed(folder: RunFolder, tmp_path: Path) -> None:
+    attach(folder, written(tmp_path / "meter.csv"), Aligning(how="pulse"), scope="wall")
+    found = verify_folder(folder)
+    # Its launches were never measured: they have no samples, which is all that is wrong.
+    about = [item for item in found.mismatches if item.file.startswith("power/")]
+    assert about == []
+    assert found.readings > 1000
+    assert any("external meter" in text.en for text in found.stated)
+    path = folder.attachment_path("meter")
+
+    def more(log: Any) -> None:
+        for ledger in log["ledgers"].values():
+            for channel in ledger["channels"].values():
+                channel["energy_j"] *= 2
+
+    edit(path, more)
+    assert named(verify_folder(folder), path.name, "energy_j")
+    path.with_suffix(".npz").write_bytes(b"x")
+    assert named(verify_folder(folder), "log-meter.npz")
