@@ -16,10 +16,30 @@ from npubench.conditions import Conditions
 from npubench.energy import EnergyLedger, IdlePower, Window
 from npubench.engine.belonging import Belonging, apart
 from npubench.engine.metering import explained
+from npubench.lang import Text
 from npubench.rules import EnergyRule
-from npubench.schema import Plan, PlannedCell
+from npubench.schema import Plan, PlannedCell, Validity
+from npubench.stats.conditions import worse
 from npubench.stats.ledger import Work, ledger
+from npubench.stats.power_events import events, judge_power
 from npubench.stats.readings import Readings
+
+
+def covering(own: Window, energy: Window) -> Window:
+    """From the beginning of the earlier window to the end of the later one."""
+    return Window(start_ns=min(own.start_ns, energy.start_ns), end_ns=max(own.end_ns, energy.end_ns))
+
+
+def slowed(energy: EnergyLedger, own: Window, readings: Readings) -> tuple[Validity, tuple[Text, ...]]:
+    """What slowed the device while energy was read, and in the launch's own window where that is another one.
+
+    `readings` are those of both windows (`covering`).
+    """
+    verdict, reasons = judge_power(energy)
+    if energy.window in (None, own) or not energy.channels:
+        return verdict, reasons
+    earlier, more = judge_power(msgspec.structs.replace(energy, window=own, events=events(readings, own)))
+    return worse(verdict, earlier), (*reasons, *more)
 
 
 def joules(

@@ -147,17 +147,27 @@ class Energy:
         tally.readings += len(readings.table)
         return readings
 
+    def readings_of(self, file: str, launch: Launch) -> Readings | None:
+        """The readings of one launch, checked against its hash; None where it has none, or they cannot be read."""
+        if launch.power is None:
+            return None
+        wanted = f"{launch.cell}-{launch.number}.power.npz"
+        if launch.power.file != wanted:
+            self._tally.wrong(file, "power.file", launch.power.file, wanted)
+            return None
+        return self._readings(LAUNCHES, launch.power.file, launch.power.sha256, file)
+
     def check(
-        self, file: str, launch: Launch, cell: PlannedCell, samples: Samples | None, given: Trial | None, rules: Ruleset
+        self,
+        file: str,
+        launch: Launch,
+        cell: PlannedCell,
+        samples: Samples | None,
+        readings: Readings | None,
+        given: Trial | None,
+        rules: Ruleset,
     ) -> None:
         """The ledger of one launch. `cell`: as it was measured; `samples` None: they cannot be read."""
-        readings = None
-        if launch.power is not None:
-            wanted = f"{launch.cell}-{launch.number}.power.npz"
-            if launch.power.file != wanted:
-                self._tally.wrong(file, "power.file", launch.power.file, wanted)
-                return
-            readings = self._readings(LAUNCHES, launch.power.file, launch.power.sha256, file)
         stated = launch.energy
         if launch.power is None and (stated.channels or stated.scopes):
             self._tally.wrong(file, "power", None, "the readings that these joules are from", _READINGS)

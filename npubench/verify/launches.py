@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from npubench.engine import loading
+from npubench.engine.joules import slowed
 from npubench.errors import NotComparableError
 from npubench.lang import Text
 from npubench.rules import Ruleset
@@ -20,7 +21,7 @@ from npubench.schema import SAMPLE_COLUMNS, Launch, PlannedCell, SampleFile, Sce
 from npubench.stats.conclude import conclude
 from npubench.stats.conditions import gone, judge_conditions, worse
 from npubench.stats.memory import leak
-from npubench.stats.power_events import judge_power
+from npubench.stats.readings import Readings
 from npubench.stats.samples import Samples, read
 from npubench.tuning import Tuning
 from npubench.verify.capacities import check_capacity
@@ -123,8 +124,9 @@ def check_launch(
         if key in launch.summary:
             value = Value(value=None if fact is None else float(fact))
             tally.same(file, f"summary.{key}", launch.summary[key], value, why=_fact(place))
-    given = _derived(tally, file, launch, cell, samples, rules) if samples is not None else None
-    energy.check(file, launch, cell, samples, given, rules)
+    readings = energy.readings_of(file, launch)
+    given = _derived(tally, file, launch, cell, samples, readings, rules) if samples is not None else None
+    energy.check(file, launch, cell, samples, readings, given, rules)
 
 
 def _fact(place: str) -> Text:
@@ -132,7 +134,13 @@ def _fact(place: str) -> Text:
 
 
 def _derived(
-    tally: Tally, file: str, launch: Launch, cell: PlannedCell, samples: Samples, rules: Ruleset
+    tally: Tally,
+    file: str,
+    launch: Launch,
+    cell: PlannedCell,
+    samples: Samples,
+    readings: Readings | None,
+    rules: Ruleset,
 ) -> Trial | None:
     """Names what differs; the trial that a given load makes, which the file does not keep."""
     assert launch.window is not None
@@ -164,7 +172,7 @@ def _derived(
             else cores
         )
     tally.same(file, "summary", stated, summary, why=_FROM_SAMPLES)
-    verdict, reasons = _verdict(launch, found.verdict, found.reasons, rules)
+    verdict, reasons = _verdict(launch, found.verdict, found.reasons, readings, rules)
     tally.same(file, "verdict", launch.verdict, verdict, why=_FROM_SAMPLES)
     tally.same(file, "reasons", launch.reasons, reasons, why=_FROM_SAMPLES)
     tally.same(file, "lacks", launch.lacks, found.lacks, why=_FROM_SAMPLES)
@@ -172,7 +180,7 @@ def _derived(
 
 
 def _verdict(
-    launch: Launch, verdict: Validity, reasons: tuple[Text, ...], rules: Ruleset
+    launch: Launch, verdict: Validity, reasons: tuple[Text, ...], readings: Readings | None, rules: Ruleset
 ) -> tuple[Validity, tuple[Text, ...]]:
     """The verdict on samples, memory and conditions together, as `engine.launching` puts it together."""
     assert launch.window is not None
@@ -183,8 +191,8 @@ def _verdict(
     if launch.conditions is not None:
         allowed, disturbances = judge_conditions(launch.conditions, rules.disturbance)
         verdict, reasons = worse(verdict, allowed), (*reasons, *disturbances)
-    powered, slowed = judge_power(launch.energy)
-    return worse(verdict, powered), (*reasons, *slowed)
+    powered, disturbed = slowed(launch.energy, launch.window, readings or Readings())
+    return worse(verdict, powered), (*reasons, *disturbed)
 
 
 def _failed(tally: Tally, file: str, launch: Launch) -> None:
