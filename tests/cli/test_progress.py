@@ -159,6 +159,7 @@ def test_what_energy_adds_is_said_before_the_run(
     console(said).plan(plan)
     assert said.getvalue().splitlines()[:4] == list(lines)
     console(plain).plan(planned(*names, meters=()))
+    assert "30 s" not in plain.getvalue()
     assert plain.getvalue().splitlines()[1:] == [metered]
     # Of the time that is left it is a part, too.
     watcher = _LiveTable(plan, RichConsole(file=io.StringIO()))
