@@ -63,13 +63,8 @@ def pack(folder: RunFolder, output: Path) -> Manifest:
 
 def without_paths(plan: Plan) -> Plan:
     """The plan without paths of the machine that it was made on. No figure depends on them."""
-    meters = tuple(
-        msgspec.structs.replace(
-            meter,
-            options={key: _last(value) if isinstance(value, str) else value for key, value in meter.options.items()},
-        )
-        for meter in plan.meters
-    )
+    # As in run.json: options name local files and the addresses of other machines.
+    meters = tuple(msgspec.structs.replace(meter, options={}) for meter in plan.meters)
     return msgspec.structs.replace(
         plan,
         sources={name: _last(path) for name, path in plan.sources.items()},

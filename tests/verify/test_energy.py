@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,8 @@ from npubench.spi import Availability, Channel
 from npubench.stats.readings import Readings
 from npubench.store import RunFolder
 from npubench.verify.folder import verify_folder
+from npubench.verify.packing import pack
+from npubench.verify.unpacking import verify_pack
 from tests.engine.test_attaching import folder, written
 from tests.support import null_card, null_plan
 from tests.verify.made import Quiet, copied, edit, reseal, sha256
@@ -31,6 +35,7 @@ SYNTHETIC = PlannedMeter(
     name="synthetic",
     code="npubench.meters.synthetic:SyntheticMeter",
     backends=("null",),
+    options={"name": "synthetic"},
     availability=Availability(available=True),
     channels=(
         Channel(name="synthetic.power", unit="W", scope="node", kind="instant", quantity="power", source="a function"),
@@ -95,6 +100,18 @@ def test_joules_agree_with_their_readings(powered: RunFolder) -> None:
     assert said(found) == []
     assert found.readings > 20
     assert found.files == len([path for path in powered.path.rglob("*") if path.is_file()])
+
+
+def test_a_pack_holds_the_readings_and_no_options_of_meters(powered: RunFolder, tmp_path: Path) -> None:
+    path = tmp_path / "run.zip"
+    pack(powered, path)
+    found = verify_pack(path)
+    assert said(found) == []
+    assert found.readings > 20
+    with zipfile.ZipFile(path) as archive:
+        plan = json.loads(archive.read("run/plan.json"))
+    assert SYNTHETIC.options == {"name": "synthetic"}
+    assert [meter["options"] for meter in plan["meters"]] == [{}]
 
 
 def energy_value(run: RunFolder) -> None:
