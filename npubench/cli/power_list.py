@@ -9,21 +9,24 @@ Not aware of: how good a channel is (`power_check`), which cells it will count f
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec import structs
 from rich.console import Console as RichConsole
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text as Drawn
 
-from npubench.cards import BackendCard
+from npubench.cards import BackendCard, EnvironmentSpec
 from npubench.discovery import catalogue, names
 from npubench.engine.meters import Asked, Survey, Wanted, entries_of, wanted
 from npubench.engine.pci import accelerators
+from npubench.engine.select import environment_of
 from npubench.lang import Text, here, language
 from npubench.report.foreign import LINE_LIMIT, MESSAGE_LIMIT, clean
 from npubench.report.power_words import device_name, kind_name, scope_name
@@ -83,8 +86,18 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def cards_of(folders: Sequence[Path]) -> dict[str, BackendCard]:
-    """The backend cards that may name a meter."""
-    return {name: found.card for name, found in catalogue(folders).backends.items()}
+    """The backend cards that may name a meter. Of one whose environment has not been made a meter is looked for in
+    npubench's own: what is missing there is worth telling, that the environment is missing `env list` says.
+    """
+    cards = {name: found.card for name, found in catalogue(folders).backends.items()}
+    return {
+        name: card if _made(card) else structs.replace(card, environment=EnvironmentSpec())
+        for name, card in cards.items()
+    }
+
+
+def _made(card: BackendCard) -> bool:
+    return shutil.which(environment_of(card).python) is not None
 
 
 def ask(

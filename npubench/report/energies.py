@@ -18,14 +18,13 @@ from npubench.lang import Text
 from npubench.report.cells import own_words
 from npubench.report.foreign import LINE_LIMIT, clean
 from npubench.report.numbers import count
-from npubench.report.power import log_said
+from npubench.report.power_sources import log_said
 from npubench.report.power_words import (
     HEADS,
     KINDS,
     device_name,
     figure,
     interval,
-    joules,
     scope_name,
     watts,
 )
@@ -33,7 +32,7 @@ from npubench.report.shown import Number
 from npubench.report.shown_power import ChannelRow, EnergyTable, LedgerPart
 from npubench.report.words import same
 from npubench.schema import Cell, Launch, Run
-from npubench.units import UNKNOWN, show, show_ns, show_share
+from npubench.units import UNKNOWN, show, show_joules, show_ns, show_share
 
 _NOT_OURS = Text(en="not of the device under test", ko="측정 대상 장치의 값이 아님")
 _UNSURE = Text(en="whether it belongs to the device under test cannot be told", ko="측정 대상 장치의 값인지 알 수 없음")
@@ -42,8 +41,12 @@ _UNSURE = Text(en="whether it belongs to the device under test cannot be told", 
 def _gross(energy_j: float | None, uncertainty_j: float | None) -> Number:
     if energy_j is None:
         return Number(text=UNKNOWN)
-    said = None if uncertainty_j is None else same(f"± {joules(uncertainty_j)}")
-    return Number(text=joules(energy_j), said=said)
+    said = None if uncertainty_j is None else same(f"± {show_joules(uncertainty_j)}")
+    return Number(text=show_joules(energy_j), said=said)
+
+
+def _net(energy_j: float | None) -> Number:
+    return Number(text=show_joules(energy_j).replace("-", "−"))
 
 
 def _range(found: ChannelEnergy) -> str:
@@ -77,7 +80,7 @@ def _channel(name: str, found: ChannelEnergy) -> ChannelRow:
         total=False,
         gross=_gross(found.energy_j, found.uncertainty_j),
         idle=Number(text=watts(found.idle_w)),
-        net=Number(text=joules(found.net_j)),
+        net=_net(found.net_j),
         mean=Number(text=watts(found.mean_w)),
         range=_range(found),
         coverage=show_share(found.coverage),
@@ -112,7 +115,7 @@ def _total(scope: str, found: ScopeEnergy) -> ChannelRow:
         total=True,
         gross=_gross(found.energy_j, found.uncertainty_j),
         idle=Number(text=watts(found.idle_w)),
-        net=Number(text=joules(found.net_j)),
+        net=_net(found.net_j),
         mean=Number(text=watts(found.mean_w)),
         range="",
         coverage="",

@@ -9,7 +9,7 @@ from npubench.lang import Text
 from npubench.report.shown_base import Number
 from npubench.report.words import METER_SCOPES, same
 from npubench.spi import HOST, Channel, MeterScope
-from npubench.units import UNKNOWN, show, show_ns
+from npubench.units import UNKNOWN, show, show_joules, show_ns
 
 # From the smallest boundary to the largest.
 SCOPE_ORDER: tuple[MeterScope, ...] = ("rail", "chip", "card", "device", "package", "node", "wall")
@@ -117,18 +117,6 @@ HEADS: dict[str, Text] = {
     "power_mean_w": Text(en="Mean power", ko="평균 전력"),
 }
 
-_JOULE_STEPS = ((1e3, 10.0, "kJ"), (1.0, 1.0, "J"), (1e-3, 1.0, "mJ"), (1e-6, 1.0, "µJ"))
-
-
-def joules(value: float | None) -> str:
-    """Energy with the prefix that reads best: 12.3 kJ, 4.56 J, 7.89 mJ."""
-    if value is None:
-        return UNKNOWN
-    for step, least, unit in _JOULE_STEPS:
-        if abs(value) >= step * least:
-            return show(value / step, unit)
-    return show(value / 1e-6, "µJ") if value else "0 J"
-
 
 def watts(value: float | None) -> str:
     return show(value, "W")
@@ -147,7 +135,7 @@ def figure(key: str, value: float | None) -> Number:
         return Number(text=watts(value))
     unit = _UNITS.get(key)
     if key.endswith("_j") and not key.startswith("tokens"):
-        return Number(text=joules(value), unit=unit)
+        return Number(text=show_joules(value), unit=unit)
     return Number(text=show(value, ""), unit=unit)
 
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import msgspec
 
 from npubench.lang import Text
-from npubench.report import capacity, loads, power, tuned
+from npubench.report import capacity, loads, power_figures, tuned
 from npubench.report.cells import anchor
 from npubench.report.foreign import clean
 from npubench.report.numbers import Footnotes, backend_name, model_name, of_cell, rate_key
@@ -177,7 +177,7 @@ def _number(run: Run, cells: Sequence[Cell], column: _Column, notes: Footnotes) 
     return notes.add(number, why_unknown)
 
 
-def _panel(run: Run, key: str, unit: str, name: str, cells: list[Cell], said: power.Sayings) -> Panel:
+def _panel(run: Run, key: str, unit: str, name: str, cells: list[Cell], said: power_figures.Sayings) -> Panel:
     rows: dict[tuple[str, ...], list[Cell]] = {}
     for cell in cells:
         use = loads.use(cell.scenario)
@@ -221,14 +221,16 @@ def _panel(run: Run, key: str, unit: str, name: str, cells: list[Cell], said: po
     )
 
 
-def _power(rows: Sequence[Sequence[Cell]], said: power.Sayings) -> list[tuple[Text, Callable[[Sequence[Cell]], Said]]]:
+def _power(
+    rows: Sequence[Sequence[Cell]], said: power_figures.Sayings
+) -> list[tuple[Text, Callable[[Sequence[Cell]], Said]]]:
     """A column for each scope that it takes to cover these rows, else one that says why there is none."""
-    found = power.covering(rows)
+    found = power_figures.covering(rows)
     if not found:
-        return [(Text(en="Energy", ko="에너지"), partial(power.dark, said=said))]
+        return [(Text(en="Energy", ko="에너지"), partial(power_figures.dark, said=said))]
     heads = [POWER_SCOPES[scope][0] for scope in found]
     return [
-        (Text(en=f"Energy, {head.en}", ko=f"에너지({head.ko})"), partial(power.leading, scope=scope, said=said))
+        (Text(en=f"Energy, {head.en}", ko=f"에너지({head.ko})"), partial(power_figures.leading, scope=scope, said=said))
         for scope, head in zip(found, heads, strict=True)
     ]
 
@@ -244,7 +246,7 @@ def services(run: Run, key: str, launches: Mapping[str, Launch] | None = None) -
 
     `launches` say why an energy is not there.
     """
-    said = power.sayings(run, launches or {})
+    said = power_figures.sayings(run, launches or {})
     found: dict[tuple[ExecutionKind, str], dict[str, list[Cell]]] = {}
     for cell in run.cells:
         if cell.mix is not None:

@@ -22,7 +22,7 @@ from npubench.report import (
     loads,
     placement,
     places,
-    power,
+    power_figures,
     quality,
     reasons,
     stages,
@@ -109,12 +109,12 @@ def _energy(run: Run, cell: Cell, launches: Mapping[str, Launch]) -> list[Fact]:
     if not cell.energy:
         return [Fact(name=Text(en="Energy", ko="에너지"), value=_unknown(cell.energy_reason or reasons.NO_REASON))]
     found = [launches[name] for name in cell.launches if name in launches]
-    said = power.sayings(run, launches)
+    said = power_figures.sayings(run, launches)
     facts = []
     for channel, spread in cell.energy.items():
         title = Text(en=f"Energy, {clean(channel)}", ko=f"에너지, {clean(channel)}")
         if spread.median is None:
-            facts.append(Fact(name=title, value=_unknown(power.spoken(spread.reason, said))))
+            facts.append(Fact(name=title, value=_unknown(power_figures.spoken(spread.reason, said))))
             continue
         joules, seen = show(spread.median, "J"), _meter_scope(run, channel, found)
         english, korean = f"{joules} per launch, gross", f"실행당 {joules}(총량)"

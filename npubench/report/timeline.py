@@ -8,9 +8,8 @@ Not aware of: pictures (`timeline_chart`), joules (`energies`).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,21 +22,17 @@ from npubench.report.latency import axis
 from npubench.report.numbers import count
 from npubench.report.power_words import KINDS, SCOPE_ORDER, device_name, scope_name
 from npubench.report.shown_power import Moment, Points, Span, Timeline, Trace, TraceRow, Track
+from npubench.report.traces import SLICES, Drawn, drawn, pieces, ticks
 from npubench.report.words import same
 from npubench.schema import Cell, Launch, Run
 from npubench.spi import Channel
 from npubench.stats.conditions import CAUSES
 from npubench.stats.readings import Readings
 from npubench.stats.samples import Samples
-from npubench.stats.series import Series, factor, is_counter, is_power, series
+from npubench.stats.series import is_power, series
 from npubench.units import NS_PER_MS, NS_PER_S, UNKNOWN, show
 
-Floats = npt.NDArray[np.float64]
-
-SLICES = 100
 COLOURS, DASHES = 7, 6
-# As in the ledger: a gap of this many usual distances is a hole.
-_HOLE = 5.0
 _MOST_EVENTS = 40
 
 # What happened → its lane, in this order from above.
@@ -57,86 +52,16 @@ _TEMPERATURE = Text(en="temperature, °C", ko="온도, °C")
 _CLOCK = Text(en="clock, MHz", ko="클럭, MHz")
 
 
-class _Drawn(NamedTuple):
-    """Seconds and values of one channel in the unit that is shown; `usual_s`: from one look to the next."""
-
-    channel: Channel
-    times: Floats
-    values: Floats
-    usual_s: float
-
-
-def _drawn(found: Series) -> _Drawn | None:
-    """A channel as it is drawn; None for one that is not, or of which nothing good was read."""
-    times, values, usual_s = found.times_ns / NS_PER_S, found.values, found.usual_ns / NS_PER_S
-    channel = found.channel
-    if is_counter(channel):
-        return _differenced(found, times, values, usual_s)
-    if not len(times) or channel.quantity not in ("power", "temperature", "clock"):
-        return None
-    if channel.quantity == "power" and factor(channel) is None:
-        return None
-    return _Drawn(channel, times, values, usual_s)
-
-
-def _differenced(found: Series, times: Floats, energy: Floats, usual_s: float) -> _Drawn | None:
-    """The mean power between two changes of a counter, at the end of each; a fall that is no wrap is a hole."""
-    if factor(found.channel) is None:
-        return None
-    moved = np.flatnonzero(np.diff(energy, prepend=np.nan) != 0)
-    times, energy = times[moved], energy[moved]
-    if len(times) < 2:
-        return None
-    steps, spans = np.diff(energy), np.diff(times)
-    if found.channel.wraps_at is not None:
-        steps = np.where(steps < 0, steps + found.channel.wraps_at * found.scale, steps)
-    good = (steps >= 0) & (spans > 0)
-    usual_s = max(usual_s, float(np.median(spans)))
-    return _Drawn(found.channel, times[1:][good], steps[good] / spans[good], usual_s)
-
-
-def _pieces(found: _Drawn) -> tuple[Points, ...]:
-    """The line in pieces, thinned; each piece is whole between two holes."""
-    times, values = found.times, found.values
-    if not len(times):
-        return ()
-    breaks = np.flatnonzero(np.diff(times) > _HOLE * max(found.usual_s, 1e-9)) + 1
-    span = max(float(times[-1] - times[0]), 1e-9)
-    parts = np.split(np.arange(len(times)), breaks)
-    return tuple(thinned(times[part], values[part], span) for part in parts)
-
-
-def thinned(times: Floats, values: Floats, span: float, slices: int = SLICES) -> Points:
-    """The lowest and the highest point of each of `slices` slices of `span` seconds, in order of time, and the ends."""
-    if len(times) <= 2 * slices:
-        return tuple(zip(times.tolist(), values.tolist(), strict=True))
-    place = np.minimum(((times - times[0]) / span * slices).astype(np.int64), slices - 1)
-    kept: set[int] = {0, len(times) - 1}
-    for part in np.split(np.arange(len(times)), np.flatnonzero(np.diff(place)) + 1):
-        kept |= {int(part[np.argmin(values[part])]), int(part[np.argmax(values[part])])}
-    return tuple((float(times[i]), float(values[i])) for i in sorted(kept))
-
-
-def ticks(low: float, high: float, most: int) -> tuple[tuple[float, str], ...]:
-    """Round ticks (value, label) that lie in `low` … `high`."""
-    rough = max((high - low) / max(most - 1, 1), 1e-9)
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * (1 - 1e-9))
-    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    unit = "count" if step >= 1 else ""
-    return tuple((step * i, show(step * i, unit).replace("-", "−")) for i in range(first, last + 1))
-
-
-def _track(title: Text, drawn: Sequence[_Drawn], looks: dict[str, tuple[int, int]], *, zero: bool) -> Track | None:
+def _track(title: Text, lines: Sequence[Drawn], looks: dict[str, tuple[int, int]], *, zero: bool) -> Track | None:
     traces = tuple(
         Trace(
             name=clean(each.channel.name),
             colour=looks[each.channel.name][0],
             dash=looks[each.channel.name][1],
-            pieces=pieces,
+            pieces=found,
         )
-        for each in drawn
-        if (pieces := _pieces(each))
+        for each in lines
+        if (found := pieces(each))
     )
     values = [value for trace in traces for piece in trace.pieces for _, value in piece]
     if not values:
@@ -144,10 +69,10 @@ def _track(title: Text, drawn: Sequence[_Drawn], looks: dict[str, tuple[int, int
     low, high = (0.0 if zero else min(values)), max(values)
     margin = 0.08 * (high - low) or 0.05 * abs(high) or 1.0
     domain = (0.0 if zero else low - margin, high + margin)
-    return Track(title=title, traces=traces, y_ticks=ticks(*domain, most=4), y_domain=domain)
+    return Track(title=title, traces=traces, y_ticks=ticks(*domain, most=5), y_domain=domain)
 
 
-def _row(each: _Drawn, look: tuple[int, int], drawn: bool, length_s: float) -> TraceRow:
+def _row(each: Drawn, look: tuple[int, int], shown: bool, length_s: float) -> TraceRow:
     inside = each.values[(each.times >= 0) & (each.times <= length_s)]
     channel = each.channel
     unit = {"temperature": "°C", "clock": "MHz"}.get(channel.quantity, "W")
@@ -165,7 +90,7 @@ def _row(each: _Drawn, look: tuple[int, int], drawn: bool, length_s: float) -> T
     else:
         place = device
     return TraceRow(
-        name=clean(channel.name), colour=look[0], dash=look[1], drawn=drawn, place=place, mean=mean, low=low, high=high
+        name=clean(channel.name), colour=look[0], dash=look[1], drawn=shown, place=place, mean=mean, low=low, high=high
     )
 
 
@@ -236,8 +161,8 @@ def _ours(ledger: EnergyLedger, channel: Channel) -> bool:
     return not channel.device or not beside or any(ours is not False for ours in beside)
 
 
-def _tracks(drawn: Sequence[_Drawn], looks: dict[str, tuple[int, int]]) -> Iterator[Track]:
-    powers = [each for each in drawn if is_power(each.channel)]
+def _tracks(lines: Sequence[Drawn], looks: dict[str, tuple[int, int]]) -> Iterator[Track]:
+    powers = [each for each in lines if is_power(each.channel)]
     for scope in SCOPE_ORDER:
         name = scope_name(scope)
         title = Text(en=f"W, {name.en}", ko=f"W, {name.ko}")
@@ -245,7 +170,7 @@ def _tracks(drawn: Sequence[_Drawn], looks: dict[str, tuple[int, int]]) -> Itera
         if track is not None:
             yield track
     for quantity, title in (("temperature", _TEMPERATURE), ("clock", _CLOCK)):
-        track = _track(title, [each for each in drawn if each.channel.quantity == quantity], looks, zero=False)
+        track = _track(title, [each for each in lines if each.channel.quantity == quantity], looks, zero=False)
         if track is not None:
             yield track
 
@@ -257,7 +182,7 @@ def timeline(key: str, title: Text, launch: Launch, readings: Readings, samples:
         return None
     start_ns, length_s = window.start_ns, (window.end_ns - window.start_ns) / NS_PER_S
     ours = (found for found in series(readings, window) if _ours(launch.energy, found.channel))
-    known = [each for found in ours if (each := _drawn(found)) is not None]
+    known = [each for found in ours if (each := drawn(found)) is not None]
     looks = {each.channel.name: (n % COLOURS, n % DASHES) for n, each in enumerate(known)}
     tracks = tuple(_tracks(known, looks))
     if not tracks:
@@ -273,7 +198,7 @@ def timeline(key: str, title: Text, launch: Launch, readings: Readings, samples:
     pairs = list(_moments(events, start_ns))
     latencies = [y for _, *ys in (*requests, *band) for y in ys] or [float(NS_PER_MS)]
     y_ticks, y_domain, y_log = axis(min(latencies), max(latencies))
-    drawn = {trace.name for track in tracks for trace in track.traces}
+    shown = {trace.name for track in tracks for trace in track.traces}
     n = count(len(seen.table)) if seen is not None else "0"
     return Timeline(
         key=key,
@@ -293,7 +218,7 @@ def timeline(key: str, title: Text, launch: Launch, readings: Readings, samples:
         window=(0.0, length_s),
         x_ticks=ticks(*domain, most=9),
         x_domain=domain,
-        rows=tuple(_row(each, looks[each.channel.name], clean(each.channel.name) in drawn, length_s) for each in known),
+        rows=tuple(_row(each, looks[each.channel.name], clean(each.channel.name) in shown, length_s) for each in known),
         moments=tuple(moment for moment, _ in pairs),
     )
 

@@ -28,6 +28,7 @@ from npubench.report import (
     placement,
     places,
     power,
+    power_sources,
     scaling,
     services,
     sheets,
@@ -98,7 +99,7 @@ def _method(runs: Sequence[RunFiles]) -> tuple[Term, ...]:
         return msgspec.structs.replace(term, meaning=meaning)
 
     cells = [cell for files in runs for cell in files.run.cells]
-    spent = power.cost([session for files in runs for session in files.run.power])
+    spent = power_sources.cost([session for files in runs for session in files.run.power])
     loaded = any(cell.capacity is not None or cell.stages is not None or cell.audits or cell.tuning for cell in cells)
     metered = any(files.run.meters or files.run.logs or any(cell.energy for cell in files.run.cells) for files in runs)
     terms = (*method.METHOD, *(method.LOADS if loaded else ()), *(method_power.POWER if metered else ()))

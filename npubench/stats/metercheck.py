@@ -21,6 +21,7 @@ from npubench.spi import Channel
 from npubench.stats.channel_energy import channel_energy
 from npubench.stats.idle import idle
 from npubench.stats.readings import Readings
+from npubench.stats.refresh import changes
 from npubench.stats.series import Series, is_counter, is_power, series
 
 # The means of the first and the last third are compared.
@@ -48,15 +49,19 @@ class ChannelCheck(msgspec.Struct, frozen=True, kw_only=True):
 def _drift_w(found: Series, length_ns: float) -> float | None:
     inside = found.inside(length_ns)
     times, values = found.times_ns[inside] / 1e9, found.values[inside]
+    if is_counter(found.channel):
+        # Between two changes a counter says nothing.
+        moved = changes(values)
+        times, values = times[moved], values[moved]
+        spans, steps = np.diff(times), np.diff(values)
+        if len(steps) < 2 * _THIRDS or steps.min() < 0:
+            return None
+        third = len(steps) // _THIRDS
+        first, last = (steps[part].sum() / spans[part].sum() for part in (slice(None, third), slice(-third, None)))
+        return float(last - first)
     if len(values) < 2 * _THIRDS:
         return None
     third = len(values) // _THIRDS
-    if is_counter(found.channel):
-        spans = (times[third] - times[0], times[-1] - times[-third - 1])
-        if min(spans) <= 0:
-            return None
-        first, last = (values[third] - values[0]) / spans[0], (values[-1] - values[-third - 1]) / spans[1]
-        return float(last - first) if min(first, last) >= 0 else None
     return float(np.mean(values[-third:]) - np.mean(values[:third]))
 
 
@@ -88,8 +93,8 @@ def judged(readings: Readings, window: Window, rule: EnergyRule) -> tuple[Channe
         energy = _energy(each, length_ns, rule)
         share = None
         if energy.energy_j and energy.uncertainty_j is not None and energy.mean_w:
-            # Changes that were missed add in quadrature (`power_energy`), edges not at all.
-            longer = max(1.0, math.sqrt(rule.window_s * 1e9 / length_ns))
+            # Changes of a power that were missed add in quadrature (`power_energy`), the edges of a counter not at all.
+            longer = 1.0 if is_counter(each.channel) else max(1.0, math.sqrt(rule.window_s * 1e9 / length_ns))
             share = longer * energy.uncertainty_j / (energy.mean_w * rule.window_s)
         answer: Answer
         if seen.mean_w is None and seen.readings < 2:

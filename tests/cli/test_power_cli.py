@@ -46,6 +46,7 @@ def test_the_list_says_what_each_meter_lacks(language: str) -> None:
     assert "docs/power.md" in done.stdout
     assert "npubench power attach" in done.stdout
     assert "synthetic" not in done.stdout
+    assert "bin/python" not in done.stdout  # environments that nobody has made are no fault of a meter
 
 
 def test_the_list_has_a_live_value_with_its_scope() -> None:

@@ -76,6 +76,13 @@ def test_a_counter_has_its_drift_in_watts() -> None:
     assert found.drift_w == pytest.approx(2 / 3 * 20 / 10, abs=0.1)
 
 
+def test_a_counter_that_hardly_moves_has_no_drift() -> None:
+    counter = Channel(name="e", unit="J", scope="package", kind="counter", quantity="energy", source="made up")
+    found = read(1600 * (np.arange(300) // 80), counter)
+    assert found.drift_w is None
+    assert found.answer == "longer"
+
+
 def test_what_is_never_read_is_broken() -> None:
     found = read(np.full(300, np.nan), status=1)
     assert found.answer == "broken"
