@@ -81,3 +81,43 @@ def test_runs_are_found_by_folder_id_and_latest(tmp_path: Path) -> None:
         store.open_run("1999", tmp_path)
     with pytest.raises(UsageError, match="not a run folder"):
         store.open_run(str(tmp_path), tmp_path)
+
+
+def test_runs_are_found_by_the_names_of_their_folders(tmp_path: Path) -> None:
+    for machine, run in (("b", "20260102T000000Z-aaaaaa"), ("a", "20260103T000000Z-bbbbbb"), ("a", "20260101T0Z-c")):
+        (tmp_path / machine / run).mkdir(parents=True)
+    (tmp_path / "a" / "zzz-kept").mkdir()
+    (tmp_path / "a" / "zzz-kept" / store.PLAN).touch()
+    (tmp_path / ".git" / "objects").mkdir(parents=True)
+    (tmp_path / "README.md").touch()
+    found = [(item.machine, item.run) for item in store.listed(tmp_path)]
+    assert found == [
+        ("a", "20260101T0Z-c"),
+        ("a", "20260103T000000Z-bbbbbb"),
+        ("a", "zzz-kept"),
+        ("b", "20260102T000000Z-aaaaaa"),
+    ]
+    assert [item.run for item in store.listed(tmp_path, "b")] == ["20260102T000000Z-aaaaaa"]
+    assert list(store.listed(tmp_path / "nowhere")) == []
+    assert store.latest(tmp_path / "nowhere") is None
+    # Of those with a plan the newest by the time in its id; a name that holds none is older.
+    assert store.open_run("latest", tmp_path).path.name == "zzz-kept"
+    (tmp_path / "b" / "20260102T000000Z-aaaaaa" / store.PLAN).touch()
+    assert store.open_run("latest", tmp_path).path.name == "20260102T000000Z-aaaaaa"
+    assert not next(iter(store.listed(tmp_path, "b"))).sealed
+    (tmp_path / "b" / "20260102T000000Z-aaaaaa" / store.RUN).touch()
+    assert next(iter(store.listed(tmp_path, "b"))).sealed
+
+
+def test_a_whole_id_is_not_the_beginning_of_another(tmp_path: Path) -> None:
+    for run in ("20260101T000000Z-aaaaaa", "20260101T000000Z-aaaaaa2"):
+        (tmp_path / "a" / run).mkdir(parents=True)
+    assert store.open_run("20260101T000000Z-aaaaaa", tmp_path).path.name == "20260101T000000Z-aaaaaa"
+    with pytest.raises(UsageError, match="means several runs"):
+        store.open_run("2026", tmp_path)
+    (tmp_path / "b" / "20260101T000000Z-aaaaaa").mkdir(parents=True)
+    with pytest.raises(UsageError, match="means several runs"):
+        store.open_run("20260101T000000Z-aaaaaa", tmp_path)
+    for name in ("*", "[2]*", "../a", "20260101T000000Z-x"):
+        with pytest.raises(UsageError, match="no run"):
+            store.open_run(name, tmp_path / "results" if name == "../a" else tmp_path)
