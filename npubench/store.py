@@ -36,7 +36,7 @@ LAUNCHES, QUALITY, PLACEMENT, TUNING, POWER = "launches", "quality", "placement"
 _LOG = "log-"
 
 # As `new_run_id` makes them; a folder of another name is older than all of them.
-_ID = re.compile(r"\d{8}T\d{6}Z-")
+ID = re.compile(r"\d{8}T\d{6}Z-")
 
 
 def results_root(out: Path | None, checkout: Path | None) -> Path:
@@ -46,6 +46,20 @@ def results_root(out: Path | None, checkout: Path | None) -> Path:
     if configured := os.environ.get("NPUBENCH_RESULTS"):
         return Path(configured)
     return checkout / "results" if checkout else Path("npubench-results")
+
+
+def slug(name: str) -> str:
+    """A folder name for a machine: a-z, 0-9, single dots and hyphens, at most 64 characters, never empty.
+
+    A name that loses letters (Korean, say) or is too long gets 8 hex digits of its SHA-256, so that two machines never
+    share a folder by accident.
+    """
+    text = re.sub(r"[^a-z0-9.]+", "-", name.strip().lower())
+    text = re.sub(r"[.-]{2,}", "-", text).strip(".-")
+    if text and name.isascii() and len(text) <= 64:
+        return text
+    tail = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{text[:55].strip('.-') or 'machine'}-{tail}"
 
 
 def ensure_writable(root: Path) -> None:
@@ -294,7 +308,7 @@ def listed(root: Path, machine: str | None = None) -> Iterator[Listed]:
 
 def latest(root: Path) -> RunFolder | None:
     """The newest run under `root`, by the time in its id; None where there is none. A folder without a plan is none."""
-    found = [(_ID.match(item.run) is not None, item.run, item.machine) for item in listed(root)]
+    found = [(ID.match(item.run) is not None, item.run, item.machine) for item in listed(root)]
     for _, run, machine in sorted(found, reverse=True):
         if os.path.exists(f"{root}/{machine}/{run}/{PLAN}"):
             return RunFolder(root / machine / run)

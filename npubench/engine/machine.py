@@ -10,7 +10,6 @@ Not aware of: whether any of this is a problem (`preflight`), backends, results.
 
 from __future__ import annotations
 
-import hashlib
 import math
 import os
 import platform
@@ -25,6 +24,7 @@ from npubench import __version__
 from npubench.engine.busy import busy_processes
 from npubench.engine.pci import accelerators
 from npubench.schema import Machine
+from npubench.store import slug as slug
 from npubench.virtual import container, virtual_machine
 
 # Instruction sets that decide which inference kernels a runtime picks (x86, then Arm); all others are noise here.
@@ -40,20 +40,6 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="utf-8", errors="replace").strip("\0 \n\t")
     except OSError:
         return ""
-
-
-def slug(name: str) -> str:
-    """A folder name for a machine: a-z, 0-9, single dots and hyphens, at most 64 characters, never empty.
-
-    A name that loses letters (Korean, say) or is too long gets 8 hex digits of its SHA-256, so that two machines never
-    share a folder by accident.
-    """
-    text = re.sub(r"[^a-z0-9.]+", "-", name.strip().lower())
-    text = re.sub(r"[.-]{2,}", "-", text).strip(".-")
-    if text and name.isascii() and len(text) <= 64:
-        return text
-    tail = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
-    return f"{text[:55].strip('.-') or 'machine'}-{tail}"
 
 
 def machine_name(name: str | None = None, environ: Mapping[str, str] = os.environ) -> str:
