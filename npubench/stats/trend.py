@@ -1,0 +1,269 @@
+"""The history of cells as a document: a value per night, gaps with reasons, change points, versions that changed.
+
+Guarantees: only nights of one identity and execution kind form a line; where they change, a new line begins and no
+change point spans the two. A night whose cell is invalid is a gap. Versions of other backends are not a cell's
+business. Values are geometric means over launches, in the metric's stored unit.
+
+Not aware of: files (`history`), how it is shown (`cli`, `report`), verdicts (`compare`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
+
+import msgspec
+
+from npubench.lang import Text
+from npubench.metrics import CAPACITY, ENERGY, METRICS, THROUGHPUT
+from npubench.schema import ExecutionKind, Scenario, Validity
+from npubench.spi import MeterScope
+from npubench.stats.changepoint import Changes, change_points
+from npubench.stats.compare import MINIMUM_EFFECT
+from npubench.stats.compared import Version
+from npubench.stats.history import Night, NightCell, log_costs
+
+_EFFECT, _ENERGY_EFFECT = 0.02, 0.03
+# A history sees smaller changes than one comparison can: half of what compare takes for a change.
+_LEAST_SHARE = 0.5
+
+
+class _Document(msgspec.Struct, frozen=True, kw_only=True):
+    """Immutable."""
+
+
+class TrendNight(_Document, frozen=True, kw_only=True):
+    """One night of a cell. `value` is null in a gap, with `reason`.
+
+    `line` counts identities: values of different lines are not comparable. `changed` are versions that differ from the
+    night before.
+    """
+
+    run: str
+    created: str
+    profile: str
+    verdict: Validity
+    execution_kind: ExecutionKind | None
+    line: int
+    value: float | None
+    launches: int
+    unusable: int
+    outlier: bool = False
+    reason: Text | None = None
+    changed: tuple[Version, ...] = ()
+
+
+class TrendChange(_Document, frozen=True, kw_only=True):
+    """The level changed with the night of `run`. `change` is of the metric itself, as a share: 0.05 is 5 % more.
+
+    `worse` is null for a metric that has no bad direction.
+    """
+
+    run: str
+    created: str
+    change: float
+    before: float
+    after: float
+    worse: bool | None
+
+
+class CellTrend(_Document, frozen=True, kw_only=True):
+    """A metric of a cell over the nights that had the cell, oldest first.
+
+    `scope` is that of the measurement, `meter_scope` that of an energy metric. `spread` is the standard deviation of a
+    night of the newest line, as a share; null with too few nights. `pending`: the newest night is off its level, and
+    the next one will tell. `absent_since`: how many of the newest nights did not have this cell.
+    """
+
+    id: str
+    key: dict[str, str]
+    model: str
+    backend: str
+    precision: str
+    scenario: Scenario
+    scope: str
+    metric: str
+    meter_scope: MeterScope | None
+    unit: str
+    nights: tuple[TrendNight, ...]
+    changes: tuple[TrendChange, ...] = ()
+    spread: float | None = None
+    pending: bool = False
+    absent_since: int = 0
+
+
+class LeftOut(_Document, frozen=True, kw_only=True):
+    """A folder that gave no night."""
+
+    path: str
+    reason: Text
+
+
+class Trend(_Document, frozen=True, kw_only=True):
+    """The histories of a machine. `quick_looks`: runs that no comparison takes, left out unless asked for."""
+
+    schema: Literal["npubench.trend/1"] = "npubench.trend/1"
+    machine: str
+    nights: int
+    first: str | None
+    last: str | None
+    cells: tuple[CellTrend, ...]
+    quick_looks: int = 0
+    left_out: tuple[LeftOut, ...] = ()
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """A cell in a night."""
+
+    night: Night
+    cell: NightCell
+
+
+def slim(night: Night) -> Night:
+    """The night without its cells, to be kept while its cells go their own ways."""
+    return msgspec.structs.replace(night, cells=())
+
+
+def has(cell: NightCell, metric: str, scope: MeterScope | None = None) -> bool:
+    """Whether a cell has a value of a metric."""
+    return bool(log_costs(cell.spread(metric, scope), metric))
+
+
+def headline(cell: NightCell) -> str:
+    """The metric by which a cell is followed: what it could hold, else its throughput offline, else its median."""
+    rate = THROUGHPUT.get(cell.unit, THROUGHPUT["sample"])[0]
+    first = [*CAPACITY, *([rate] if cell.scenario.name == "offline" else []), "latency_p50_ns", *MINIMUM_EFFECT]
+    return next((key for key in first if key in METRICS and has(cell, key)), "latency_p50_ns")
+
+
+def meter_scopes(cell: NightCell, metric: str) -> tuple[MeterScope, ...]:
+    """The scopes in which a cell has a value of an energy metric."""
+    return tuple(scope for scope in cell.efficiency if has(cell, metric, scope))
+
+
+def least_change(metric: str) -> float:
+    """The smallest step of log cost that is called a change point."""
+    effect = MINIMUM_EFFECT.get(metric, _ENERGY_EFFECT if metric in ENERGY else _EFFECT)
+    return math.log1p(effect * _LEAST_SHARE)
+
+
+def _value(log_cost: float, metric: str) -> float:
+    return math.exp(-log_cost if METRICS[metric].worse == "lower" else log_cost)
+
+
+def _why(cell: NightCell, unusable: int, metric: str, scope: MeterScope | None) -> Text:
+    """Why a night has no value."""
+    if not cell.sound:
+        if cell.reasons:
+            return cell.reasons[0]
+        if cell.failures:
+            return Text(en=cell.failures[0].message, ko=cell.failures[0].message)
+        return Text(en="no reason was recorded", ko="기록된 이유 없음")
+    found = cell.spread(metric, scope)
+    if found is not None and found.reason:
+        return Text(en=found.reason, ko=found.reason)
+    if unusable:
+        return Text(en=f"{unusable} launches gave no value", ko=f"실행 {unusable}회에 값이 없음")
+    return Text(en="not measured", ko="측정하지 않음")
+
+
+def _versions(night: Night, backend: str) -> dict[str, str]:
+    """What can vary for a cell of `backend`: the machine's and its own versions, the latter without its id."""
+    prefix = f"{backend}."
+    return {
+        name.removeprefix(prefix): version
+        for name, version in night.varying.items()
+        if "." not in name or name.startswith(prefix)
+    }
+
+
+def _changed(before: Mapping[str, str] | None, now: Mapping[str, str]) -> tuple[Version, ...]:
+    if before is None:
+        return ()
+    names = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
+    return tuple(Version(name=name, base=before.get(name), new=now.get(name)) for name in names)
+
+
+def _points(found: Changes, nights: Sequence[TrendNight], metric: str) -> list[TrendChange]:
+    points = []
+    for point in found.points:
+        before, after = _value(point.before, metric), _value(point.after, metric)
+        points.append(
+            TrendChange(
+                run=nights[point.index].run,
+                created=nights[point.index].created,
+                change=after / before - 1,
+                before=before,
+                after=after,
+                worse=None if METRICS[metric].worse == "neither" else point.change > 0,
+            )
+        )
+    return points
+
+
+def follow(seen: Iterable[Seen], metric: str, scope: MeterScope | None = None, *, absent_since: int = 0) -> CellTrend:
+    """The history of one cell from at least one night, oldest first."""
+    rows: list[TrendNight] = []
+    means: list[float | None] = []
+    errors: list[float] = []
+    line, identity, versions = 0, None, None
+    for item in seen:
+        night, cell = item.night, item.cell
+        costs = log_costs(cell.spread(metric, scope), metric) if cell.sound else ()
+        spread = cell.spread(metric, scope)
+        unusable = len(spread.launches) - len(costs) if spread is not None else 0
+        now, its = (cell.identity_sha256, cell.execution_kind), _versions(night, cell.backend)
+        # A failed cell has no execution kind; it ends no line.
+        if costs and identity is not None and now != identity:
+            line += 1
+        identity = now if costs else identity
+        mean = math.fsum(costs) / len(costs) if costs else None
+        if mean is not None and len(costs) > 1:
+            variance = math.fsum((cost - mean) ** 2 for cost in costs) / (len(costs) - 1)
+            errors.append(math.sqrt(variance / len(costs)))
+        means.append(mean)
+        rows.append(
+            TrendNight(
+                run=night.id,
+                created=night.created,
+                profile=night.profile,
+                verdict=cell.verdict,
+                execution_kind=cell.execution_kind,
+                line=line,
+                value=None if mean is None else _value(mean, metric),
+                launches=len(costs),
+                unusable=unusable,
+                reason=_why(cell, unusable, metric, scope) if mean is None else None,
+                changed=_changed(versions, its),
+            )
+        )
+        versions = its
+    noise = sorted(errors)[len(errors) // 2] if errors else 0.0
+    changes: list[TrendChange] = []
+    last = Changes()
+    for number in range(line + 1):
+        start = next(place for place, row in enumerate(rows) if row.line == number)
+        part = [place for place, row in enumerate(rows) if row.line == number]
+        last = change_points([means[place] for place in part], least=least_change(metric), noise=noise)
+        changes += _points(last, rows[start:], metric)
+        for place in last.outliers:
+            rows[part[place]] = msgspec.structs.replace(rows[part[place]], outlier=True)
+    newest = item.cell
+    return CellTrend(
+        id=newest.id,
+        key=newest.key,
+        model=newest.model,
+        backend=newest.backend,
+        precision=newest.precision,
+        scenario=newest.scenario,
+        scope=newest.scope,
+        metric=metric,
+        meter_scope=scope,
+        unit=METRICS[metric].unit,
+        nights=tuple(rows),
+        changes=tuple(changes),
+        spread=None if last.scale is None else math.expm1(last.scale),
+        pending=last.pending,
+        absent_since=absent_since,
+    )
