@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from npubench.cli import app_attach, app_backends, app_look, app_models, app_new, app_power, app_run, app_verify
+from npubench.cli import app_attach, app_backends, app_look, app_models, app_new, app_power, app_run, app_trend, app_verify
 from npubench.cli.root import app
 
 # As `--help` lists them: what people come for first.
 ORDER = (
-    "run", "doctor", "show", "report", "compare", "verify", "pack", "export", "list", "check", "build", "quality",
-    "demo", "conform", "bundle", "selftest", "schema",
+    "run", "doctor", "show", "report", "compare", "trend", "verify", "pack", "export", "list", "check", "build",
+    "quality", "demo", "conform", "bundle", "selftest", "schema",
 )  # fmt: skip
 
 
@@ -28,5 +28,6 @@ __all__ = [
     "app_new",
     "app_power",
     "app_run",
+    "app_trend",
     "app_verify",
 ]

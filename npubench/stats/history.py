@@ -11,8 +11,10 @@ Not aware of: which nights may be compared with which (`identity_sha256` of thei
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -39,8 +41,12 @@ class NightFailure(msgspec.Struct, frozen=True, gc=False):
     message: str = ""
 
 
-class NightCell(msgspec.Struct, frozen=True, kw_only=True):
-    """A cell of one night. Values of two nights belong to one line only where `identity_sha256` and kind agree."""
+class NightCell(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A cell of one night. Values of two nights belong to one line only where `identity_sha256` and kind agree.
+
+    Its values are asked for by `spread`: `summary`, and `efficiency` by scope, are structs of the metrics that were
+    wanted (`nights`), because a metric that nobody wants costs nothing to skip and ten times that to keep.
+    """
 
     id: str
     identity_sha256: str
@@ -56,8 +62,8 @@ class NightCell(msgspec.Struct, frozen=True, kw_only=True):
     reasons: tuple[Text, ...] = ()
     failures: tuple[NightFailure, ...] = ()
     purpose: Purpose = "measure"
-    summary: dict[str, NightSpread] = {}
-    efficiency: dict[MeterScope, dict[str, NightSpread]] = {}
+    summary: Any = None
+    efficiency: Any = {}
 
     @property
     def sound(self) -> bool:
@@ -65,12 +71,12 @@ class NightCell(msgspec.Struct, frozen=True, kw_only=True):
         return self.verdict in ("valid", "degraded")
 
     def spread(self, metric: str, scope: MeterScope | None = None) -> NightSpread | None:
-        """Its launches of a metric; of an energy metric in `scope`. None where it has none."""
-        found = self.summary if scope is None else self.efficiency.get(scope, {})
-        return found.get(metric)
+        """Its launches of a metric; of an energy metric in `scope`. None where it has none, or it was not wanted."""
+        found: NightSpread | None = getattr(self.summary if scope is None else self.efficiency.get(scope), metric, None)
+        return found
 
 
-class Night(msgspec.Struct, frozen=True, kw_only=True):
+class Night(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A sealed run. `created` is ISO 8601 UTC; `varying` are versions of driver, SDK, kernel and npubench."""
 
     id: str
@@ -109,12 +115,24 @@ class _Document(msgspec.Struct, kw_only=True):
     ruleset: str
     machine: _Machine
     varying: dict[str, str] = {}
-    cells: tuple[NightCell, ...] = ()
+    cells: tuple[NightCell, ...]
 
 
 _HEAD = msgspec.json.Decoder(_Head)
-# An older format differs from this one only in parts that are not read here; `migrate_*` in `schema` say in which.
-_DOCUMENT = msgspec.json.Decoder(_Document)
+
+
+@lru_cache(maxsize=16)
+def _decoder(metrics: tuple[str, ...]) -> msgspec.json.Decoder[_Document]:
+    """Reads a run.json with these metrics of its cells.
+
+    An older format differs from the current one only in parts that are not read here (`schema.MIGRATIONS`).
+    """
+    wanted = [(key, NightSpread | None, None) for key in metrics]
+    spreads = msgspec.defstruct("NightSpreads", wanted, frozen=True, gc=False)
+    values = [("summary", spreads, spreads()), ("efficiency", dict[MeterScope, spreads], {})]  # type: ignore[valid-type]
+    cell = msgspec.defstruct("WantedCell", values, bases=(NightCell,), frozen=True, kw_only=True, gc=False)
+    cells = [("cells", tuple[cell, ...], ())]  # type: ignore[valid-type]
+    return msgspec.json.Decoder(msgspec.defstruct("WantedDocument", cells, bases=(_Document,), kw_only=True))
 
 
 def _refused(data: bytes, error: Exception) -> Text:
@@ -139,10 +157,10 @@ def _unfit(schema: str) -> Text | None:
     return None
 
 
-def read_night(data: bytes) -> Night | Text:
-    """The night in the bytes of a run.json, or why there is none."""
+def read_night(data: bytes, metrics: Iterable[str] | None = None) -> Night | Text:
+    """The night in the bytes of a run.json with these metrics (None: all), or why there is none."""
     try:
-        found = _DOCUMENT.decode(data)
+        found = _decoder(tuple(METRICS if metrics is None else metrics)).decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return _refused(data, error)
     if (reason := _unfit(found.schema)) is not None:
@@ -193,15 +211,18 @@ def nights(
     *,
     before: str | None = None,
     most: int | None = None,
+    metrics: Iterable[str] | None = None,
     skipped: list[Skipped] | None = None,
 ) -> Iterator[Night]:
     """The sealed runs of a machine (of several, of all: None), newest first, at most `most`.
 
-    `before`: a run id or an ISO time; only runs of an earlier second are given. `skipped` gets what was left out, as
-    it is met. A machine is named as in its runs or as its folder is.
+    `before`: a run id or an ISO time; only runs of an earlier second are given. `metrics` are those that will be asked
+    for (None: any of `METRICS`). `skipped` gets what was left out, as it is met. A machine is named as in its runs or
+    as its folder is.
     """
     machines = [machine] if isinstance(machine, str) else machine
     left_out = skipped if skipped is not None else []
+    wanted = tuple(METRICS if metrics is None else metrics)
     limit = stamp(before) if before is not None else None
     seen: dict[str, Path] = {}
     given = 0
@@ -211,7 +232,7 @@ def nights(
         named = ID.match(item.run) is not None
         if named and limit is not None and item.run[:16] >= limit:
             continue
-        found = _open(item, machines is not None)
+        found = _open(item, machines is not None, wanted)
         if isinstance(found, Text):
             left_out.append(Skipped(item.path, found))
         elif found is not None and not (limit is not None and _second(found) >= limit):
@@ -223,7 +244,7 @@ def nights(
             yield found
 
 
-def _open(item: Listed, own: bool) -> Night | Text | None:
+def _open(item: Listed, own: bool, metrics: tuple[str, ...]) -> Night | Text | None:
     """The night in a folder, why there is none, or None for a run that is not sealed."""
     try:
         data = (item.path / RUN).read_bytes()
@@ -231,7 +252,7 @@ def _open(item: Listed, own: bool) -> Night | Text | None:
         return None
     except OSError as error:
         return Text(en=f"cannot be read: {error.strerror}", ko=f"읽을 수 없음: {error.strerror}")
-    found = read_night(data)
+    found = read_night(data, metrics)
     if own and isinstance(found, Night) and slug(found.machine) != slug(item.machine):
         return Text(
             en=f'of machine "{found.machine}", in the folder of "{item.machine}"',

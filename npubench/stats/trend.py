@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
@@ -113,21 +113,39 @@ class Trend(_Document, frozen=True, kw_only=True):
     left_out: tuple[LeftOut, ...] = ()
 
 
-class Seen(msgspec.Struct, frozen=True):
-    """A cell in a night."""
+class Seen(msgspec.Struct, frozen=True, gc=False):
+    """A cell in a night, whose own `cells` are gone, and the versions that it met: one object as long as they stay."""
 
     night: Night
     cell: NightCell
+    versions: dict[str, str]
 
 
-def slim(night: Night) -> Night:
-    """The night without its cells, to be kept while its cells go their own ways."""
-    return msgspec.structs.replace(night, cells=())
+class Gathered(msgspec.Struct, kw_only=True):
+    """What is kept of some nights: by cell id the nights that had it, newest first, and the metric it is followed by.
+
+    `newest` is the last known form of each cell; `without` how many nights newer than it did not have it.
+    """
+
+    nights: list[Night] = []
+    newest: dict[str, NightCell] = {}
+    seen: dict[str, list[Seen]] = {}
+    metric: dict[str, tuple[str, MeterScope | None]] = {}
+    without: dict[str, int] = {}
+    quick_looks: int = 0
 
 
 def has(cell: NightCell, metric: str, scope: MeterScope | None = None) -> bool:
     """Whether a cell has a value of a metric."""
     return bool(log_costs(cell.spread(metric, scope), metric))
+
+
+HEADLINES: tuple[str, ...] = tuple(
+    key
+    for key in METRICS
+    if key in {*CAPACITY, "latency_p50_ns", *MINIMUM_EFFECT, *(rate for rate, _ in THROUGHPUT.values())}
+)
+"""Every metric that `headline` may name."""
 
 
 def headline(cell: NightCell) -> str:
@@ -139,7 +157,80 @@ def headline(cell: NightCell) -> str:
 
 def meter_scopes(cell: NightCell, metric: str) -> tuple[MeterScope, ...]:
     """The scopes in which a cell has a value of an energy metric."""
-    return tuple(scope for scope in cell.efficiency if has(cell, metric, scope))
+    return tuple(scope for scope in get_args(MeterScope) if has(cell, metric, scope))
+
+
+def _followed(cell: NightCell, metric: str | None, scope: MeterScope | None) -> tuple[str, MeterScope | None] | None:
+    """What to follow a cell by; None where this night has no value of it."""
+    if not cell.sound:
+        return None
+    if metric is None:
+        found = headline(cell)
+        return (found, None) if has(cell, found) else None
+    if metric in ENERGY:
+        scopes = meter_scopes(cell, metric)
+        wanted = scope if scope is not None else next(iter(scopes), None)
+        return (metric, wanted) if wanted in scopes else None
+    return (metric, None) if has(cell, metric) else None
+
+
+def _like(cell: NightCell, like: NightCell) -> NightCell:
+    """A cell that shares with an equal one what does not change from night to night."""
+    same = cell.identity_sha256 == like.identity_sha256
+    return msgspec.structs.replace(
+        cell,
+        identity_sha256=like.identity_sha256 if same else cell.identity_sha256,
+        key=like.key,
+        model=like.model,
+        backend=like.backend,
+        scenario=like.scenario,
+    )
+
+
+def _versions(night: Night, backend: str) -> dict[str, str]:
+    """What can vary for a cell of `backend`: the machine's and its own versions, the latter without its id."""
+    prefix = f"{backend}."
+    return {
+        name.removeprefix(prefix): version
+        for name, version in night.varying.items()
+        if "." not in name or name.startswith(prefix)
+    }
+
+
+def gather(
+    found: Iterable[Night],
+    most: int,
+    *,
+    metric: str | None = None,
+    scope: MeterScope | None = None,
+    quick_looks: bool = False,
+) -> Gathered:
+    """Takes up to `most` nights, newest first, and keeps one copy of what their cells have in common.
+
+    `metric` None: each cell by its `headline`. Runs that no comparison takes are left out unless `quick_looks`.
+    """
+    kept = Gathered()
+    newer: dict[str, dict[str, str]] = {}
+    for night in found:
+        if not (night.comparable or quick_looks):
+            kept.quick_looks += 1
+            continue
+        if len(kept.nights) == most:
+            break
+        bare = msgspec.structs.replace(night, cells=())
+        backends = {cell.backend for cell in night.cells}
+        now = {backend: _versions(night, backend) for backend in backends}
+        newer.update({name: versions for name, versions in now.items() if newer.get(name) != versions})
+        for cell in night.cells:
+            if cell.purpose == "floor":
+                continue
+            like = kept.newest.setdefault(cell.id, cell)
+            kept.without.setdefault(cell.id, len(kept.nights))
+            if cell.id not in kept.metric and (followed := _followed(cell, metric, scope)) is not None:
+                kept.metric[cell.id] = followed
+            kept.seen.setdefault(cell.id, []).append(Seen(bare, _like(cell, like), newer[cell.backend]))
+        kept.nights.append(bare)
+    return kept
 
 
 def least_change(metric: str) -> float:
@@ -168,18 +259,8 @@ def _why(cell: NightCell, unusable: int, metric: str, scope: MeterScope | None) 
     return Text(en="not measured", ko="측정하지 않음")
 
 
-def _versions(night: Night, backend: str) -> dict[str, str]:
-    """What can vary for a cell of `backend`: the machine's and its own versions, the latter without its id."""
-    prefix = f"{backend}."
-    return {
-        name.removeprefix(prefix): version
-        for name, version in night.varying.items()
-        if "." not in name or name.startswith(prefix)
-    }
-
-
 def _changed(before: Mapping[str, str] | None, now: Mapping[str, str]) -> tuple[Version, ...]:
-    if before is None:
+    if before is None or before is now:
         return ()
     names = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
     return tuple(Version(name=name, base=before.get(name), new=now.get(name)) for name in names)
@@ -210,10 +291,10 @@ def follow(seen: Iterable[Seen], metric: str, scope: MeterScope | None = None, *
     line, identity, versions = 0, None, None
     for item in seen:
         night, cell = item.night, item.cell
-        costs = log_costs(cell.spread(metric, scope), metric) if cell.sound else ()
         spread = cell.spread(metric, scope)
+        costs = log_costs(spread, metric) if cell.sound else ()
         unusable = len(spread.launches) - len(costs) if spread is not None else 0
-        now, its = (cell.identity_sha256, cell.execution_kind), _versions(night, cell.backend)
+        now = cell.identity_sha256, cell.execution_kind
         # A failed cell has no execution kind; it ends no line.
         if costs and identity is not None and now != identity:
             line += 1
@@ -235,10 +316,10 @@ def follow(seen: Iterable[Seen], metric: str, scope: MeterScope | None = None, *
                 launches=len(costs),
                 unusable=unusable,
                 reason=_why(cell, unusable, metric, scope) if mean is None else None,
-                changed=_changed(versions, its),
+                changed=_changed(versions, item.versions),
             )
         )
-        versions = its
+        versions = item.versions
     noise = sorted(errors)[len(errors) // 2] if errors else 0.0
     changes: list[TrendChange] = []
     last = Changes()
