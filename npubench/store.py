@@ -306,6 +306,11 @@ def listed(root: Path, machine: str | None = None) -> Iterator[Listed]:
             yield Listed(root, name, run)
 
 
+def machines(root: Path) -> list[str]:
+    """The folders under `root` that hold run folders, sorted; of each, one name is looked at."""
+    return [name for name in _folders(root) if next(listed(root, name), None) is not None]
+
+
 def latest(root: Path) -> RunFolder | None:
     """The newest run under `root`, by the time in its id; None where there is none. A folder without a plan is none."""
     found = [(ID.match(item.run) is not None, item.run, item.machine) for item in listed(root)]

@@ -47,7 +47,7 @@ def _name(text: str) -> str:
 
 def _machine(root: Path, asked: str | None) -> str:
     """The machine whose history is wanted. Raises UsageError where there is none or it is not clear which."""
-    known = sorted({item.machine for item in store.listed(root)})
+    known = store.machines(root)
     if not known:
         raise UsageError(f"{root}: no runs yet", hint="`npubench run` makes one")
     wanted = machine_name(asked)

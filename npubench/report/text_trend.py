@@ -19,7 +19,7 @@ _WIDTH, _WIDTH_OF_ONE = 60, 76
 # Nights of a single cell that are listed unless more are asked for; the line of blocks has them all.
 _ROWS = 30
 _COLUMNS = (
-    (Text(en="night (UTC)", ko="밤(UTC)"), 16, "left"),
+    (Text(en="night (UTC)", ko="일시(UTC)"), 16, "left"),
     (Text(en="value", ko="값"), 14, "right"),
     (Text(en="launches", ko="실행"), 8, "right"),
 )
@@ -34,6 +34,14 @@ def draw(found: Trend, language: Language, last: int | None = None) -> Iterator[
     nights = Text(en=f"{count} night{'' if count == 1 else 's'}", ko=f"{count}회")[language]
     span = f"{said.date(found.first or '')} … {said.date(found.last or '')}"
     yield Drawn.assemble((said.one_line(found.machine, 120), "bold"), f" · {nights} · {span}")
+    changed, cells = sum(bool(cell.changes) for cell in found.cells), len(found.cells)
+    if cells > 1:
+        verb = "has" if changed == 1 else "have"
+        text = Text(
+            en=f"{changed} of {cells} cells {verb} a change point",
+            ko=f"셀 {cells}개 중 {changed}개에 변화점이 있음",
+        )
+        yield Drawn(text[language], style="yellow" if changed else "")
     yield Drawn("")
     marked = False
     for cell in found.cells:
@@ -82,7 +90,7 @@ def _night_by_night(cell: CellTrend, line: said.Line, language: Language, last: 
     if line.marks.strip():
         yield _marks(line)
     low, high = show(line.low, cell.unit), show(line.high, cell.unit)
-    spread = "" if cell.spread is None else Text(en=", sd of a night {}", ko=", 밤 사이 표준편차 {}")[language]
+    spread = "" if cell.spread is None else Text(en=", sd of a night {}", ko=", 회차 간 표준편차 {}")[language]
     yield Drawn(
         f"  {low} … {high}{spread.format(show(cell.spread, 'ratio'))}; {said.sentence(cell)[language]}", style="dim"
     )

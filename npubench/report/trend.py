@@ -1,8 +1,8 @@
 """Histories in words and as a line of blocks: what the console and the page say alike. Pure.
 
-Guarantees: a history that only wavers looks flat (the full height is at least SPAN of the level); more nights than
-columns are put together, and no mark is lost in that. Everything foreign is cleaned. Marks are ASCII, because a
-terminal may draw others two columns wide.
+Guarantees: a history that only wavers looks flat (the full height is at least SPAN of the level), and outliers, which
+are marked, do not flatten the rest; more nights than columns are put together, and the strongest mark stays. Everything
+foreign is cleaned. Marks are ASCII, because a terminal may draw others two columns wide.
 
 Not aware of: how a history is found (`stats.trend`), where it is laid out (`text_trend`).
 """
@@ -28,10 +28,10 @@ SPAN = 0.1
 CHANGE, LINE, GAP, OFF, VERSION = "^", "|", "x", "o", "v"
 """Marks in the order in which they win a column: change point, new line, night without a value, outlier, versions."""
 LEGEND = Text(
-    en="^ change point  | another identity  x no value  o one night off  v versions changed",
-    ko="^ 변화점  | 다른 구성  x 값 없음  o 하룻밤 벗어남  v 버전 변경",
+    en="^ change point  | another identity  x no value  o a night off  v versions",
+    ko="^ 변화점  | 다른 구성  x 값 없음  o 이상치  v 버전 변경",
 )
-_MOST_VERSIONS = 4
+_MOST_VERSIONS, _MOST_BESIDE = 4, 2
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -74,13 +74,17 @@ def line(cell: CellTrend, width: int, last: int | None = None) -> Line:
     per = max(1, math.ceil(len(nights) / width))
     groups = [nights[start : start + per] for start in range(0, len(nights), per)]
     values = [_middle([night.value for night in group]) for group in groups]
-    known = [found for found in values if found is not None]
+    known = [night.value for night in nights if night.value is not None]
     low, high = (min(known), max(known)) if known else (None, None)
+    # Of the groups' values, which are those that are drawn; where all are outliers, of all.
+    usual = {night.value for night in nights if not night.outlier}
+    scaled = [found for found in values if found is not None and found in usual]
+    scaled = scaled or [found for found in values if found is not None]
     marks, earlier = [], nights[0].line
     for group in groups:
         marks.append(_mark(group, changed, earlier))
         earlier = group[-1].line
-    return Line("".join(_block(found, known) for found in values), "".join(marks), low, high)
+    return Line("".join(_block(found, scaled) for found in values), "".join(marks), low, high)
 
 
 def _middle(values: Sequence[float | None]) -> float | None:
@@ -94,7 +98,7 @@ def _block(found: float | None, known: Sequence[float]) -> str:
     low, high = math.log(min(known)), math.log(max(known))
     middle, half = (low + high) / 2, max(high - low, math.log1p(SPAN)) / 2
     share = (math.log(found) - (middle - half)) / (2 * half)
-    return BLOCKS[min(len(BLOCKS) - 1, int(share * len(BLOCKS)))]
+    return BLOCKS[min(len(BLOCKS) - 1, max(0, int(share * len(BLOCKS))))]
 
 
 def _mark(group: Sequence[TrendNight], changed: set[str], earlier: int) -> str:
@@ -109,14 +113,14 @@ def _mark(group: Sequence[TrendNight], changed: set[str], earlier: int) -> str:
     return VERSION if any(night.changed for night in group) else " "
 
 
-def versions(changed: Sequence[Version]) -> list[str]:
+def versions(changed: Sequence[Version], most: int = _MOST_VERSIONS) -> list[str]:
     """One line per version that changed; of many the first ones and how many more."""
     lines = [
         f"{one_line(item.name, 40)} {UNKNOWN if item.base is None else one_line(item.base, 60)} → "
         f"{UNKNOWN if item.new is None else one_line(item.new, 60)}"
-        for item in changed[:_MOST_VERSIONS]
+        for item in changed[:most]
     ]
-    more = len(changed) - _MOST_VERSIONS
+    more = len(changed) - most
     return [*lines, f"… (+{more})"] if more > 0 else lines
 
 
@@ -169,8 +173,8 @@ def remarks(cell: CellTrend) -> dict[str, list[tuple[str, Text]]]:
     return said
 
 
-_OFF = Text(en="off its neighbours: no change", ko="전후와 다름: 변화로 보지 않음")
-_PENDING = Text(en="off its level; the next night will tell", ko="평소와 다름. 다음 밤에 판단")
+_OFF = Text(en="off its neighbours: no change", ko="이상치: 변화로 보지 않음")
+_PENDING = Text(en="off its level; the next night will tell", ko="평소와 다름. 다음 측정에서 판단")
 
 
 def sentence(cell: CellTrend) -> Text:
@@ -179,8 +183,10 @@ def sentence(cell: CellTrend) -> Text:
     if cell.changes:
         newest = cell.changes[-1]
         others = len(cell.changes) - 1
-        english = f"{percent(newest.change)} % since {date(newest.created)}"
-        korean = f"{date(newest.created)}부터 {percent(newest.change)} %"
+        night = next(night for night in cell.nights if night.run == newest.run)
+        beside = f" ({', '.join(versions(night.changed, _MOST_BESIDE))})" if night.changed else ""
+        english = f"{percent(newest.change)} % since {date(newest.created)}{beside}"
+        korean = f"{date(newest.created)}부터 {percent(newest.change)} %{beside}"
         if others:
             english += f", {others} change{'s' if others > 1 else ''} before"
             korean += f", 이전 변화 {others}회"
@@ -190,7 +196,7 @@ def sentence(cell: CellTrend) -> Text:
     else:
         parts.append(Text(en="no change point", ko="변화점 없음"))
     if cell.pending:
-        parts.append(Text(en="the newest night is off", ko="최근 밤이 평소와 다름"))
+        parts.append(Text(en="the newest night is off", ko="최근 측정이 평소와 다름"))
     if cell.absent_since:
         count = cell.absent_since
         english = f"not in the newest {count} night{'s' if count > 1 else ''}"

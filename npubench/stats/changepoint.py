@@ -85,7 +85,15 @@ def _median(values: Sequence[float]) -> float:
 def _outliers(values: Sequence[float], scale: float) -> list[int]:
     """Nights above both neighbouring levels (three nights each), or below both, by more than OUTLIER scales."""
     found, last = [], len(values) - 1
-    for place, value in enumerate(values):
+    # Only nights that are off one of their neighbours at all can be off the median of them.
+    signal = np.asarray(values)
+    apart = np.zeros(len(values), bool)
+    for lag in (1, 2, 3):
+        far = np.abs(signal[lag:] - signal[:-lag]) > OUTLIER * scale
+        apart[lag:] |= far
+        apart[:-lag] |= far
+    for place in np.flatnonzero(apart).tolist():
+        value = values[place]
         # At an end there is one level only; there the night next to it must differ as well.
         before = _median(values[max(0, place - 3) : place]) if place else values[1]
         after = _median(values[place + 1 : place + 4]) if place < last else values[last - 1]

@@ -269,4 +269,4 @@ def log_costs(spread: NightSpread | None, metric: str) -> tuple[float, ...]:
     """ln(cost) of every launch with a positive, finite value. More is worse: a throughput is inverted."""
     sign = -1.0 if METRICS[metric].worse == "lower" else 1.0
     values = spread.launches if spread is not None else ()
-    return tuple(sign * math.log(value) for value in values if value is not None and math.isfinite(value) and value > 0)
+    return tuple([sign * math.log(value) for value in values if value is not None and 0.0 < value < math.inf])

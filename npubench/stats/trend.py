@@ -301,7 +301,7 @@ def follow(seen: Iterable[Seen], metric: str, scope: MeterScope | None = None, *
         identity = now if costs else identity
         mean = math.fsum(costs) / len(costs) if costs else None
         if mean is not None and len(costs) > 1:
-            variance = math.fsum((cost - mean) ** 2 for cost in costs) / (len(costs) - 1)
+            variance = math.fsum([(cost - mean) ** 2 for cost in costs]) / (len(costs) - 1)
             errors.append(math.sqrt(variance / len(costs)))
         means.append(mean)
         rows.append(
