@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from npubench.cli import app_attach, app_backends, app_look, app_models, app_new, app_power, app_run, app_trend, app_verify
+from npubench.cli import (
+    app_attach,
+    app_backends,
+    app_look,
+    app_models,
+    app_new,
+    app_power,
+    app_run,
+    app_trend,
+    app_verify,
+)
 from npubench.cli.root import app
 
 # As `--help` lists them: what people come for first.
