@@ -329,65 +329,6 @@ def is_attachment(path: Path) -> bool:
     return path.parent.name == POWER and path.name.startswith(_LOG)
 
 
-class Listed(msgspec.Struct, frozen=True):
-    """A run folder by the names of its folders alone; nothing in it has been read."""
-
-    root: Path
-    machine: str
-    run: str
-
-    @property
-    def path(self) -> Path:
-        return self.root / self.machine / self.run
-
-    @property
-    def sealed(self) -> bool:
-        """Whether its run is complete: one look into its folder."""
-        return os.path.exists(f"{self.root}/{self.machine}/{self.run}/{RUN}")
-
-
-def _folders(path: str | Path) -> list[str]:
-    """The names of the folders in `path`, sorted; none where it cannot be listed. Hidden ones are nobody's results."""
-    try:
-        with os.scandir(path) as entries:
-            return sorted(entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir())
-    except OSError:
-        return []
-
-
-def listed(root: Path, machine: str | None = None) -> Iterator[Listed]:
-    """Every run folder under `root`, by machine and then by id, so that a machine's runs come in the order of time.
-
-    Reads names only, of 100 machines with 365 nights each as of one; `machine` leaves out all others.
-    """
-    for name in [machine] if machine is not None else _folders(root):
-        for run in _folders(f"{root}/{name}"):
-            yield Listed(root, name, run)
-
-
-def machines(root: Path) -> list[str]:
-    """The folders under `root` that hold run folders, sorted; of each, one name is looked at."""
-    return [name for name in _folders(root) if next(listed(root, name), None) is not None]
-
-
-def latest(root: Path) -> RunFolder | None:
-    """The newest run under `root`, by the time in its id; None where there is none. A folder without a plan is none."""
-    found = [(ID.match(item.run) is not None, item.run, item.machine) for item in listed(root)]
-    for _, run, machine in sorted(found, reverse=True):
-        if os.path.exists(f"{root}/{machine}/{run}/{PLAN}"):
-            return RunFolder(root / machine / run)
-    return None
-
-
-def named(root: Path, name: str) -> list[Path]:
-    """The run folders whose id is `name`; where there is none, those whose id begins with it."""
-    if Path(name).name != name:
-        return []
-    machines = _folders(root)
-    exact = [root / machine / name for machine in machines if (root / machine / name).is_dir()]
-    return exact or [item.path for machine in machines for item in listed(root, machine) if item.run.startswith(name)]
-
-
 def open_run(name: str, root: Path) -> RunFolder:
     """The run folder that `name` means: a folder, a run.json, a run id under `root`, or `latest`. Raises UsageError."""
     path = Path(name)

@@ -19,8 +19,8 @@ from npubench.lang import Language, Text
 from npubench.report.comparison.findings import Finding, cell_name, change, findings, interval, line, metric_name, said
 from npubench.report.comparison.junit import junit as comparison_junit
 from npubench.report.comparison.markdown import markdown as comparison_markdown
-from npubench.report.comparison.markdown import text
 from npubench.report.foreign import LINE_LIMIT
+from npubench.report.marked import text
 from npubench.stats.nightly import Nightly
 from npubench.units import show_duration_s
 
