@@ -15,7 +15,7 @@ from npubench.lang import here
 @app.command(
     help=here(
         "Measure within a budget, compare with the baseline, write the pages; resumes.",
-        "정해진 시간 안에 측정하고 기준과 비교해 보고서를 씁니다. 중단되면 이어서 합니다.",
+        "정해진 시간 안에 재고 기준과 비교해 보고서를 씁니다(이어서 가능).",
     )
 )
 def nightly(
@@ -80,7 +80,7 @@ def nightly(
             metavar="NAME",
             help=here(
                 "An entry of baseline.toml, or a run (default: this machine's).",
-                "baseline.toml의 항목 또는 실행(기본: 이 장비의 항목).",
+                "기준 항목 또는 실행(기본: 이 장비).",
             ),
         ),
     ] = None,
