@@ -265,11 +265,6 @@ class RunFolder(msgspec.Struct, frozen=True):
             yield parse(path.read_bytes(), Launch, str(path))
 
 
-def is_attachment(path: Path) -> bool:
-    """Whether a file holds an external meter's log: brought later, and no part of what was measured."""
-    return path.parent.name == POWER and path.name.startswith(_LOG)
-
-
 class Listed(msgspec.Struct, frozen=True):
     """A run folder by the names of its folders alone; nothing in it has been read."""
 
@@ -327,6 +322,11 @@ def named(root: Path, name: str) -> list[Path]:
     machines = _folders(root)
     exact = [root / machine / name for machine in machines if (root / machine / name).is_dir()]
     return exact or [item.path for machine in machines for item in listed(root, machine) if item.run.startswith(name)]
+
+
+def is_attachment(path: Path) -> bool:
+    """Whether a file holds an external meter's log: brought later, and no part of what was measured."""
+    return path.parent.name == POWER and path.name.startswith(_LOG)
 
 
 def open_run(name: str, root: Path) -> RunFolder:

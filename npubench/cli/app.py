@@ -5,6 +5,8 @@ from __future__ import annotations
 from npubench.cli import (
     app_attach,
     app_backends,
+    app_baseline,
+    app_compare,
     app_look,
     app_models,
     app_new,
@@ -17,7 +19,7 @@ from npubench.cli.root import app
 
 # As `--help` lists them: what people come for first.
 ORDER = (
-    "run", "doctor", "show", "report", "compare", "trend", "verify", "pack", "export", "list", "check", "build",
+    "run", "doctor", "show", "report", "compare", "rank", "trend", "verify", "pack", "export", "list", "check", "build",
     "quality", "demo", "conform", "bundle", "selftest", "schema",
 )  # fmt: skip
 
@@ -33,6 +35,8 @@ __all__ = [
     "app",
     "app_attach",
     "app_backends",
+    "app_baseline",
+    "app_compare",
     "app_look",
     "app_models",
     "app_new",

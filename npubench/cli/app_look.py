@@ -1,4 +1,4 @@
-"""Commands that look and do not measure: check, doctor, list, show, compare, report, schema."""
+"""Commands that look and do not measure: check, doctor, list, show, report, schema."""
 
 from __future__ import annotations
 
@@ -84,31 +84,6 @@ def show(
     from npubench.cli import look
 
     look.show(run, as_json=json, out=out, placement=placement)
-
-
-@app.command(
-    help=here(
-        "Compare two runs: what got slower, and by how much.", "두 실행을 비교해 무엇이 얼마나 느려졌는지 보여 줍니다."
-    )
-)
-def compare(
-    base: Annotated[str, typer.Argument(metavar="BASE", help=here("A run, or baseline.", "실행 또는 baseline."))],
-    new: Annotated[str, typer.Argument(metavar="NEW")] = "latest",
-    allow: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--allow",
-            metavar="FIELD",
-            help=here("Compare although FIELD differs (recorded).", "FIELD가 달라도 비교합니다(기록에 남음)."),
-        ),
-    ] = None,
-    json: Json = False,
-    out: Out = None,
-) -> None:
-    """See `compare.compare`."""
-    from npubench.cli import compare as comparing
-
-    comparing.compare(base, new, allow=allow or [], as_json=json, out=out)
 
 
 @app.command(help=here("Write the HTML report of one or more runs.", "하나 이상의 실행에 대한 HTML 보고서를 씁니다."))

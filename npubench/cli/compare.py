@@ -1,16 +1,17 @@
 """`npubench compare BASE NEW`: finds the two runs, shows what `stats.compare` says of them, and exits with its code.
 
-`baseline` as BASE is the run that `baseline.toml` of the results folder names for the machine of NEW:
-
-    "npu-node-7" = "20261124T010203Z-a1b2c3"      # machine = accepted run id; quotes where a name needs them
+`baseline` as BASE is the run that `baseline.toml` of the results folder names for the machine of NEW, or for its class
+(`baselines`). Earlier nights of that machine in the results folder give the noise floor.
 
 Whatever others wrote (ids, versions, reasons) is cleaned and drawn as text, never as markup.
 """
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -20,23 +21,26 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text as Drawn
 
-from npubench import store
+from npubench import baselines, store
+from npubench.baselines import BASELINE
+from npubench.cli.outputs import NONE, Outputs
 from npubench.discovery import checkout_root
-from npubench.errors import NotComparableError
-from npubench.lang import Language, Text, language
+from npubench.errors import NpubenchError
+from npubench.lang import Language, Text
 from npubench.report import words
 from npubench.report.foreign import LINE_LIMIT, NAME_LIMIT, clean
 from npubench.report.loads import written
 from npubench.schema import Run
+from npubench.stats.compare import Wanted
 from npubench.stats.compare import compare as compare_runs
-from npubench.stats.compared import CellComparison, Comparison, MetricComparison, Status, Verdict, percent
+from npubench.stats.compared import LABELS, CellComparison, Comparison, MetricComparison, Status, Verdict, percent
+from npubench.stats.history import Skipped, nights
+from npubench.stats.noise import History, Learned
 from npubench.stats.runs import assembled
 from npubench.units import UNKNOWN, show
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-
-BASELINE, BASELINE_FILE = "baseline", "baseline.toml"
 
 _VERDICTS: dict[Verdict, tuple[str, Text]] = {
     "regressed": ("bold red", Text(en="regressed", ko="악화")),
@@ -50,6 +54,7 @@ _STATUSES: dict[Status, tuple[str, Text]] = {
     "invalid": ("red", Text(en="Invalid: no speed is compared", ko="무효: 속도를 비교하지 않음")),
     "missing": ("red", Text(en="Missing: only BASE has it", ko="누락: BASE에만 있음")),
     "unsupported": ("dim", Text(en="Unsupported on both sides", ko="미지원")),
+    "untimed": ("dim", Text(en="Times mean nothing: no speed is judged", ko="시간이 의미 없음: 속도를 판정하지 않음")),
     "new": ("cyan", Text(en="New: only NEW has it", ko="신규: NEW에만 있음")),
 }
 _ALLOW = Text(
@@ -69,6 +74,8 @@ _SHORT = {
     "sustained_frames_per_s": "sust. f/s",
     "sustained_pages_per_min": "sust.p/min",
     "sustained_requests_per_s": "sust. r/s",
+    "energy_per_request_j": "J/req",
+    "cameras_per_w": "cameras/W",
 }
 # With one column of space between them no wider than 80.
 _COLUMNS = (
@@ -80,6 +87,12 @@ _COLUMNS = (
     (Text(en="detects", ko="감지"), 8, "right"),
     (Text(en="verdict", ko="판정"), 12, "left"),
 )
+_CLASS = Text(
+    en="· machine class {}: names and device ids of its machines do not count, the tolerance is wider",
+    ko="· 장비 등급 {}: 장비 이름과 장치 id는 비교하지 않으며 허용 폭이 넓음",
+)
+_LACKS = Text(en="lacks by its ruleset", ko="규칙상 부족한 것")
+_AGAIN = Text(en="red cells were measured again", ko="악화된 셀을 다시 측정함")
 _LEGEND = Text(
     en="base, new: geometric mean over launches. detects: the smallest slowdown that launches like these would call "
     "regressed in {} of 100 repeats.",
@@ -93,50 +106,108 @@ def _line(text: object, limit: int = NAME_LIMIT) -> str:
     return clean(text, limit).replace("\n", " ")
 
 
-def baseline(root: Path, machine: str) -> store.RunFolder:
-    """The run that `<root>/baseline.toml` names for `machine`. Raises NotComparableError with what to do."""
-    path = root / BASELINE_FILE
-    line = f'write the line "{_line(machine)}" = "RUN-ID" into {path}, with the id of a run that you accept'
-    try:
-        accepted = msgspec.toml.decode(path.read_bytes(), type=dict[str, str])
-    except FileNotFoundError:
-        raise NotComparableError(f"{path}: no baseline has been accepted yet", hint=line) from None
-    except (OSError, ValueError, msgspec.MsgspecError) as error:
-        raise NotComparableError(
-            f"{path}: not readable as machine = run id: {_line(error)}",
-            hint='expected lines such as "node-7" = "RUN-ID"',
-        ) from error
-    run = accepted.get(machine)
-    if run is None:
-        raise NotComparableError(f'{path}: no baseline for machine "{_line(machine)}"', hint=line)
-    folders = [found / run for found in sorted(root.iterdir()) if found.is_dir()] if Path(run).name == run else []
-    for folder in folders:
-        if (folder / store.RUN).is_file() or (folder / store.PLAN).is_file():
-            return store.RunFolder(folder)
-    raise NotComparableError(
-        f'{path}: the baseline of machine "{_line(machine)}" is run "{_line(run)}", which is not under {root}',
-        hint=f"put that run's folder (run.json is enough) there, or accept another: {line}",
+def compare(
+    base: str,
+    new: str,
+    *,
+    allow: Sequence[str] = (),
+    models: Sequence[str] = (),
+    backends: Sequence[str] = (),
+    as_json: bool = False,
+    out: Path | None = None,
+    asked: Outputs = NONE,
+) -> None:
+    """Prints the comparison and writes what was `asked`; exits with 3, 4 or 5 where it found something."""
+    spoken = asked.spoken()
+    found = found_between(
+        base, new, store.results_root(out, checkout_root()), allow=allow, models=models, backends=backends
     )
-
-
-def compare(base: str, new: str, *, allow: Sequence[str], as_json: bool, out: Path | None) -> None:
-    """Prints the comparison; exits with 3, 4 or 5 where it found something."""
-    root = store.results_root(out, checkout_root())
-    after_folder = store.open_run(new, root)
-    after = assembled(after_folder)
-    before_folder = baseline(root, after.machine.name) if base == BASELINE else store.open_run(base, root)
-    before = assembled(before_folder)
-    notes = [*_incomplete("BASE", before_folder, before), *_incomplete("NEW", after_folder, after)]
-    found = compare_runs(before, after, allow=allow, notes=notes)
+    asked.write(found, spoken)
     if as_json:
         sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
     else:
         console = RichConsole(highlight=False)
-        for part in draw(found, language()):
-            console.print(part)
+        with asked.quiet():
+            for part in draw(found, spoken):
+                console.print(part)
+    asked.annotate(found, spoken, to=sys.stderr if as_json else sys.stdout)
     if found.exit_code:
         sys.stdout.flush()
         sys.exit(found.exit_code)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Half a million objects are made and kept; looking through them for garbage takes as long as making them."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+@_no_collection()
+def found_between(
+    base: str,
+    new: str,
+    root: Path,
+    *,
+    allow: Sequence[str] = (),
+    models: Sequence[str] = (),
+    backends: Sequence[str] = (),
+) -> Comparison:
+    """The comparison of two runs as they are named on the command line. Raises NpubenchError."""
+    after_folder = store.open_run(new, root)
+    after = assembled(after_folder)
+    accepted = baselines.resolve(root, after.machine.name) if base == BASELINE else None
+    before_folder = accepted.folder if accepted is not None else store.open_run(base, root)
+    before = assembled(before_folder)
+    if accepted is not None:
+        baselines.check(accepted, before)
+    machine_class: str | None = None
+    if before.machine.name != after.machine.name:
+        machine_class = accepted.machine_class if accepted is not None else None
+        machine_class = machine_class or baselines.shared_class(root, before.machine.name, after.machine.name)
+    skipped: list[Skipped] = []
+    history = learned(root, after, skipped)
+    notes = [
+        *_incomplete("BASE", before_folder, before),
+        *_incomplete("NEW", after_folder, after),
+        *_unread(skipped),
+    ]
+    wanted = Wanted(
+        allow=tuple(allow),
+        models=tuple(models),
+        backends=tuple(backends),
+        machine_class=machine_class,
+        tolerances=Learned(history, of_class=machine_class is not None),
+    )
+    return compare_runs(before, after, wanted, notes=notes)
+
+
+def _unread(skipped: Sequence[Skipped]) -> Iterator[Text]:
+    """The first of the earlier runs that could not be used; a damaged tree has many."""
+    if skipped:
+        first, more = skipped[0], f" (+{len(skipped) - 1})" if len(skipped) > 1 else ""
+        yield Text(
+            en=f"an earlier run gives no history: {first.path.name}: {first.reason.en}{more}",
+            ko=f"이전 실행을 이력에 쓸 수 없음: {first.path.name}: {first.reason.ko}{more}",
+        )
+
+
+def learned(root: Path, run: Run, skipped: list[Skipped] | None = None) -> History:
+    """The nights of a run's machine before it, since its accepted baseline. `skipped` gets what could not be read."""
+    since: str | None = None
+    try:
+        accepted = baselines.entry(root, run.machine.name)
+        since = accepted[1] if accepted is not None and store.ID.match(accepted[1]) else None
+    except NpubenchError:
+        # A broken baseline file is told where the baseline is asked for.
+        pass
+    before = run.id if store.ID.match(run.id) else run.created
+    return History.of(nights(root, run.machine.name, before=before, skipped=skipped), since)
 
 
 def _incomplete(side: str, folder: store.RunFolder, run: Run) -> Iterator[Text]:
@@ -155,6 +226,10 @@ def draw(found: Comparison, spoken: Language) -> Iterator[RenderableType]:
         yield Drawn(_line(f"{side} {run.id} · {run.machine} · {run.profile} · {run.created}", LINE_LIMIT), style="dim")
     for note in found.notes:
         yield Drawn(f"· {_line(note[spoken], LINE_LIMIT)}", style="yellow")
+    if found.machine_class is not None:
+        yield Drawn(_line(_CLASS[spoken].format(_line(found.machine_class)), LINE_LIMIT), style="yellow")
+    if found.confirmed_by is not None:
+        yield Drawn(_line(f"· {_AGAIN[spoken]}: {found.confirmed_by.id}", LINE_LIMIT), style="yellow")
     if found.allow:
         yield Drawn(f"· --allow {_line(', '.join(found.allow), LINE_LIMIT)}", style="yellow")
     yield Drawn("")
@@ -182,6 +257,9 @@ def _name(cell: CellComparison, spoken: Language) -> Drawn:
     title.append(f" · {rest}", style="not bold default")
     if cell.execution_kind not in (None, "hardware"):
         title.append(f" · {words.KINDS[cell.execution_kind][0][spoken]}", style="not bold yellow")
+    for label in cell.labels:
+        if label in ("cpu_assisted", "overhead_bound"):
+            title.append(f" · {LABELS[label][spoken]}", style="not bold yellow")
     return title
 
 
@@ -189,7 +267,9 @@ def _listed(cells: Sequence[CellComparison], spoken: Language) -> Iterator[Rende
     """Cells without numbers; those that differ in the same way share one list of fields."""
     together: dict[bytes, list[CellComparison]] = {}
     for cell in cells:
-        together.setdefault(msgspec.json.encode((cell.differences, cell.allowed, cell.reasons)), []).append(cell)
+        together.setdefault(
+            msgspec.json.encode((cell.differences, cell.allowed, cell.waived, cell.reasons, cell.lacks)), []
+        ).append(cell)
     for same in together.values():
         for cell in same:
             yield Padding(_name(cell, spoken), (0, 0, 0, 2))
@@ -210,6 +290,8 @@ def _remarks(cell: CellComparison, spoken: Language) -> Iterator[RenderableType]
     for item in cell.allowed:
         values = f"{_line(_value(item.base))} → {_line(_value(item.new))}"
         yield Padding(Drawn(f"· --allow: {_line(item.field)}: {values}", style="yellow"), (0, 0, 0, 4))
+    for said in cell.lacks:
+        yield Padding(Drawn(f"· {_LACKS[spoken]}: {_line(said[spoken], LINE_LIMIT)}", style="dim"), (0, 0, 0, 4))
 
 
 def _cell(cell: CellComparison, spoken: Language, confidence: str, *, head: bool) -> Iterator[RenderableType]:
@@ -220,9 +302,11 @@ def _cell(cell: CellComparison, spoken: Language, confidence: str, *, head: bool
     remarks: dict[str, list[str]] = {}
     for metric in cell.metrics:
         style, verdict = _VERDICTS[metric.verdict]
+        style = "yellow" if metric.verdict == "regressed" and not metric.red else style
         table.add_row(*_numbers(metric), Drawn(verdict[spoken], style=style))
-        if told := _advice(metric):
-            remarks.setdefault(told[spoken], []).append(_short(metric))
+        for told in (_advice(metric), _tolerated(metric), _again(metric, cell.confirmation)):
+            if told is not None:
+                remarks.setdefault(told[spoken], []).append(_short(metric))
     yield _name(cell, spoken)
     yield table
     for remark, metrics in remarks.items():
@@ -236,13 +320,16 @@ def _short(metric: MetricComparison) -> str:
 
 
 def _numbers(metric: MetricComparison) -> Iterator[Drawn]:
-    unit = metric.unit if metric.unit == "ns" else ""
+    # Joules come with their prefix; what of is in the first column.
+    unit = {"ns": "ns", "J": "J"}.get(metric.unit.partition("/")[0], "")
     low, high = metric.low, metric.high
-    yield Drawn(f" {_short(metric)}")
+    yield Drawn(f" {_short(metric)}" + (f"\n   {metric.scope}" if metric.scope is not None else ""))
     yield Drawn(show(metric.base.mean, unit))
     yield Drawn(show(metric.new.mean, unit))
     yield Drawn(UNKNOWN if metric.change is None else f"{percent(metric.change)} %")
-    yield Drawn(UNKNOWN if low is None or high is None else f"{percent(low)} … {percent(high)} %")
+    known = low is not None or high is not None
+    bounds = ("−∞" if low is None else percent(low), "∞" if high is None else percent(high))
+    yield Drawn(f"{bounds[0]} … {bounds[1]} %" if known else UNKNOWN)
     seen = metric.minimum_detectable_change
     yield Drawn(UNKNOWN if seen is None else f"{percent(seen)} %")
 
@@ -259,6 +346,31 @@ def _advice(metric: MetricComparison) -> Text | None:
             english.append(f"{side.unusable} of {side.launches + side.unusable} launches of {name} gave no value")
             korean.append(f"{name} 실행 {side.launches + side.unusable}회 중 {side.unusable}회에 값이 없음")
     return Text(en="; ".join(english), ko="; ".join(korean)) if english else None
+
+
+def _tolerated(metric: MetricComparison) -> Text | None:
+    """Where a tolerance other than the metric's minimum came from."""
+    share = percent(metric.tolerance, signed=False)
+    if metric.tolerance_from == "history" and metric.noise is not None:
+        noise = percent(metric.noise, signed=False)
+        return Text(
+            en=f"tolerance {share} %: 3 × the noise of {metric.nights} earlier nights ({noise} %)",
+            ko=f"허용 폭 {share} %: 이전 {metric.nights}일 밤 편차({noise} %)의 3배",
+        )
+    if metric.tolerance_from == "class":
+        return Text(en=f"tolerance {share} %: between machines of a class", ko=f"허용 폭 {share} %: 같은 등급 장비 간")
+    return None
+
+
+def _again(metric: MetricComparison, confirmation: Sequence[MetricComparison]) -> Text | None:
+    """What measuring a regressed metric again found."""
+    if metric.confirmed is None:
+        return None
+    again = next((item for item in confirmation if (item.metric, item.scope) == (metric.metric, metric.scope)), None)
+    change = f" ({percent(again.change)} %)" if again is not None and again.change is not None else ""
+    if metric.confirmed:
+        return Text(en=f"measured again: confirmed{change}", ko=f"재측정: 확인됨{change}")
+    return Text(en=f"measured again: not confirmed{change}", ko=f"재측정: 확인되지 않음{change}")
 
 
 def _versions(found: Comparison, spoken: Language) -> Table:

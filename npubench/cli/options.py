@@ -33,6 +33,14 @@ Out = Annotated[
         ),
     ),
 ]
+Spoken = Annotated[
+    str,
+    typer.Option(
+        "--lang",
+        metavar="LANG",
+        help=here("Language: en or ko (default: NPUBENCH_LANG).", "언어: en 또는 ko(기본: NPUBENCH_LANG)."),
+    ),
+]
 MachineName = Annotated[
     str | None,
     typer.Option(

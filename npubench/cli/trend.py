@@ -26,8 +26,8 @@ from npubench.report.foreign import clean
 from npubench.report.loads import written
 from npubench.scenarios import written as whole
 from npubench.spi import MeterScope
-from npubench.stats.compare import MINIMUM_EFFECT
 from npubench.stats.history import NightCell, Skipped, nights
+from npubench.stats.speed import MINIMUM_EFFECT
 from npubench.stats.trend import HEADLINES, LeftOut, Trend, follow, gather
 
 YEAR = 365

@@ -1,168 +1,71 @@
 """Two runs, cell by cell: may they be compared, are both sound, and only then which is slower, and by how much.
 
 Guarantees, in this order (METRICS.md, Comparing):
-    contract  the same cell key and the same identity; every field that differs is named. `allow` is recorded.
+    contract  the same cell key and the same identity; every field that differs is named. `allow` is recorded. Between
+              machines of one class, the machine's name and its devices' ids do not count.
     health    an invalid cell is invalid, not slow; a cell that only the base has is missing.
-    speed     launch values → cost (a throughput is inverted) → log → 99 % Welch interval of the difference of means.
+    speed     launch values → cost (a throughput is inverted) → log → 99 % Welch interval of the difference of means
+              (`speed`). A simulated or virtual device's times mean nothing: those cells stop at health.
 A verdict comes from launches alone, never from pooled samples, and never from fewer than four launches a side.
 
 Minimum detectable change: the smallest true slowdown that launches like these (this many, this spread) would call
 regressed in 95 % of repeats. With two or three launches a side it says what their interval could show; the rule of
 four withholds the verdict all the same.
 
-Not aware of: files, the baseline (`store`, `cli`), the noise of earlier nights (pass a `tolerance`), how it is shown.
+Not aware of: files, the baseline (`baselines`, `cli`), the noise of earlier nights (`noise`), how it is shown.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 
 from npubench.errors import NotComparableError, UsageError
 from npubench.lang import Text
-from npubench.metrics import CAPACITY, METRICS, THROUGHPUT
-from npubench.schema import Cell, Run, Spread
+from npubench.schema import Cell, Run
 from npubench.stats.compared import (
+    LABELS,
     CellComparison,
     Comparison,
     Difference,
-    MetricComparison,
+    Label,
     Rule,
     RunRef,
-    Side,
     Status,
-    Verdict,
     Version,
     differences,
     exit_code,
-    headline,
 )
-from npubench.stats.student import Sample, detectable, half_width, more_launches, place, standing
+from npubench.stats.headline import headline
+from npubench.stats.speed import Tolerances, metrics, minimum
 
 PROFILE = "profile"
 """The field that differs when a run's profile is too short to be compared (`--allow profile`)."""
 KIND = "execution_kind"
 """Kinds are never compared with each other; this field cannot be allowed."""
-
-# METRICS.md, Comparing: minimum effects. Latency percentiles and the first and later tokens; throughputs, what is held
-# among them, for which the p99's effect counts: its bound decides.
-MINIMUM_EFFECT: dict[str, float] = {
-    "latency_p50_ns": 0.02,
-    "latency_p99_ns": 0.05,
-    **{key: 0.02 for key, _ in THROUGHPUT.values()},
-    "ttft_p50_ns": 0.02,
-    "tpot_p50_ns": 0.02,
-    **dict.fromkeys(CAPACITY, 0.05),
-    **{key: 0.02 for key in METRICS if key.startswith("sustained_")},
-}
-
-Tolerance = Callable[[str, str], float]
-"""(cell id, metric key) → the relative change of cost that does not matter."""
+PERCENT = "capacity.percent"
+"""The field that differs when capacities were confirmed at different percentiles."""
 
 
-def minimum_effect(_cell: str, metric: str) -> float:
-    """The tolerance of a metric when nothing is known of a cell's history."""
-    return MINIMUM_EFFECT[metric]
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """How to compare: identity fields (dotted, or their beginnings) that may differ, the models and backends asked for
+    (none: all), and the class of machines within which base and new were measured.
+    """
 
+    allow: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    backends: tuple[str, ...] = ()
+    machine_class: str | None = None
+    tolerances: Tolerances = minimum
+    rule: Rule = Rule()
 
-def _costs(spread: Spread | None, key: str) -> tuple[list[float], int]:
-    """(log cost of each launch that has one, launches that have none)."""
-    values = spread.launches if spread is not None else ()
-    sign = -1.0 if METRICS[key].worse == "lower" else 1.0
-    good = [sign * math.log(value) for value in values if value is not None and math.isfinite(value) and value > 0]
-    return good, len(values) - len(good)
+    def takes(self, cell: Cell) -> bool:
+        return (not self.models or cell.model in self.models) and (not self.backends or cell.backend in self.backends)
 
-
-def _share(log_cost: float, key: str) -> float:
-    """A difference of log costs as a relative change of the metric."""
-    try:
-        return math.expm1(-log_cost if METRICS[key].worse == "lower" else log_cost)
-    except OverflowError:
-        return math.inf
-
-
-def _side(costs: Sequence[float], unusable: int, key: str) -> Side:
-    if not costs:
-        return Side(mean=None, launches=0, unusable=unusable)
-    mean = math.fsum(costs) / len(costs)
-    return Side(mean=math.exp(-mean if METRICS[key].worse == "lower" else mean), launches=len(costs), unusable=unusable)
-
-
-def _no_value(side: str, spread: Spread | None) -> Text:
-    why = spread.reason if spread is not None and spread.reason else "not measured"
-    return Text(en=f"{side} has no value: {why}", ko=f"{side}에 값이 없음: {why}")
-
-
-_VERDICTS: dict[str, Verdict] = {"above": "regressed", "below": "improved", "inside": "equivalent"}
-
-
-def compare_metric(
-    key: str, base: Spread | None, new: Spread | None, tolerance: float, rule: Rule
-) -> MetricComparison | None:
-    """One metric from the launch values of both sides. None where neither side has any value of it."""
-    (a, a_lost), (b, b_lost) = _costs(base, key), _costs(new, key)
-    if not a and not b:
-        return None
-    found = MetricComparison(
-        metric=key,
-        unit=METRICS[key].unit,
-        verdict="inconclusive",
-        base=_side(a, a_lost, key),
-        new=_side(b, b_lost, key),
-        tolerance=tolerance,
-    )
-    if not a or not b:
-        return msgspec.structs.replace(found, reason=_no_value("BASE", base) if not a else _no_value("NEW", new))
-    before, after = Sample.of(a), Sample.of(b)
-    difference, band = after.mean - before.mean, math.log1p(tolerance)
-    found = msgspec.structs.replace(found, change=_share(difference, key))
-    fewest, counts = min(len(a), len(b)), f"{len(a)} and {len(b)}"
-    reason: Text | None = None
-    at = standing(before, after)
-    if at is None:
-        reason = Text(
-            en=f"one launch has no spread (launches: {counts}); measure at least {rule.least_launches} a side",
-            ko=f"실행 1회로는 산포를 알 수 없음(실행 {counts}회). 양쪽 모두 {rule.least_launches}회 이상 측정하세요",
-        )
-        return msgspec.structs.replace(found, reason=reason)
-    half = half_width(at, rule.confidence)
-    seen = detectable(before, after, rule.confidence, rule.power, band)
-    bounds = sorted((_share(difference - half, key), _share(difference + half, key)))
-    found = msgspec.structs.replace(
-        found,
-        low=bounds[0],
-        high=bounds[1],
-        minimum_detectable_change=None if seen is None else _share(seen, key),
-    )
-    where = place(difference, half, band)
-    if where is not None and fewest >= rule.least_launches:
-        return msgspec.structs.replace(found, verdict=_VERDICTS[where])
-    more = more_launches(before, after, rule.confidence, band, rule.least_launches)
-    if fewest < rule.least_launches:
-        reason = Text(
-            en=f"fewer than {rule.least_launches} launches a side ({counts})",
-            ko=f"한쪽 실행이 {rule.least_launches}회 미만({counts})",
-        )
-    elif more is None:
-        reason = Text(
-            en="the change is too close to the tolerance: no number of launches can be named",
-            ko="변화가 허용 폭에 너무 가까워 필요한 실행 횟수를 추정할 수 없음",
-        )
-    return msgspec.structs.replace(found, more_launches=more, reason=reason)
-
-
-def _metrics(base: Cell, new: Cell, tolerance: Tolerance, rule: Rule) -> tuple[MetricComparison, ...]:
-    rates = {THROUGHPUT.get(cell.unit, THROUGHPUT["sample"])[0] for cell in (base, new)}
-    every = {key for key, _ in THROUGHPUT.values()}
-    found = (
-        compare_metric(key, base.summary.get(key), new.summary.get(key), tolerance(base.id, key), rule)
-        for key in MINIMUM_EFFECT
-        if key not in every or key in rates
-    )
-    return tuple(item for item in found if item is not None)
+    def part(self) -> tuple[str, ...]:
+        return (*(f"model={name}" for name in self.models), *(f"backend={name}" for name in self.backends))
 
 
 def _sound(cell: Cell) -> bool:
@@ -180,6 +83,38 @@ def _told(side: str, cell: Cell) -> Iterator[Text]:
 _KO = {"degraded": "저하", "invalid": "무효", "unsupported": "미지원"}
 
 
+def _labels(base: Cell | None, new: Cell | None) -> Iterator[Label]:
+    """What to know of a cell beside its numbers, whichever side it is of."""
+    cells = [cell for cell in (base, new) if cell is not None]
+    if any(cell.certificate is not None and cell.certificate.extent == "assisted" for cell in cells):
+        yield "cpu_assisted"
+    for kind in dict.fromkeys(cell.execution_kind for cell in cells):
+        if kind in ("simulated", "virtual", "cpu_fallback", "endpoint"):
+            yield kind
+    if any(cell.overhead_bound for cell in cells):
+        yield "overhead_bound"
+    if base is not None and base.verdict == "degraded":
+        yield "base_degraded"
+    if new is not None and new.verdict == "degraded":
+        yield "new_degraded"
+
+
+def _lacking(base: Cell | None, new: Cell | None) -> Iterator[Text]:
+    for name, cell in (("BASE", base), ("NEW", new)):
+        for said in cell.lacks if cell is not None else ():
+            yield Text(en=f"{name}: {said.en}", ko=f"{name}: {said.ko}")
+
+
+def _moved(base: Cell, new: Cell) -> Iterator[Text]:
+    """A placement that changed, where both sides have a certificate."""
+    before, after = base.certificate, new.certificate
+    if before is not None and after is not None and before.extent != after.extent:
+        yield Text(
+            en=f"placement changed: BASE {before.extent}, NEW {after.extent}",
+            ko=f"배치가 달라짐: BASE {before.extent}, NEW {after.extent}",
+        )
+
+
 def _outcome(cell: Cell, status: Status, **more: Any) -> CellComparison:
     return CellComparison(
         id=cell.id,
@@ -195,29 +130,60 @@ def _outcome(cell: Cell, status: Status, **more: Any) -> CellComparison:
     )
 
 
-def _pair(
-    base: Cell, new: Cell, profile: Sequence[Difference], allow: Sequence[str], tolerance: Tolerance, rule: Rule
-) -> CellComparison:
+def _pair(base: Cell, new: Cell, profile: Sequence[Difference], wanted: Wanted) -> CellComparison:
     told = (*_told("BASE", base), *_told("NEW", new))
+    about: dict[str, Any] = {"labels": tuple(_labels(base, new)), "lacks": tuple(_lacking(base, new))}
     if "unsupported" in (base.verdict, new.verdict):
         status: Status = "unsupported" if base.verdict == new.verdict else "missing"
         if base.verdict == "unsupported" and new.verdict != "unsupported":
             status = "new" if _sound(new) else "invalid"
-        return _outcome(new, status, reasons=told)
-    differing = [*profile, *differences(base.identity, new.identity)]
-    if _sound(base) and _sound(new) and (base.execution_kind != new.execution_kind or base.execution_kind == "unknown"):
-        differing.append(Difference(field=KIND, base=base.execution_kind, new=new.execution_kind))
-    allowed = tuple(item for item in differing if any(_covers(name, item.field) for name in allow))
+        return _outcome(new, status, reasons=told, **about)
+    sound = _sound(base) and _sound(new)
+    found = [*profile, *differences(base.identity, new.identity)]
+    waived = tuple(item for item in found if wanted.machine_class is not None and _of_one_machine(item))
+    differing = [item for item in found if item not in waived]
+    if sound:
+        differing += _unlike(base, new)
+    allowed = tuple(item for item in differing if any(_covers(name, item.field) for name in wanted.allow))
     refused = tuple(item for item in differing if item not in allowed)
+    about |= {"allowed": allowed, "waived": waived}
     if refused:
-        return _outcome(new, "not_comparable", differences=refused, allowed=allowed, reasons=told)
-    if not (_sound(base) and _sound(new)):
-        return _outcome(new, "invalid", allowed=allowed, reasons=told)
-    metrics = _metrics(base, new, tolerance, rule)
-    if not metrics:
+        return _outcome(new, "not_comparable", differences=refused, reasons=told, **about)
+    if not sound:
+        return _outcome(new, "invalid", reasons=told, **about)
+    told = (*told, *_moved(base, new))
+    if new.execution_kind in ("simulated", "virtual"):
+        return _outcome(new, "untimed", reasons=(*told, LABELS[new.execution_kind]), **about)
+    measured, left_out = metrics(base, new, wanted.tolerances, wanted.rule)
+    if not measured:
         none = Text(en="no metric has a value on either side", ko="양쪽 모두 값이 있는 지표가 없음")
-        return _outcome(new, "invalid", allowed=allowed, reasons=(*told, none))
-    return _outcome(new, "compared", allowed=allowed, reasons=told, metrics=metrics)
+        return _outcome(new, "invalid", reasons=(*told, *left_out, none), **about)
+    return _outcome(new, "compared", reasons=(*told, *left_out), metrics=measured, **about)
+
+
+def _unlike(base: Cell, new: Cell) -> Iterator[Difference]:
+    """What sets two sound cells apart that is found by measuring, not planned."""
+    if base.execution_kind != new.execution_kind or base.execution_kind in (None, "unknown"):
+        yield Difference(field=KIND, base=base.execution_kind, new=new.execution_kind)
+    percents = [cell.capacity.percent if cell.capacity is not None else None for cell in (base, new)]
+    if None not in percents and percents[0] != percents[1]:
+        yield Difference(field=PERCENT, base=percents[0], new=percents[1])
+
+
+def _of_one_machine(item: Difference) -> bool:
+    """Whether a difference is of one machine of a pool and the next: its name, the ids of equally many like devices."""
+    if item.field == "machine.name":
+        return True
+    sides = item.base, item.new
+    if item.field != "machine.accelerators" or not all(isinstance(side, (list, tuple)) for side in sides):
+        return False
+    models = [
+        sorted(str({name: value for name, value in device.items() if name != "id"}) for device in side)
+        if all(isinstance(device, dict) for device in side)
+        else None
+        for side in sides
+    ]
+    return models[0] is not None and models[0] == models[1]
 
 
 def _covers(name: str, field: str) -> bool:
@@ -226,8 +192,9 @@ def _covers(name: str, field: str) -> bool:
 
 def _missing(cell: Cell, new: Run) -> CellComparison:
     """A cell that only the base has, with what the new run says of it."""
+    about: dict[str, Any] = {"labels": tuple(_labels(cell, None)), "lacks": tuple(_lacking(cell, None))}
     if cell.verdict == "unsupported":
-        return _outcome(cell, "unsupported", reasons=tuple(_told("BASE", cell)))
+        return _outcome(cell, "unsupported", reasons=tuple(_told("BASE", cell)), **about)
     reasons = [
         Text(en=f"{item.backend} is not there: {item.reason}", ko=f"{item.backend} 없음: {item.reason}")
         for item in new.absent
@@ -238,36 +205,55 @@ def _missing(cell: Cell, new: Run) -> CellComparison:
         for item in new.unsupported
         if (item.model, item.backend, item.precision) == (cell.model, cell.backend, cell.precision)
     ]
-    return _outcome(cell, "missing", reasons=tuple(reasons))
+    return _outcome(cell, "missing", reasons=tuple(reasons) or (NOT_ASKED,), **about)
+
+
+NOT_ASKED = Text(
+    en="NEW did not ask for it; to compare only what it asked for: --model, --backend",
+    ko="NEW에서 측정하도록 요청하지 않음. 일부만 비교하려면 --model, --backend 사용",
+)
 
 
 def _added(cell: Cell) -> CellComparison:
     """A cell that only the new run has."""
     status: Status = "new" if _sound(cell) else "unsupported" if cell.verdict == "unsupported" else "invalid"
-    return _outcome(cell, status, reasons=tuple(_told("NEW", cell)))
+    return _outcome(
+        cell,
+        status,
+        reasons=tuple(_told("NEW", cell)),
+        labels=tuple(_labels(None, cell)),
+        lacks=tuple(_lacking(None, cell)),
+    )
 
 
-def _by_key(run: Run) -> dict[tuple[tuple[str, str], ...], Cell]:
-    return {tuple(sorted(cell.key.items())): cell for cell in run.cells if cell.purpose != "floor"}
+def _by_key(run: Run, wanted: Wanted) -> dict[tuple[tuple[str, str], ...], Cell]:
+    return {
+        tuple(sorted(cell.key.items())): cell for cell in run.cells if cell.purpose != "floor" and wanted.takes(cell)
+    }
 
 
-def compare(
-    base: Run,
-    new: Run,
-    *,
-    allow: Sequence[str] = (),
-    tolerance: Tolerance = minimum_effect,
-    rule: Rule | None = None,
-    notes: Sequence[Text] = (),
-) -> Comparison:
-    """`new` against `base`. `allow` are identity fields (dotted, or their beginnings) that may differ.
-
-    Raises UsageError for a field that can never be allowed, NotComparableError for a base without any cell.
-    """
-    rule = rule or Rule()
-    if KIND in allow:
+def _check(base: Run, new: Run, wanted: Wanted) -> None:
+    """Raises UsageError for what can never be allowed or is in neither run, NotComparableError for a forged id."""
+    if any(_covers(name, KIND) for name in wanted.allow):
         raise UsageError(f"--allow {KIND}: execution kinds are never compared with each other")
-    known, found = _by_key(base), _by_key(new)
+    for option, names, field in (("--model", wanted.models, "model"), ("--backend", wanted.backends, "backend")):
+        known = sorted({getattr(cell, field) for run in (base, new) for cell in run.cells if cell.purpose != "floor"})
+        for name in names:
+            if name not in known:
+                raise UsageError(f"{option} {name}: in neither run (they have {', '.join(known) or 'none'})")
+    # An unsealed run is put together anew whenever it is opened.
+    if base.id == new.id and msgspec.structs.replace(base, sealed=new.sealed) != new:
+        raise NotComparableError(
+            f"two runs claim the id {base.id}, and differ",
+            hint="one of them was changed after it was sealed; `npubench verify` says which",
+        )
+
+
+def compare(base: Run, new: Run, wanted: Wanted | None = None, *, notes: Sequence[Text] = ()) -> Comparison:
+    """`new` against `base`. Raises UsageError, and NotComparableError for a base without any cell (`_check`)."""
+    wanted = wanted or Wanted()
+    _check(base, new, wanted)
+    known, found = _by_key(base, wanted), _by_key(new, wanted)
     if not known:
         raise NotComparableError(
             f"{base.id}: this run has no cell to compare with", hint="name a run that measured the same cells"
@@ -275,29 +261,31 @@ def compare(
     profile: list[Difference] = []
     if not (base.comparable and new.comparable):
         profile.append(Difference(field=PROFILE, base=base.profile, new=new.profile))
-    cells = [
-        _pair(known[key], cell, profile, allow, tolerance, rule) if key in known else _added(cell)
-        for key, cell in found.items()
-    ]
+    cells = [_pair(known[key], cell, profile, wanted) if key in known else _added(cell) for key, cell in found.items()]
     cells += [_missing(cell, new) for key, cell in known.items() if key not in found]
-    said = list(notes)
-    if base.id == new.id:
-        said.append(Text(en="BASE and NEW are the same run", ko="BASE와 NEW가 같은 실행입니다"))
-    taken = [item.field for cell in cells for item in cell.allowed]
-    said += [
-        Text(en=f"--allow {name}: nothing differs there", ko=f"--allow {name}: 다른 점이 없습니다")
-        for name in dict.fromkeys(allow)
-        if not any(_covers(name, field) for field in taken)
-    ]
     names = sorted({*base.varying, *new.varying})
     return Comparison(
         base=RunRef.of(base),
         new=RunRef.of(new),
-        rule=rule,
-        allow=tuple(dict.fromkeys(allow)),
+        rule=wanted.rule,
+        allow=tuple(dict.fromkeys(wanted.allow)),
+        only=wanted.part(),
+        machine_class=wanted.machine_class,
         exit_code=exit_code(cells),
-        sentence=headline(cells, rule),
+        sentence=headline(cells, wanted.rule),
         cells=tuple(cells),
         varying=tuple(Version(name=name, base=base.varying.get(name), new=new.varying.get(name)) for name in names),
-        notes=tuple(said),
+        notes=(*notes, *_said(base, new, cells, wanted)),
     )
+
+
+def _said(base: Run, new: Run, cells: Sequence[CellComparison], wanted: Wanted) -> Iterator[Text]:
+    if base.id == new.id:
+        yield Text(en="BASE and NEW are the same run", ko="BASE와 NEW가 같은 실행입니다")
+    if part := wanted.part():
+        listed = ", ".join(part)
+        yield Text(en=f"only a part was compared: {listed}", ko=f"일부만 비교함: {listed}")
+    taken = [item.field for cell in cells for item in cell.allowed]
+    for name in dict.fromkeys(wanted.allow):
+        if not any(_covers(name, field) for field in taken):
+            yield Text(en=f"--allow {name}: nothing differs there", ko=f"--allow {name}: 다른 점이 없습니다")

@@ -1,24 +1,48 @@
-"""The comparison document (`npubench.compare/1`), its one sentence and its exit code.
+"""The comparison document (`npubench.compare/1`) and its exit code.
 
-Not aware of: how a verdict is reached (`compare`), how the document is laid out (`cli`).
+Not aware of: how a verdict is reached (`compare`), its one sentence (`headline`), how it is laid out (`cli`, `report`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 import msgspec
 
 from npubench.errors import MeasurementError, NotComparableError, RegressionError, combine_exit_codes
 from npubench.lang import Text
-from npubench.metrics import METRICS
 from npubench.scenarios import written
 from npubench.schema import ExecutionKind, Run, Scenario
+from npubench.spi import MeterScope
 
 Verdict = Literal["regressed", "improved", "equivalent", "inconclusive"]
-Status = Literal["compared", "not_comparable", "invalid", "missing", "new", "unsupported"]
+Status = Literal["compared", "untimed", "not_comparable", "invalid", "missing", "new", "unsupported"]
+"""`untimed`: sound on both sides, but of a kind whose times mean nothing (simulated, virtual): no speed is judged."""
+ToleranceFrom = Literal["minimum", "history", "class"]
+"""The metric's minimum effect; three times the noise of earlier nights; the spread within a pool of equal machines."""
+Label = Literal[
+    "cpu_assisted",
+    "simulated",
+    "virtual",
+    "cpu_fallback",
+    "endpoint",
+    "overhead_bound",
+    "base_degraded",
+    "new_degraded",
+]
+
+LABELS: dict[Label, Text] = {
+    "cpu_assisted": Text(en="CPU-assisted", ko="CPU 보조"),
+    "simulated": Text(en="simulated: times mean nothing", ko="시뮬레이션: 시간은 의미 없음"),
+    "virtual": Text(en="virtual device: times mean nothing", ko="가상 장치: 시간은 의미 없음"),
+    "cpu_fallback": Text(en="ran on the CPU", ko="CPU에서 실행됨"),
+    "endpoint": Text(en="endpoint", ko="엔드포인트"),
+    "overhead_bound": Text(en="overhead-bound", ko="하네스 비용 지배"),
+    "base_degraded": Text(en="BASE is degraded", ko="BASE 저하"),
+    "new_degraded": Text(en="NEW is degraded", ko="NEW 저하"),
+}
 
 
 class _Document(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +89,8 @@ class Difference(_Document, frozen=True, kw_only=True):
 
 def differences(base: Any, new: Any, path: str = "") -> Iterator[Difference]:
     """Every leaf that differs, sorted by path. A list is a leaf; a key that one side lacks counts as null."""
+    if not path and msgspec.json.encode(base) == msgspec.json.encode(new):
+        return
     maps = isinstance(base, Mapping), isinstance(new, Mapping)
     if all(maps) or (any(maps) and None in (base, new)):
         base, new = base or {}, new or {}
@@ -97,27 +123,45 @@ class Side(_Document, frozen=True, kw_only=True):
 class MetricComparison(_Document, frozen=True, kw_only=True):
     """One metric of one cell. Changes are of the metric itself, as a share: 0.123 is 12.3 % more than base.
 
-    `low` and `high` bound `change`. `tolerance` is a share of cost. `minimum_detectable_change` has the sign of the
-    bad direction (see the module). `more_launches`, on each side, is given for inconclusive verdicts; null where it
-    cannot be estimated. `reason` says why something is null or withheld.
+    `scope`: of an energy metric, where its joules were read. `low` and `high` bound `change`; a bound that is not known
+    is null. `tolerance` is a share of cost, `tolerance_from` why it is what it is; `noise` is the robust standard
+    deviation of the means of `nights` earlier nights, as a share of cost, null where there were too few.
+    `minimum_detectable_change` has the sign of the bad direction (see `compare`). `more_launches`, on each side, is
+    given for inconclusive verdicts; null where it cannot be estimated. `confirmed`: whether measuring again agreed with
+    a regressed verdict; null where it was not measured again. `reason` says why something is null or withheld.
     """
 
     metric: str
     unit: str
+    scope: MeterScope | None = None
     verdict: Verdict
     base: Side
     new: Side
     tolerance: float
+    tolerance_from: ToleranceFrom = "minimum"
+    noise: float | None = None
+    nights: int = 0
     change: float | None = None
     low: float | None = None
     high: float | None = None
     minimum_detectable_change: float | None = None
     more_launches: int | None = None
+    confirmed: bool | None = None
     reason: Text | None = None
+
+    @property
+    def red(self) -> bool:
+        """Whether it counts as a regression: measured again, both must agree."""
+        return self.verdict == "regressed" and self.confirmed is not False
 
 
 class CellComparison(_Document, frozen=True, kw_only=True):
-    """One cell. `metrics` is empty unless `status` is compared; `allowed` are differences that `--allow` took."""
+    """One cell. `metrics` is empty unless `status` is compared.
+
+    `allowed` are differences that `--allow` took, `waived` those that do not count within a machine class. `lacks`:
+    what either side lacks to be a result by its ruleset. `confirmed`: whether measuring it again agreed with any of its
+    red verdicts (null: not red, or not measured again), `confirmation` what that found.
+    """
 
     id: str
     key: dict[str, str]
@@ -130,8 +174,18 @@ class CellComparison(_Document, frozen=True, kw_only=True):
     execution_kind: ExecutionKind | None = None
     differences: tuple[Difference, ...] = ()
     allowed: tuple[Difference, ...] = ()
+    waived: tuple[Difference, ...] = ()
+    labels: tuple[Label, ...] = ()
     reasons: tuple[Text, ...] = ()
+    lacks: tuple[Text, ...] = ()
     metrics: tuple[MetricComparison, ...] = ()
+    confirmed: bool | None = None
+    confirmation: tuple[MetricComparison, ...] = ()
+
+    @property
+    def red(self) -> bool:
+        """Whether a metric of it regressed, and measuring it again did not disagree."""
+        return any(metric.red for metric in self.metrics)
 
     @property
     def name(self) -> str:
@@ -140,13 +194,20 @@ class CellComparison(_Document, frozen=True, kw_only=True):
 
 
 class Comparison(_Document, frozen=True, kw_only=True):
-    """BASE against NEW. `sentence` says it all in one; `exit_code` is 0, or 5, 4, 3 in that order (`errors`)."""
+    """BASE against NEW. `sentence` says it all in one; `exit_code` is 0, or 5, 4, 3 in that order (`errors`).
+
+    `only`: the part that was asked for ("model=cctv-detect"), empty for all. `machine_class`: of a pool of equal
+    machines that shares BASE. `confirmed_by`: the run in which red cells were measured again.
+    """
 
     schema: Literal["npubench.compare/1"] = "npubench.compare/1"
     base: RunRef
     new: RunRef
     rule: Rule
     allow: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
+    machine_class: str | None = None
+    confirmed_by: RunRef | None = None
     exit_code: int
     sentence: Text
     cells: tuple[CellComparison, ...]
@@ -155,14 +216,14 @@ class Comparison(_Document, frozen=True, kw_only=True):
 
 
 def exit_code(cells: Iterable[CellComparison]) -> int:
-    """0, or the first of: 5 not comparable, 4 invalid or missing, 3 regressed."""
+    """0, or the first of: 5 not comparable, 4 invalid or missing, 3 regressed (and not refuted by a second look)."""
     codes = {0}
     for cell in cells:
         if cell.status == "not_comparable":
             codes.add(NotComparableError.exit_code)
         elif cell.status in ("invalid", "missing"):
             codes.add(MeasurementError.exit_code)
-        elif any(metric.verdict == "regressed" for metric in cell.metrics):
+        elif cell.red:
             codes.add(RegressionError.exit_code)
     return combine_exit_codes(codes)
 
@@ -177,59 +238,3 @@ def percent(share: float, signed: bool = True) -> str:
     if float(text.replace(",", "")) == 0:
         return text
     return f"−{text}" if share < 0 else f"+{text}" if signed else text
-
-
-def _worst(cells: Iterable[CellComparison]) -> tuple[CellComparison, MetricComparison]:
-    """The regressed metric whose cost grew most."""
-    found = [(cell, item) for cell in cells for item in cell.metrics if item.verdict == "regressed"]
-    # Rounded, so that among equals the first metric of the first cell is named.
-    return max(found, key=lambda pair: round(abs(math.log1p(pair[1].change or 0.0)), 4))
-
-
-_STATUSES: tuple[tuple[Status, str, str], ...] = (
-    ("not_comparable", "not comparable", "비교 불가"),
-    ("invalid", "invalid", "무효"),
-    ("missing", "missing", "누락"),
-    ("unsupported", "unsupported", "미지원"),
-    ("new", "new", "신규"),
-)
-_VERDICTS: tuple[tuple[Verdict, str, str], ...] = (
-    ("improved", "improved", "개선"),
-    ("equivalent", "equivalent", "동등"),
-    ("inconclusive", "inconclusive", "판단 불가"),
-)
-
-
-def headline(cells: Sequence[CellComparison], rule: Rule) -> Text:
-    """What was found, in one sentence: the worst regression by name, then what could not be compared."""
-    verdicts = [item.verdict for cell in cells for item in cell.metrics]
-    total, bad = len(verdicts), verdicts.count("regressed")
-    if bad:
-        cell, item = _worst(cells)
-        change, low, high = item.change or 0.0, item.low or 0.0, item.high or 0.0
-        bounds = f"{percent(low, signed=False)}", f"{percent(high, signed=False)}"
-        title, sure = METRICS[item.metric].title, f"{rule.confidence * 100:g} %"
-        which = Text(en=":" if bad == 1 else ", the worst:", ko=":" if bad == 1 else ", 가장 큰 것:")
-        english = (
-            f"{bad} of {total} metric{'s' if total > 1 else ''} regressed{which.en} {cell.name} {title.en} "
-            f"{percent(change)} % ({sure} interval {bounds[0]} to {bounds[1]} %)"
-        )
-        korean = (
-            f"지표 {total}개 중 {bad}개 악화{which.ko} {cell.name} {title.ko} "
-            f"{percent(change)} % ({sure} 구간 {bounds[0]}~{bounds[1]} %)"
-        )
-    elif total:
-        counted = [(verdicts.count(verdict), en, ko) for verdict, en, ko in _VERDICTS]
-        english = f"none of {total} metric{'s' if total > 1 else ''} regressed: "
-        english += ", ".join(f"{count} {en}" for count, en, _ in counted if count)
-        korean = f"지표 {total}개 중 악화 없음: " + ", ".join(f"{ko} {count}개" for count, _, ko in counted if count)
-    else:
-        english, korean = "nothing was compared", "비교한 것이 없음"
-    statuses = [cell.status for cell in cells]
-    others = [(statuses.count(status), en, ko) for status, en, ko in _STATUSES if status in statuses]
-    if others:
-        first, *rest = others
-        plural = "s" if first[0] > 1 else ""
-        english += f"; {first[0]} cell{plural} {first[1]}" + "".join(f", {count} {en}" for count, en, _ in rest)
-        korean += "; 셀 " + ", ".join(f"{ko} {count}개" for count, _, ko in others)
-    return Text(en=english, ko=korean)

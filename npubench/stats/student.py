@@ -14,7 +14,7 @@ import math
 from collections.abc import Sequence
 from functools import lru_cache
 from statistics import fmean
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -68,9 +68,16 @@ def standing(base: Sample, new: Sample) -> Standing | None:
 
 def quantile(freedom: float, probability: float) -> float:
     """Student's t quantile; the normal one at infinite degrees of freedom."""
+    special = _special()
+    return float(special.ndtri(probability) if math.isinf(freedom) else special.stdtrit(freedom, probability))
+
+
+@lru_cache(maxsize=1)
+def _special() -> Any:
+    """Imported once: an import statement costs more than a quantile, and there are tens of thousands."""
     from scipy import special  # type: ignore[import-untyped]
 
-    return float(special.ndtri(probability) if math.isinf(freedom) else special.stdtrit(freedom, probability))
+    return special
 
 
 def half_width(at: Standing, confidence: float) -> float:
@@ -86,8 +93,11 @@ def detectable(base: Sample, new: Sample, confidence: float, power: float, toler
     at = standing(base, new)
     if at is None or base.variance is None or at.error == 0:
         return None if at is None else tolerance
-    share = base.variance / base.count / at.error**2
-    return tolerance + at.error * _errors_needed(base.count, new.count, round(share, 2), confidence, power)
+    share = round(base.variance / base.count / at.error**2, 2)
+    if base.count == new.count:
+        # Which of two sides is the noisier one does not matter then.
+        share = min(share, round(1 - share, 2))
+    return tolerance + at.error * _errors_needed(base.count, new.count, share, confidence, power)
 
 
 @lru_cache(maxsize=4096)
@@ -98,8 +108,7 @@ def _errors_needed(base: int, new: int, share: float, confidence: float, power: 
     noncentral t of fixed freedom ignores the latter and promises 95 % where 5 launches a side deliver 92 %; so the
     power is averaged over a grid of quantiles of both (scaled chi-square) variances.
     """
-    from scipy import special
-
+    special = _special()
     middles = (np.arange(_GRID) + 0.5) / _GRID
     a = share * special.chdtri(base - 1, middles)[:, None] / (base - 1)
     b = (1 - share) * special.chdtri(new - 1, middles)[None, :] / (new - 1)
@@ -107,7 +116,7 @@ def _errors_needed(base: int, new: int, share: float, confidence: float, power: 
     freedom = 1 / ((a / whole) ** 2 / (base - 1) + (b / whole) ** 2 / (new - 1))
     edge = np.sqrt(whole) * special.stdtrit(freedom, (1 + confidence) / 2)
     low, high = 0.0, float(edge.max()) + 10.0
-    for _ in range(40):
+    for _ in range(24):
         middle = (low + high) / 2
         if float(special.ndtr(middle - edge).mean()) < power:
             low = middle
@@ -116,9 +125,8 @@ def _errors_needed(base: int, new: int, share: float, confidence: float, power: 
     return high
 
 
-def place(difference: float, half: float, tolerance: float) -> Literal["above", "below", "inside"] | None:
-    """Where the interval lies wholly: above `tolerance`, below −`tolerance`, inside both; None where it straddles."""
-    low, high = difference - half, difference + half
+def place(low: float, high: float, tolerance: float) -> Literal["above", "below", "inside"] | None:
+    """Where an interval lies wholly: above `tolerance`, below −`tolerance`, inside both; None where it straddles."""
     if low > tolerance:
         return "above"
     if high < -tolerance:
@@ -126,25 +134,53 @@ def place(difference: float, half: float, tolerance: float) -> Literal["above", 
     return "inside" if low >= -tolerance and high <= tolerance else None
 
 
-def more_launches(base: Sample, new: Sample, confidence: float, tolerance: float, least: int) -> int | None:
+def more_launches(
+    base: Sample,
+    new: Sample,
+    confidence: float,
+    tolerance: float,
+    least: int,
+    below: float = 0.0,
+    above: float = 0.0,
+) -> int | None:
     """How many more launches on *each* side would decide, if means and spreads stay as they are now.
 
-    At least `least` launches a side. None where it cannot be estimated: fewer than two values on a side, or a
-    difference so close to the tolerance that MOST_LAUNCHES would not decide.
+    At least `least` launches a side. `below` and `above`: what the interval is wider by, however many there are. None
+    where it cannot be estimated: fewer than two values on a side, or a difference so close to the tolerance that
+    MOST_LAUNCHES would not decide.
     """
+    if base.variance is None or new.variance is None:
+        return None
     difference = new.mean - base.mean
-
-    def enough(more: int) -> bool:
-        at = standing(base.grown(more), new.grown(more))
-        return at is not None and place(difference, half_width(at, confidence), tolerance) is not None
-
-    low, high = max(0, least - min(base.count, new.count)), MOST_LAUNCHES
-    if not enough(high):
+    # The widest half of an interval that would still lie wholly above, below or inside.
+    room = max(
+        difference - below - tolerance,
+        -tolerance - difference - above,
+        min(tolerance - difference - above, difference - below + tolerance),
+    )
+    whole = base.variance + new.variance
+    first = max(0, least - min(base.count, new.count))
+    if room <= 0:
+        return None
+    # No quantile is smaller than the normal one, so fewer launches than this cannot be enough.
+    normal = quantile(math.inf, (1 + confidence) / 2)
+    low = max(first, math.ceil(whole * (normal / room) ** 2 - max(base.count, new.count))) if whole else first
+    step, high = 1, low
+    while high <= MOST_LAUNCHES and not _fits(base, new, high, room, confidence):
+        low, high, step = high + 1, high + step, step * 2
+    high = min(high, MOST_LAUNCHES)
+    if low > MOST_LAUNCHES or not _fits(base, new, high, room, confidence):
         return None
     while low < high:
         middle = (low + high) // 2
-        if enough(middle):
+        if _fits(base, new, middle, room, confidence):
             high = middle
         else:
             low = middle + 1
     return low
+
+
+def _fits(base: Sample, new: Sample, more: int, room: float, confidence: float) -> bool:
+    """Whether with `more` launches a side the interval's half-width is no more than `room`."""
+    at = standing(base.grown(more), new.grown(more))
+    return at is not None and half_width(at, confidence) <= room

@@ -20,9 +20,9 @@ from npubench.metrics import CAPACITY, ENERGY, METRICS, THROUGHPUT
 from npubench.schema import ExecutionKind, Scenario, Validity
 from npubench.spi import MeterScope
 from npubench.stats.changepoint import Changes, change_points
-from npubench.stats.compare import MINIMUM_EFFECT
 from npubench.stats.compared import Version
 from npubench.stats.history import Night, NightCell, log_costs
+from npubench.stats.speed import MINIMUM_EFFECT
 
 _EFFECT, _ENERGY_EFFECT = 0.02, 0.03
 # A history sees smaller changes than one comparison can: half of what compare takes for a change.

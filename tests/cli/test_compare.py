@@ -10,8 +10,8 @@ import msgspec
 import pytest
 from rich.cells import cell_len
 
-from npubench import store
-from npubench.cli.compare import baseline, compare
+from npubench import baselines, store
+from npubench.cli.compare import compare
 from npubench.errors import NotComparableError, UsageError
 from npubench.lang import Text
 from npubench.schema import Run, encode
@@ -180,7 +180,7 @@ def test_the_baseline_names_a_run_exactly(root: Path) -> None:
     put(root, run(cell(), id=BASE))
     (root / "baseline.toml").write_text(f'test-machine = "{BASE[:8]}"')
     with pytest.raises(NotComparableError, match="which is not under"):
-        baseline(root, "test-machine")
+        baselines.resolve(root, "test-machine")
 
 
 def test_damaged_and_unknown_runs(root: Path) -> None:

@@ -23,7 +23,7 @@ from tests.cli.test_run_cli import TINY, npubench, run_folder
 @pytest.mark.parametrize(
     "command",
     [
-        *("", "check", "doctor", "list", "build", "run", "show", "report", "schema", "selftest", "compare"),
+        *("", "check", "doctor", "list", "build", "run", "show", "report", "schema", "selftest", "compare", "rank"),
         *("demo", "new", "new model", "power", "power list", "power check", "verify", "pack", "export"),
     ],
 )
