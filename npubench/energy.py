@@ -178,7 +178,8 @@ class ClockPair(_Facts, frozen=True, kw_only=True):
 class PowerSession(_Facts, frozen=True, kw_only=True):
     """Power around the launches of one invocation (a resumed run has several). Written once, when it ends.
 
-    `pulses`: when the machine was kept busy on purpose, so that an external meter's log can be aligned with it.
+    `pulses`: when the machine was kept busy on purpose, so that an external meter's log can be aligned with it. `rest`:
+    when it was left alone before the first launch, for the idle baseline.
     """
 
     schema: Literal["npubench.power/1"] = "npubench.power/1"
@@ -190,6 +191,7 @@ class PowerSession(_Facts, frozen=True, kw_only=True):
     costs: dict[str, MeterCost] = {}
     effect: Effect | None = None
     pulses: tuple[Window, ...] = ()
+    rest: Window | None = None
     clock: tuple[ClockPair, ...] = ()
     files: dict[str, str] = {}
 

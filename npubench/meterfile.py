@@ -5,7 +5,7 @@
     [[meters]]
     use = "redfish"
     [meters.options]
-    address = "https://bmc.example"
+    url = "https://bmc.example"
 
 It is machine-local, like the BMC that it names. Secrets are refused: they come from the environment or from a file of
 their own. Every mistake is named with file, key, what was found and what was expected, all of them at once.
@@ -91,7 +91,7 @@ def _secrets(path: Path, where: str, options: dict[str, Any]) -> Iterator[str]:
         if last in _SECRETS:
             yield (
                 f"{path}: {where}.{key}: is a secret, which this file must not hold; set NPUBENCH_REDFISH_USER and "
-                f'NPUBENCH_REDFISH_PASSWORD, or name a file that only you can read ({key}_file = "…")'
+                'NPUBENCH_REDFISH_PASSWORD, or name a file that only you can read: credentials = "…"'
             )
         elif isinstance(value, dict):
             yield from _secrets(path, f"{where}.{key}", value)

@@ -307,13 +307,17 @@ class MemoryUse(_Document, frozen=True, kw_only=True):
 
 
 class ProcessFacts(_Document, frozen=True, kw_only=True):
-    """The measuring process. `options` are those in effect, per graph; `versions` are varying, never identity."""
+    """The measuring process. `options` are those in effect, per graph; `versions` are varying, never identity.
+
+    `cpu_ns` were used in the `loaded_ns` in which load was made.
+    """
 
     pid: int
     python: str
     executable: str
     peak_rss_bytes: int
     cpu_ns: int
+    loaded_ns: int | None = None
     involuntary_switches: int
     memory: MemoryUse | None = None
     host: tuple[HostEffect, ...] = ()
@@ -466,7 +470,8 @@ class Plan(_Document, frozen=True, kw_only=True):
     `named_absent`: something that was asked for by name (a backend, a precision) cannot be measured here.
     `comparable` is false for a quick look: a profile made for one, or less time or fewer launches than the profile's.
     `order` lists (cell id, launch number) in the seeded, interleaved order.
-    `hold_s`: how long a confirmed load is held for its energy where a meter answers; 0: it is not.
+    `hold_s`: how long a confirmed load is held for its energy where a meter answers; 0: it is not. `external_log`:
+    a meter's log will be attached afterwards (`--power-pulse`), so that loads are held as if a meter answered.
     `inputs` maps each model to its input data; `sources` holds local paths (rooms, the user's frames)
     and stays in the plan: a run document names no path.
     """
@@ -500,6 +505,7 @@ class Plan(_Document, frozen=True, kw_only=True):
     host: Host = Host()
     meters: tuple[PlannedMeter, ...] = ()
     hold_s: float = 0.0
+    external_log: bool = False
 
 
 class Score(_Document, frozen=True, kw_only=True):

@@ -2,7 +2,8 @@
 
 A file appears whole or not at all (temporary file in the same folder, fsync, link, folder fsync) and is never changed.
 Layout: `<root>/<machine>/<run id>/plan.json`, `launches/<cell>-<n>.json` and `.npz`, `run.json` when sealed,
-`work/` while a launch is in flight, `power/<n>.json` and `.npz` for what was read around the launches.
+`work/` while a launch is in flight, `power/<n>.json` and `.npz` for what was read around the launches,
+`power/log-<name>.json` and `.npz` for an external meter's log that was attached afterwards.
 
 Not aware of: what the documents mean.
 """
@@ -24,7 +25,7 @@ from pathlib import Path
 import msgspec
 
 from npubench.cards import build_name
-from npubench.energy import PowerSession
+from npubench.energy import Attachment, PowerSession
 from npubench.errors import StoreError, UsageError
 from npubench.evidence import Certificate
 from npubench.schema import Launch, Plan, Quality, Run, encode, parse
@@ -32,6 +33,7 @@ from npubench.tuning import Tuning
 
 PLAN, RUN, WORK = "plan.json", "run.json", "work"
 LAUNCHES, QUALITY, PLACEMENT, TUNING, POWER = "launches", "quality", "placement", "tuning", "power"
+_LOG = "log-"
 
 # As `new_run_id` makes them; a folder of another name is older than all of them.
 ID = re.compile(r"\d{8}T\d{6}Z-")
@@ -215,6 +217,17 @@ class RunFolder(msgspec.Struct, frozen=True):
         for path in sorted(paths, key=lambda found: int(found.stem)):
             yield parse(path.read_bytes(), PowerSession, str(path))
 
+    def write_attachment(self, found: Attachment) -> None:
+        write_once(self.attachment_path(found.name), encode(found))
+
+    def attachment_path(self, name: str) -> Path:
+        return self.path / POWER / f"{_LOG}{name}.json"
+
+    def attachments(self) -> tuple[Attachment, ...]:
+        """Every external meter's log of this run, by name. A damaged file raises NotComparableError."""
+        paths = sorted((self.path / POWER).glob(f"{_LOG}*.json"))
+        return tuple(parse(path.read_bytes(), Attachment, str(path)) for path in paths)
+
     def samples_path(self, cell: str, number: int) -> Path:
         return self.path / LAUNCHES / f"{cell}-{number}.npz"
 
@@ -309,6 +322,11 @@ def named(root: Path, name: str) -> list[Path]:
     machines = _folders(root)
     exact = [root / machine / name for machine in machines if (root / machine / name).is_dir()]
     return exact or [item.path for machine in machines for item in listed(root, machine) if item.run.startswith(name)]
+
+
+def is_attachment(path: Path) -> bool:
+    """Whether a file holds an external meter's log: brought later, and no part of what was measured."""
+    return path.parent.name == POWER and path.name.startswith(_LOG)
 
 
 def open_run(name: str, root: Path) -> RunFolder:

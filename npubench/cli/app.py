@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from npubench.cli import (
+    app_attach,
     app_backends,
     app_baseline,
     app_compare,
     app_look,
     app_models,
     app_new,
+    app_power,
     app_run,
     app_trend,
     app_verify,
@@ -17,8 +19,8 @@ from npubench.cli.root import app
 
 # As `--help` lists them: what people come for first.
 ORDER = (
-    "run", "doctor", "show", "report", "compare", "rank", "trend", "verify", "pack", "export", "list", "check",
-    "build", "quality", "demo", "conform", "bundle", "selftest", "schema",
+    "run", "doctor", "show", "report", "compare", "rank", "trend", "verify", "pack", "export", "list", "check", "build",
+    "quality", "demo", "conform", "bundle", "selftest", "schema",
 )  # fmt: skip
 
 
@@ -31,12 +33,14 @@ app.registered_commands.sort(key=_place)
 
 __all__ = [
     "app",
+    "app_attach",
     "app_backends",
     "app_baseline",
     "app_compare",
     "app_look",
     "app_models",
     "app_new",
+    "app_power",
     "app_run",
     "app_trend",
     "app_verify",

@@ -252,7 +252,7 @@ def run(
             metavar="FILE",
             help=here(
                 "Meters of this machine, a BMC say (default: NPUBENCH_METERS, then the user's meters.toml).",
-                "이 장비의 전력 측정기 파일, 예: BMC(기본: NPUBENCH_METERS, 사용자 설정의 meters.toml).",
+                "전력계 파일, 예: BMC(기본: NPUBENCH_METERS).",
             ),
         ),
     ] = None,
@@ -265,7 +265,7 @@ def run(
             "--power-pulse",
             help=here(
                 "Load the cores on and off first, to align an external meter's log.",
-                "외부 측정기 기록을 맞출 수 있도록 먼저 코어에 부하를 켰다 끕니다.",
+                "외부 기록을 맞출 부하 펄스를 먼저 줍니다.",
             ),
         ),
     ] = False,

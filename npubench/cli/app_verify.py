@@ -33,7 +33,7 @@ def verify(
             metavar="RUN...",
             help=here(
                 "Folders, ids, latest, packs (.zip) or reports (.html).",
-                "폴더, id, latest, 꾸러미(.zip) 또는 보고서(.html).",
+                "폴더, id, latest, 꾸러미, 보고서 파일.",
             ),
         ),
     ],
@@ -68,7 +68,7 @@ def pack(
 @app.command(
     help=here(
         "A run as CSV, or as JSON that `pytest-benchmark compare` reads.",
-        "실행을 CSV 또는 pytest-benchmark용 JSON으로 내보냅니다.",
+        "실행을 CSV나 `pytest-benchmark compare`용 JSON으로 내보냅니다.",
     )
 )
 def export(

@@ -313,6 +313,7 @@ def make_plan(
         measured_by=measured_by(asked.measured_by),
         host=host(asked),
         meters=meters,
+        external_log=asked.power_pulse,
     )
     measured = {cell.precision for cell in plan.cells if cell.purpose == "measure"}
     nothing = asked.variant is not None and not measured

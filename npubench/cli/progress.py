@@ -22,6 +22,7 @@ from rich.text import Text as RichText
 from npubench.cards import build_name
 from npubench.cli import metered
 from npubench.engine.holding import added_s, held_s
+from npubench.engine.idling import around_s
 from npubench.engine.launching import Watcher
 from npubench.engine.loading import CONFIRM_SHARE
 from npubench.engine.lock import Holder
@@ -118,6 +119,7 @@ class Console:
         seconds = (
             len(plan.order) * _ASSUMED_LOAD_S
             + held
+            + around_s(plan)
             + sum(planned_s(cell) * (launches if searched(cell.scenario) else plan.launches) for cell in measured)
         )
         self.say(
@@ -129,6 +131,14 @@ class Console:
             )
         )
         self._held(plan, measured, held)
+        if around := around_s(plan):
+            length = show_duration_s(around)
+            self.say(
+                here(
+                    f"  + {length} (counted in): idle power before and after, and what reading the meters costs",
+                    f"  + {length}(위 시간에 포함): 앞뒤의 유휴 전력과 전력 측정의 영향을 잽니다",
+                )
+            )
         for cell in measured if self._rich.is_terminal else ():
             self.say(f"  {title_of(cell)}")
         for absent in plan.absent:

@@ -73,8 +73,10 @@ def draw(shown: ShownRanking, spoken: Language) -> Iterator[RenderableType]:
         yield Drawn(_NOTHING[spoken], style="bold red")
     if shown.unranked:
         yield Drawn(NOT_RANKED[spoken], style="bold")
-        for name, why in shown.unranked:
-            yield Padding(Drawn.assemble((name, "cyan"), f": {why[spoken]}"), (0, 0, 0, 2))
+        for why, names in shown.unranked:
+            for name in names:
+                yield Padding(Drawn(name, style="cyan"), (0, 0, 0, 2))
+            yield Padding(Drawn(why[spoken]), (0, 0, 0, 4))
         yield Drawn("")
     if shown.tables:
         yield Drawn(shown.legend[spoken], style="dim")

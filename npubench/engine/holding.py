@@ -33,9 +33,12 @@ def answering(meters: Iterable[PlannedMeter], backend: str | None = None) -> boo
     )
 
 
-def hold_s(meters: Iterable[PlannedMeter], rules: Ruleset, profile: str) -> float:
-    """`Plan.hold_s`: the shortest window of which the ruleset publishes joules; 0 where no meter answers."""
-    return rules.energy.window_s if profile != QUICK and answering(meters) else 0.0
+def hold_s(meters: Iterable[PlannedMeter], rules: Ruleset, profile: str, external_log: bool = False) -> float:
+    """`Plan.hold_s`: the shortest window of which the ruleset publishes joules; 0 where no meter answers.
+
+    `external_log`: one whose log is attached afterwards does.
+    """
+    return rules.energy.window_s if profile != QUICK and (external_log or answering(meters)) else 0.0
 
 
 def held_s(plan: Plan, cell: PlannedCell) -> float:
@@ -43,7 +46,8 @@ def held_s(plan: Plan, cell: PlannedCell) -> float:
     if plan.hold_s <= 0 or cell.purpose != "measure" or KINDS[cell.scenario.name].load is None:
         return 0.0
     card = msgspec.convert(plan.backends[cell.backend], BackendCard)
-    return plan.hold_s if answering(plan.meters, cell.backend) and not emulated(card) else 0.0
+    read = plan.external_log or answering(plan.meters, cell.backend)
+    return plan.hold_s if read and not emulated(card) else 0.0
 
 
 def added_s(plan: Plan, cell: PlannedCell) -> float:

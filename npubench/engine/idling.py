@@ -13,12 +13,12 @@ import time
 from collections.abc import Callable, Mapping
 
 from npubench.energy import ClockPair, Effect, IdlePower, PowerSession, Window
-from npubench.engine.effect import effect
+from npubench.engine.effect import BLOCK_S, PAIRS, effect
 from npubench.engine.launcher import StopRequested
 from npubench.engine.metering import Meters
-from npubench.engine.pulse import OFF_S, ON_S, TIMES, clock_pair, pulses
+from npubench.engine.pulse import LASTS_S, clock_pair, pulses
 from npubench.lang import here
-from npubench.rules import EnergyRule
+from npubench.rules import EnergyRule, load
 from npubench.schema import Plan
 from npubench.stats.idle import idle
 from npubench.store import RunFolder, sha256_file, write_once
@@ -27,6 +27,14 @@ from npubench.units import show_duration_s
 _LOOK_S = 0.1
 # A quick look at whether everything works is no place for five more seconds.
 _QUICK = "smoke"
+
+
+def around_s(plan: Plan) -> float:
+    """About how long all of this takes, a pulse apart; 0 where no meter answered when the run was planned."""
+    if not any(meter.availability.available for meter in plan.meters):
+        return 0.0
+    idle_s = load(plan.ruleset).energy.idle_s
+    return 2 * idle_s + (0.0 if plan.profile == _QUICK else 2 * PAIRS * BLOCK_S)
 
 
 class Around:
@@ -47,6 +55,7 @@ class Around:
         self._files: dict[str, str] = {}
         self._clock: list[ClockPair] = [clock_pair()]
         self._pulses: tuple[Window, ...] = ()
+        self._at_rest: Window | None = None
         self._effect: Effect | None = None
         self.before: Mapping[str, IdlePower] = {}
         self._after: Mapping[str, IdlePower] = {}
@@ -54,7 +63,7 @@ class Around:
     def begin(self, pulse: bool) -> None:
         """Everything before the first launch. Raises StopRequested."""
         if pulse:
-            seconds = show_duration_s(TIMES * (ON_S + OFF_S))
+            seconds = show_duration_s(LASTS_S)
             self._say(
                 here(
                     f"keeping all cores busy on and off for {seconds}: an external meter's log can be aligned by it",
@@ -64,6 +73,8 @@ class Around:
             self._pulses = pulses(self._stop)
             self._go_on()
         if not self._meters.any:
+            if pulse:
+                self._at_rest = self._left_alone()
             return
         self.before = self._rest("before")
         if self._plan.profile != _QUICK:
@@ -75,8 +86,8 @@ class Around:
         if self._stop():
             raise StopRequested
 
-    def _rest(self, when: str) -> Mapping[str, IdlePower]:
-        """The idle baseline, read while nothing runs. Raises StopRequested."""
+    def _left_alone(self) -> Window:
+        """Waits for as long as an idle baseline takes, while nothing runs. Raises StopRequested."""
         seconds = self._rule.idle_s
         self._say(
             here(
@@ -89,7 +100,13 @@ class Around:
         while (left_ns := end_ns - time.perf_counter_ns()) > 0:
             self._go_on()
             time.sleep(min(left_ns / 1e9, _LOOK_S))
-        window = Window(start_ns=start_ns, end_ns=end_ns)
+        return Window(start_ns=start_ns, end_ns=end_ns)
+
+    def _rest(self, when: str) -> Mapping[str, IdlePower]:
+        """The idle baseline, read while nothing runs. Raises StopRequested."""
+        window = self._left_alone()
+        if when == "before":
+            self._at_rest = window
         readings = self._meters.readings(window)
         path = self._folder.idle_path(self._number, when)
         write_once(path, readings.encode())
@@ -114,6 +131,7 @@ class Around:
                     costs=self._meters.costs(),
                     effect=self._effect,
                     pulses=self._pulses,
+                    rest=self._at_rest,
                     clock=tuple(self._clock),
                     files=self._files,
                 )

@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 
 from npubench.cards import BackendCard
-from npubench.energy import MeterCost, PlannedMeter, Window
+from npubench.energy import EnergyLedger, MeterCost, PlannedMeter, Window
 from npubench.engine.launcher import Environment
 from npubench.engine.meters import INTERVAL_S, environment_for
 from npubench.engine.power import PowerSampler, answered, ended
@@ -133,14 +133,13 @@ class Meters:
                 if item.fault is None:
                     item.fault = _fault(item.sampler)
 
-    def readings(self, window: Window, *, wait: bool = True) -> Readings:
+    def readings(self, window: Window) -> Readings:
         """What all meters read from 2 s before the window until now.
 
         Waits, for a bounded time, until each has read once after its end. A meter that did not, and one that gives
         nothing any more, has a row for each of its channels that says so.
         """
-        if wait:
-            self._wait(window.end_ns)
+        self._wait(window.end_ns)
         self._hear()
         return merged(self._of(item, window) for item in self._running)
 
@@ -207,11 +206,31 @@ def _with_fault(found: Readings, said: str, window: Window) -> Readings:
     """The readings and, for each channel, one without a value at the end of the window that says what is wrong."""
     statuses = found.statuses if said in found.statuses else (*found.statuses, said)
     rows = np.zeros(len(found.channels), RECORD)
+    # Where `explained` finds them.
     rows["before_ns"] = rows["after_ns"] = window.end_ns - 1
     rows["value"] = np.nan
     rows["channel"] = np.arange(len(found.channels))
     rows["status"] = statuses.index(said)
     return Readings(found.channels, statuses, np.concatenate([found.table, rows]))
+
+
+def explained(found: EnergyLedger, readings: Readings, window: Window) -> EnergyLedger:
+    """The ledger whose channels without joules say what became of their meter, where `readings` know it."""
+    last = readings.table[(readings.table["before_ns"] == window.end_ns - 1) & (readings.table["status"] > 0)]
+    said = {readings.channels[row["channel"]].name: readings.statuses[row["status"]] for row in last}
+    channels = {
+        name: msgspec.structs.replace(channel, reason=_joined(channel.reason, said[name]))
+        if name in said and channel.energy_j is None
+        else channel
+        for name, channel in found.channels.items()
+    }
+    return msgspec.structs.replace(found, channels=channels)
+
+
+def _joined(reason: Text | None, said: str) -> Text:
+    if reason is None or said in reason.en:
+        return reason or Text(en=said, ko=said)
+    return Text(en=f"{reason.en}: {said}", ko=f"{reason.ko}: {said}")
 
 
 @contextmanager

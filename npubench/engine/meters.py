@@ -1,8 +1,8 @@
 """Which meters this machine has for these backends: found and asked before a run, so that the plan can name them.
 
-They come from the backends' cards, from the meters file and, always, the host's own package counters (rapl), which say
-what the host drew beside an accelerator. Each is asked in a sampler process of its own, all at the same time, for a
-bounded time: one that hangs is a meter that did not answer.
+They come from the backends' cards, from the meters file and, always, from the host itself: its package counters (rapl)
+say what it drew beside an accelerator, a board may have a meter of the whole machine (hwmon). Each is asked in a
+sampler process of its own, all at the same time, for a bounded time: one that hangs is a meter that did not answer.
 
 Not aware of: readings during a run (`metering`), what a meter's options mean.
 """
@@ -28,8 +28,10 @@ from npubench.engine.select import environment_of
 from npubench.meterfile import Entry, read
 from npubench.spi import Availability, Reading
 
-HOST_METER = "rapl"
-"""Always asked: package power of the host is context for whatever is measured on it."""
+HOST_METERS = ("rapl", "hwmon")
+"""Always asked: package power of the host is context for whatever is measured on it, and a meter of the whole machine
+is the scope in which unlike devices are ranked.
+"""
 REDFISH = "redfish"
 SURVEY_S = 10.0
 # Slow enough to cost nothing, fast enough for sensors that refresh once a second or quicker (METRICS.md, Energy).
@@ -56,7 +58,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 def wanted(cards: Mapping[str, BackendCard], entries: Sequence[Entry], host: bool = True) -> tuple[Wanted, ...]:
     """The meters to ask. An entry of the meters file that a card names too is one meter, with the file's options."""
-    named: dict[str, list[str]] = {HOST_METER: []} if host else {}
+    named: dict[str, list[str]] = {name: [] for name in HOST_METERS} if host else {}
     for card in cards.values():
         for name in card.meters:
             named.setdefault(name, []).append(card.id)

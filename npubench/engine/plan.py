@@ -308,8 +308,9 @@ def make(
     gathering.mix(mix, backends)
     cells, unsupported = gathering.cells, gathering.unsupported
     meters: Sequence[PlannedMeter] = context.get("meters", ())
-    hold_s = holding.hold_s(meters, rules, budget.profile)
-    held_s = {name: hold_s for name in backends if holding.answering(meters, name)}
+    external_log = bool(context.get("external_log"))
+    hold_s = holding.hold_s(meters, rules, budget.profile, external_log)
+    held_s = {name: hold_s for name in backends if external_log or holding.answering(meters, name)}
     cells = _with_windows(cells, budget, {name for name, card in backends.items() if emulated(card)}, held_s)
     rule = rules.profiles[budget.profile]
     comparable = rule.comparable and budget.seconds >= rule.budget_s and budget.launches >= rule.launches

@@ -1,7 +1,7 @@
 """Times that an external power meter's log can be tied to: a pulse of load, and both clocks at one moment.
 
-A log has the wall time of its own device, which nobody has set by ours. Three times busy and idle is a shape that no
-other load has, so the log shows when it happened there.
+A log has the wall time of its own device, which nobody has set by ours. Busy and idle for unequal times is a shape that
+no other load has, so the log shows when it happened there.
 
 Not aware of: logs (`stats.alignment`).
 """
@@ -12,11 +12,14 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from npubench.energy import ClockPair, Window
 
-TIMES, ON_S, OFF_S = 3, 3.0, 3.0
+# Seconds busy and at rest. Of different lengths, so that the shape fits a log at one place only: whatever the machine
+# does before and after it, shifted by more than a pulse it is like itself by a correlation of 0.2 (equal ones: 0.7).
+PATTERN = ((3.0, 3.0), (3.0, 6.0), (6.0, 3.0))
+LASTS_S = sum(on_s + off_s for on_s, off_s in PATTERN)
 _LOOK_S = 0.05
 # hashlib lets go of the interpreter for so large a piece, so that threads keep as many cores busy.
 _PIECE = bytes(1 << 18)
@@ -60,11 +63,11 @@ def busy(seconds: float, stop: Callable[[], bool] = lambda: False) -> Window:
 
 
 def pulses(
-    stop: Callable[[], bool] = lambda: False, times: int = TIMES, on_s: float = ON_S, off_s: float = OFF_S
+    stop: Callable[[], bool] = lambda: False, pattern: Sequence[tuple[float, float]] = PATTERN
 ) -> tuple[Window, ...]:
-    """When the machine was kept busy: `times` times `on_s` seconds, each followed by `off_s` of rest."""
+    """When the machine was kept busy: for each of `pattern` so many seconds, followed by so many of rest."""
     found: list[Window] = []
-    for _ in range(times):
+    for on_s, off_s in pattern:
         if stop():
             break
         found.append(busy(on_s, stop))

@@ -18,7 +18,7 @@ from npubench.engine.metering import metering
 from npubench.errors import RunInterruptedError
 from npubench.rules import load
 from npubench.schema import Launch, Plan, PlannedCell, Run
-from npubench.stats.runs import assembled
+from npubench.stats.runs import derived
 from npubench.store import RunFolder
 
 
@@ -61,7 +61,7 @@ class Execution:
             ) from None
         finally:
             self._folder.clear_work()
-        run = assembled(self._folder)
+        run = derived(self._folder)
         self._folder.write_run(run)
         return run
 

@@ -8,6 +8,7 @@
     ca = "/etc/npubench/bmc-ca.pem"          # else the system's certificates
     chassis = "1"                            # else every chassis that is a whole machine
     scope = "node"
+    name = "blade-3"                         # in the channels' names, where there is more than one BMC
 
 Power: `EnvironmentMetrics` (PowerWatts.Reading; EnergykWh.Reading is a counter), else the older `Power`
 (PowerControl[0].PowerConsumedWatts). Where every power supply gives PowerInputWatts, their sum is one more channel, of
@@ -37,7 +38,7 @@ from npubench.meters.redfish_client import PASSWORD, USER, Address, Client, Redf
 from npubench.spi import Availability, Channel, MeterScope, Reading
 
 INTERVAL_NS = 1_000_000_000
-_OPTIONS = ("url", "chassis", "ca", "credentials", "scope", "timeout_s")
+_OPTIONS = ("url", "name", "chassis", "ca", "credentials", "scope", "timeout_s")
 _FIX = (
     'a meters file with [[meters]] use = "redfish" and [meters.options] url = "https://BMC" '
     f"(user and password: {USER}, {PASSWORD}, or a file that the option credentials names)"
@@ -67,6 +68,7 @@ class RedfishMeter:
 
     def __init__(self) -> None:
         self._address: Address | None = None
+        self._name = "redfish"
         self._chassis: tuple[str, ...] = ()
         self._ca: Path | None = None
         self._credentials: Path | None = None
@@ -77,22 +79,26 @@ class RedfishMeter:
 
     def configure(self, options: Mapping[str, Any]) -> None:
         """Raises ValueError that names the option, what was found and what was expected."""
-        for name in options:
-            if name not in _OPTIONS:
-                raise ValueError(f"{name}: not an option of redfish; expected one of {', '.join(_OPTIONS)}")
+        for option in options:
+            if option not in _OPTIONS:
+                raise ValueError(f"{option}: not an option of redfish; expected one of {', '.join(_OPTIONS)}")
         url = options.get("url")
         if not isinstance(url, str):
             raise ValueError('url: missing; expected "https://HOST" of the BMC')
         self._address = Address(url)
+        name = options.get("name")
+        if name is not None and not (isinstance(name, str) and _is_id(name)):
+            raise ValueError(f"name: found {name!r}; expected letters, digits, '.', '_', ':' and '-'")
+        self._name = f"redfish.{name}" if name else "redfish"
         chassis = options.get("chassis", ())
         named = (chassis,) if isinstance(chassis, str) else chassis
         if not isinstance(named, (list, tuple)) or not all(isinstance(n, str) and _is_id(n) for n in named):
             raise ValueError(f"chassis: found {chassis!r}; expected the Id of a chassis, or a list of them")
         self._chassis = tuple(named)
-        for name in ("ca", "credentials"):
-            path = options.get(name)
+        for option in ("ca", "credentials"):
+            path = options.get(option)
             if path is not None and not isinstance(path, str):
-                raise ValueError(f"{name}: found {type(path).__name__}; expected the path of a file")
+                raise ValueError(f"{option}: found {type(path).__name__}; expected the path of a file")
         self._ca = Path(options["ca"]).expanduser() if options.get("ca") else None
         self._credentials = Path(options["credentials"]).expanduser() if options.get("credentials") else None
         scope = options.get("scope", "node")
@@ -189,7 +195,7 @@ class RedfishMeter:
             found.append(self._place(name, "", power_at, ("PowerControl", 0, "PowerConsumedWatts"), _average_ns(power)))
         if isinstance(metrics.get("EnergykWh"), dict):
             channel = Channel(
-                name=f"redfish.{name}.energy",
+                name=f"{self._name}.{name}.energy",
                 unit="kWh",
                 scope=self._scope,
                 kind="counter",
@@ -212,7 +218,7 @@ class RedfishMeter:
     ) -> _Place:
         what = "the sum of PowerSupplies[].PowerInputWatts" if scope else ".".join(str(member) for member in members)
         channel = Channel(
-            name=f"redfish.{name}{part}",
+            name=f"{self._name}.{name}{part}",
             unit="W",
             scope=scope or self._scope,
             kind="average",

@@ -48,7 +48,7 @@ def colour(index: int) -> str:
 
 
 # The look of every chart.
-_HOUSE: dict[str, Any] = {
+HOUSE: dict[str, Any] = {
     "background": "transparent",
     "padding": 4,
     "config": {
@@ -63,7 +63,7 @@ _HOUSE: dict[str, Any] = {
 }  # fmt: skip
 
 
-def _labels(ticks: tuple[tuple[float, str], ...]) -> str:
+def labels(ticks: tuple[tuple[float, str], ...]) -> str:
     """A Vega expression that maps each tick to its label. The nearest tick decides: floats may differ in a last bit."""
     values = msgspec.json.encode([value for value, _ in ticks]).decode()
     labels = msgspec.json.encode([label for _, label in ticks]).decode()
@@ -77,16 +77,12 @@ def latency_spec(chart: Chart) -> dict[str, Any]:
     x = alt.X(
         "x:Q",
         scale=alt.Scale(type="log" if chart.x_log else "linear", domain=list(chart.x_domain), nice=False, zero=False),
-        axis=alt.Axis(
-            values=[value for value, _ in chart.x_ticks], labelExpr=_labels(chart.x_ticks), title=_X_TITLE.en
-        ),
+        axis=alt.Axis(values=[value for value, _ in chart.x_ticks], labelExpr=labels(chart.x_ticks), title=_X_TITLE.en),
     )
     y = alt.Y(
         "y:Q",
         scale=alt.Scale(domain=[0, chart.y_top], nice=False),
-        axis=alt.Axis(
-            values=[value for value, _ in chart.y_ticks], labelExpr=_labels(chart.y_ticks), title=_Y_TITLE.en
-        ),
+        axis=alt.Axis(values=[value for value, _ in chart.y_ticks], labelExpr=labels(chart.y_ticks), title=_Y_TITLE.en),
     )
     palette = alt.Scale(domain=list(range(len(PALETTE))), range=list(PALETTE))
     colours = alt.Color("c:N", scale=palette, legend=None)
@@ -111,7 +107,7 @@ def latency_spec(chart: Chart) -> dict[str, Any]:
         .properties(width=_WIDTH, height=_HEIGHT)
         .to_dict(validate=False)
     )
-    spec.update(_HOUSE)
+    spec.update(HOUSE)
     spec["datasets"] = {
         "lines": [
             {"x": px, "y": py, "l": number, "c": line.colour, "d": line.dash}
@@ -125,15 +121,15 @@ def latency_spec(chart: Chart) -> dict[str, Any]:
 
 def latency_chart(chart: Chart, key: str) -> str:
     """A latency chart as SVG for inline use. `key` is the id of its figure; `<key>-t` names its caption."""
-    return _drawn(latency_spec(chart), key, (_X_TITLE, _Y_TITLE))
+    return drawn(latency_spec(chart), key, (_X_TITLE, _Y_TITLE))
 
 
 def load_chart(curve: Curve, key: str) -> str:
     """A load curve as SVG for inline use. `key` is the id of its figure; `<key>-t` names its caption."""
-    return _drawn(load_spec(curve), key, (curve.x_title, curve.y_title, _DROPPED, _BOUND, _HELD, _FAILED))
+    return drawn(load_spec(curve), key, (curve.x_title, curve.y_title, _DROPPED, _BOUND, _HELD, _FAILED))
 
 
-def _drawn(spec: dict[str, Any], key: str, texts: Sequence[Text]) -> str:
+def drawn(spec: dict[str, Any], key: str, texts: Sequence[Text]) -> str:
     import altair as alt
     import vl_convert
 
@@ -151,7 +147,7 @@ _FAILED = Text(en="failed", ko="실패")
 def load_spec(curve: Curve) -> dict[str, Any]:
     """The Vega-Lite specification of a load curve: latency over load, and below it the share that was dropped."""
     x_scale = {"domain": list(curve.x_domain), "nice": False}
-    x_axis = {"values": [value for value, _ in curve.x_ticks], "labelExpr": _labels(curve.x_ticks)}
+    x_axis = {"values": [value for value, _ in curve.x_ticks], "labelExpr": labels(curve.x_ticks)}
     x = {"field": "x", "type": "quantitative", "scale": x_scale, "axis": {**x_axis, "title": curve.x_title.en}}
     bare = {**x, "axis": {**x_axis, "title": None, "labels": False}}
     y = {
@@ -160,7 +156,7 @@ def load_spec(curve: Curve) -> dict[str, Any]:
         "scale": {"type": "log" if curve.y_log else "linear", "domain": list(curve.y_domain), "nice": False},
         "axis": {
             "values": [value for value, _ in curve.y_ticks],
-            "labelExpr": _labels(curve.y_ticks),
+            "labelExpr": labels(curve.y_ticks),
             "title": curve.y_title.en,
         },
     }
@@ -168,7 +164,7 @@ def load_spec(curve: Curve) -> dict[str, Any]:
     if curve.bound is not None:
         at = {"y": {"datum": curve.bound, "type": "quantitative"}}
         layers += [
-            _layer({"type": "rule", "color": INK, "strokeWidth": 1.4, "strokeDash": [5, 3]}, at),
+            layer({"type": "rule", "color": INK, "strokeWidth": 1.4, "strokeDash": [5, 3]}, at),
             _word(_BOUND, {**at, "x": {"value": 4}}, {"align": "left", "dy": -7}),
         ]
     for load, text, dashes, align, side in (
@@ -178,13 +174,13 @@ def load_spec(curve: Curve) -> dict[str, Any]:
         if load is not None:
             at = {"x": {"datum": load, "type": "quantitative"}}
             rule = {"type": "rule", "color": INK, "strokeWidth": 1.2, "strokeDash": dashes}
-            layers += [_layer(rule, at), _word(text, {**at, "y": {"value": 0}}, {"align": align, "dx": side, "dy": 8})]
+            layers += [layer(rule, at), _word(text, {**at, "y": {"value": 0}}, {"align": align, "dx": side, "dy": 8})]
     data: dict[str, list[dict[str, float]]] = {}
     for name, points in curve.lines:
         look, pattern = LOAD_LINES[name]
         data[name] = [{"x": px, "y": py} for px, py, _ in points]
         line = {"type": "line", "color": colour(look), "strokeWidth": 1.8, "strokeDash": list(DASHES[pattern])}
-        layers.append(_layer({**line, "clip": True}, {"x": x, "y": y}, name))
+        layers.append(layer({**line, "clip": True}, {"x": x, "y": y}, name))
         point = {"type": "point", "shape": _SHAPES[name], "size": 44, "opacity": 1}
         full = {"filled": True, "color": colour(look), "stroke": "#fffffe", "strokeWidth": 1}
         # Hollow: of too few requests for its percentile.
@@ -193,35 +189,35 @@ def load_spec(curve: Curve) -> dict[str, Any]:
             chosen = [{"x": px, "y": py} for px, py, enough in points if enough is wanted]
             if chosen:
                 data[f"{name}-{kind}"] = chosen
-                layers.append(_layer({**point, **fill}, {"x": x, "y": y}, f"{name}-{kind}"))
+                layers.append(layer({**point, **fill}, {"x": x, "y": y}, f"{name}-{kind}"))
     if curve.beyond:
         # At the upper edge, pointing out of the picture: p99 is infinite.
         data["beyond"] = [{"x": px} for px in curve.beyond]
         mark = {"type": "point", "shape": "triangle-up", "size": 60, "filled": True, "opacity": 1}
-        layers.append(_layer({**mark, "color": colour(0)}, {"x": x, "y": {"value": 4}}, "beyond"))
+        layers.append(layer({**mark, "color": colour(0)}, {"x": x, "y": {"value": 4}}, "beyond"))
     top: dict[str, Any] = {"width": _WIDTH, "height": _HEIGHT, "layer": layers}
     if not curve.drops:
-        return {**top, "datasets": data, **_HOUSE}
-    for layer in layers:
-        if layer["encoding"].get("x") is x:
-            layer["encoding"]["x"] = bare
+        return {**top, "datasets": data, **HOUSE}
+    for part in layers:
+        if part["encoding"].get("x") is x:
+            part["encoding"]["x"] = bare
     data["drops"] = [{"x": px, "y": share} for px, share in curve.drops]
     most = max(share for _, share in curve.drops)
-    axis = {"values": [0, most], "labelExpr": _labels(((0.0, "0 %"), (most, show_share(most)))), "title": _DROPPED.en}
+    axis = {"values": [0, most], "labelExpr": labels(((0.0, "0 %"), (most, show_share(most)))), "title": _DROPPED.en}
     share = {"field": "y", "type": "quantitative", "scale": {"domain": [0, most], "nice": False}, "axis": axis}
     bars = {"type": "bar", "color": colour(1), "width": 9}
     below: dict[str, Any] = {
         "width": _WIDTH,
         "height": _DROPS_HEIGHT,
-        **_layer(bars, {"x": x, "y": share}, "drops"),
+        **layer(bars, {"x": x, "y": share}, "drops"),
     }
-    return {"vconcat": [top, below], "spacing": 10, "datasets": data, **_HOUSE}
+    return {"vconcat": [top, below], "spacing": 10, "datasets": data, **HOUSE}
 
 
-def _layer(mark: dict[str, Any], encoding: dict[str, Any], data: str | None = None) -> dict[str, Any]:
+def layer(mark: dict[str, Any], encoding: dict[str, Any], data: str | None = None) -> dict[str, Any]:
     return {"mark": mark, "encoding": encoding, "data": {"name": data} if data else {"values": [{}]}}
 
 
 def _word(text: Text, encoding: dict[str, Any], look: dict[str, Any]) -> dict[str, Any]:
     mark = {"type": "text", "text": text.en, "color": INK, "fontSize": 12, "baseline": "middle", **look}
-    return _layer(mark, encoding)
+    return layer(mark, encoding)

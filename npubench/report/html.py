@@ -16,7 +16,9 @@ from npubench.lang import Language, Text
 from npubench.report import charts
 from npubench.report.certificate import COLUMNS
 from npubench.report.page_data import with_data
+from npubench.report.power_words import SLOWED, UNAVAILABLE
 from npubench.report.shown import View
+from npubench.report.timeline_chart import timeline_chart
 from npubench.report.words import VERDICTS
 
 FOLDER = Path(__file__).resolve().parent / "templates"
@@ -81,6 +83,12 @@ def render(view: View, language: Language) -> str:
         for figure in run.curves
         if figure.curve is not None
     )
+    drawn.update(
+        (sheet.timeline.key, timeline_chart(sheet.timeline))
+        for run in view.runs
+        for sheet in run.sheets
+        if sheet.timeline is not None
+    )
     style, script = _asset("report.css"), _asset("report.js")
     environment.filters["prose"] = prose
     environment.globals.update(
@@ -90,6 +98,8 @@ def render(view: View, language: Language) -> str:
         columns=COLUMNS,
         load_lines=charts.LOAD_LINES,
         invalid=VERDICTS["invalid"][1],
+        unavailable=UNAVAILABLE,
+        slowed=SLOWED,
         is_text=lambda value: isinstance(value, Text),
     )
     page = environment.get_template("report.html.j2").render(

@@ -13,7 +13,7 @@ import msgspec
 
 from npubench.lang import Language, Text
 from npubench.metrics import METRICS
-from npubench.report import loads
+from npubench.report import loads, reasons, tuned
 from npubench.report.comparison.findings import line, value
 from npubench.report.foreign import LINE_LIMIT
 from npubench.report.marked import text
@@ -41,7 +41,6 @@ WHY: dict[Why, Text] = {
     "unproven": Text(en="not proven where it ran", ko="실행 위치 미확인"),
     "untimed": Text(en="times mean nothing", ko="시간이 의미 없음"),
     "quality": Text(en="not in the open division", ko="자유 부문에서 제외"),
-    "no_value": Text(en="no value", ko="값 없음"),
 }
 
 
@@ -64,11 +63,11 @@ class ShownTable(msgspec.Struct, frozen=True):
 
 
 class ShownRanking(msgspec.Struct, frozen=True):
-    """`unranked`: (what, why and what to know). `legend` explains places."""
+    """`unranked`: (why, and what to know; what). `legend` explains places."""
 
     runs: tuple[str, ...]
     tables: tuple[ShownTable, ...]
-    unranked: tuple[tuple[str, Text], ...]
+    unranked: tuple[tuple[Text, tuple[str, ...]], ...]
     notes: tuple[Text, ...]
     legend: Text
 
@@ -81,13 +80,30 @@ def view(found: Ranking) -> ShownRanking:
     if found.allow:
         allowed = line(", ".join(found.allow), LINE_LIMIT)
         notes.append(Text(en=f"--allow {allowed}", ko=f"--allow {allowed}"))
+    unranked: dict[Text, list[str]] = {}
+    for item in found.unranked:
+        unranked.setdefault(_why(item), []).append(names.left_out(item))
     return ShownRanking(
         runs=tuple(_run(run) for run in found.runs),
-        tables=tuple(_table(table, names, confidence) for table in found.tables),
-        unranked=tuple(dict.fromkeys((names.left_out(item), _why(item)) for item in found.unranked)),
+        tables=tuple(_table(table, names, confidence, both) for table, both in _told_once(found.tables)),
+        unranked=tuple((why, tuple(dict.fromkeys(what))) for why, what in unranked.items()),
         notes=tuple(notes),
         legend=Text(en=LEGEND.en.format(confidence), ko=LEGEND.ko.format(confidence)),
     )
+
+
+def _told_once(tables: Sequence[Table]) -> Iterator[tuple[Table, bool]]:
+    """Each table, and whether it is that of both divisions: with one precision they say the same."""
+
+    def rows(table: Table) -> bytes:
+        shown = msgspec.structs.replace(table, division="fixed", precision=None)
+        return msgspec.json.encode(shown)
+
+    fixed = {rows(table) for table in tables if table.division == "fixed"}
+    opened = {rows(table) for table in tables if table.division == "open"}
+    for table in tables:
+        if table.division == "fixed" or rows(table) not in fixed:
+            yield table, rows(table) in fixed & opened
 
 
 def _run(run: RunRef) -> str:
@@ -140,12 +156,15 @@ def _why(item: Unranked) -> Text:
 _OPEN = Text(en="open division: best precision that passed quality", ko="자유 부문: 품질을 통과한 최선의 정밀도")
 
 
-def _title(table: Table) -> Text:
+def _title(table: Table, both: bool) -> Text:
     load, where, kind = loads.title(table.scenario), scope(table.scope)[0], KINDS[table.kind][0]
     model = line(table.model)
     if table.division == "fixed":
         precision = line(table.precision)
-        division = Text(en=f"fixed division: {precision}", ko=f"고정 부문: {precision}")
+        division = Text(
+            en=f"fixed{' and open' if both else ''} division: {precision}",
+            ko=f"고정{'·자유' if both else ''} 부문: {precision}",
+        )
     else:
         division = Text(
             en="open division: best precision that passed quality", ko="자유 부문: 품질을 통과한 최선의 정밀도"
@@ -161,7 +180,7 @@ def _title(table: Table) -> Text:
     return Text(en=" · ".join(part.en for part in parts), ko=" · ".join(part.ko for part in parts))
 
 
-def _table(table: Table, names: _Names, confidence: str) -> ShownTable:
+def _table(table: Table, names: _Names, confidence: str, both: bool) -> ShownTable:
     first, *rest = (METRICS[key].title for key in table.metrics)
     interval = Text(en=f"{confidence} % interval", ko=f"{confidence} % 구간")
     rows = tuple(
@@ -173,7 +192,7 @@ def _table(table: Table, names: _Names, confidence: str) -> ShownTable:
         )
         for row in table.rows
     )
-    return ShownTable(title=_title(table), columns=(first, interval, *rest), rows=rows, notes=table.notes)
+    return ShownTable(title=_title(table, both), columns=(first, interval, *rest), rows=rows, notes=table.notes)
 
 
 def _place(row: Row) -> str:
@@ -215,14 +234,22 @@ def _interval(found: Figure) -> str:
 
 def _said(row: Row) -> Text:
     parts = list(row.entry.labels)
-    driven = loads.driving(row.entry.scenario)
+    best = row.entry.tuned
+    driven = loads.driving(row.entry.scenario) if best is None else tuned.point(best)
     parts += [driven] if driven is not None else []
     for found in row.figures:
         if found.reason is not None:
             title = METRICS[found.metric].title
-            why = Text(en=line(found.reason.en, LINE_LIMIT), ko=line(found.reason.ko, LINE_LIMIT))
+            why = _reason(found.reason)
             parts.append(Text(en=f"{title.en}: {why.en}", ko=f"{title.ko}: {why.ko}"))
     return Text(en="; ".join(part.en for part in parts), ko="; ".join(part.ko for part in parts))
+
+
+def _reason(found: Text) -> Text:
+    """A reason that was kept in one language only is put into both where it is one of ours."""
+    if found.en == found.ko:
+        found = reasons.full(found.en)
+    return Text(en=line(found.en, LINE_LIMIT), ko=line(found.ko, LINE_LIMIT))
 
 
 _PLACE = Text(en="place", ko="순위")
@@ -251,5 +278,7 @@ def _page(shown: ShownRanking, spoken: Language) -> Iterator[str]:
         yield "".join(f"\n{note[spoken]}\n" for note in table.notes)
     if shown.unranked:
         yield f"\n#### {NOT_RANKED[spoken]}\n\n"
-        yield "".join(f"- {text(name)}: {text(why[spoken], LINE_LIMIT)}\n" for name, why in shown.unranked)
+        for why, names in shown.unranked:
+            yield f"- {text(why[spoken], LINE_LIMIT)}\n"
+            yield "".join(f"  - {text(name, LINE_LIMIT)}\n" for name in names)
     yield f"\n<sub>{shown.legend[spoken]}</sub>\n"

@@ -5,25 +5,27 @@ apart, and cells of which nothing proves where they ran are not here: these tabl
 that is not a result (invalid, unsupported) shows a dash, however fast it was. What ran beside other services is in a
 table of its own (`mixes`). What was held under a bound comes first,
 with the bound and the percentile below the number; each camera rate has a column where it was searched. Of several
-offline cells of one build the fastest is shown, with how it was driven.
+offline cells of one build the fastest is shown, with how it was driven. Energy comes last; a column holds one scope.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
 
 from npubench.lang import Text
-from npubench.report import capacity, loads, tuned
+from npubench.report import capacity, loads, power_figures, tuned
 from npubench.report.cells import anchor
 from npubench.report.foreign import clean
 from npubench.report.numbers import Footnotes, backend_name, model_name, of_cell, rate_key
 from npubench.report.placement import assisted
+from npubench.report.power_words import POWER_SCOPES
 from npubench.report.shown import Number, Panel, Service, ServiceRow, Term
 from npubench.report.words import KINDS, SERVICES, VERDICTS, scope
-from npubench.schema import Cell, ExecutionKind, Run, Validity
+from npubench.schema import Cell, ExecutionKind, Launch, Run, Validity
 from npubench.units import UNKNOWN
 
 _SCOPE_ORDER = ("service", "device", "resident")
@@ -175,7 +177,7 @@ def _number(run: Run, cells: Sequence[Cell], column: _Column, notes: Footnotes) 
     return notes.add(number, why_unknown)
 
 
-def _panel(run: Run, key: str, unit: str, name: str, cells: list[Cell]) -> Panel:
+def _panel(run: Run, key: str, unit: str, name: str, cells: list[Cell], said: power_figures.Sayings) -> Panel:
     rows: dict[tuple[str, ...], list[Cell]] = {}
     for cell in cells:
         use = loads.use(cell.scenario)
@@ -187,6 +189,7 @@ def _panel(run: Run, key: str, unit: str, name: str, cells: list[Cell]) -> Panel
         *searches,
         *(column for column in COLUMNS[unit] if any(column.takes(cell) for cell in asked)),
     )
+    spent = _power(list(rows.values()), said)
     notes = Footnotes()
     shown = []
     for (model, precision, backend, _), found in rows.items():
@@ -198,7 +201,10 @@ def _panel(run: Run, key: str, unit: str, name: str, cells: list[Cell]) -> Panel
                 model=model_name(run, model),
                 precision=clean(precision),
                 use=loads.use(found[0].scenario),
-                numbers=tuple(_number(run, found, column, notes) for column in columns),
+                numbers=(
+                    *(_number(run, found, column, notes) for column in columns),
+                    *(notes.add(*energy(found)) for _, energy in spent),
+                ),
                 tone=tone,
                 verdict_text=text,
                 anchor=anchor(key, next(cell for cell in found if cell.verdict == worst)),
@@ -207,12 +213,26 @@ def _panel(run: Run, key: str, unit: str, name: str, cells: list[Cell]) -> Panel
         )
     return Panel(
         scope=scope(name)[0],
-        columns=tuple(column.title for column in columns),
+        columns=(*(column.title for column in columns), *(title for title, _ in spent)),
         # What is sustained without a bound is no service number.
         leading=max(1, len(searches) - 1),
         rows=tuple(shown),
         notes=notes.texts,
     )
+
+
+def _power(
+    rows: Sequence[Sequence[Cell]], said: power_figures.Sayings
+) -> list[tuple[Text, Callable[[Sequence[Cell]], Said]]]:
+    """A column for each scope that it takes to cover these rows, else one that says why there is none."""
+    found = power_figures.covering(rows)
+    if not found:
+        return [(Text(en="Energy", ko="에너지"), partial(power_figures.dark, said=said))]
+    heads = [POWER_SCOPES[scope][0] for scope in found]
+    return [
+        (Text(en=f"Energy, {head.en}", ko=f"에너지({head.ko})"), partial(power_figures.leading, scope=scope, said=said))
+        for scope, head in zip(found, heads, strict=True)
+    ]
 
 
 def scopes(run: Run) -> tuple[Term, ...]:
@@ -221,8 +241,12 @@ def scopes(run: Run) -> tuple[Term, ...]:
     return tuple(Term(key=name, title=scope(name)[0], meaning=scope(name)[1]) for name in _SCOPE_ORDER if name in used)
 
 
-def services(run: Run, key: str) -> tuple[Service, ...]:
-    """Every service in every known execution kind that gave numbers, hardware first."""
+def services(run: Run, key: str, launches: Mapping[str, Launch] | None = None) -> tuple[Service, ...]:
+    """Every service in every known execution kind that gave numbers, hardware first.
+
+    `launches` say why an energy is not there.
+    """
+    said = power_figures.sayings(run, launches or {})
     found: dict[tuple[ExecutionKind, str], dict[str, list[Cell]]] = {}
     for cell in run.cells:
         if cell.mix is not None:
@@ -244,7 +268,7 @@ def services(run: Run, key: str) -> tuple[Service, ...]:
                     title=title,
                     # Hardware is what a reader assumes; everything else is said in the heading.
                     kind=None if kind == "hardware" else KINDS[kind][0],
-                    panels=tuple(_panel(run, key, unit, where, by_scope[where]) for where in order),
+                    panels=tuple(_panel(run, key, unit, where, by_scope[where], said) for where in order),
                 )
             )
     return tuple(shown)

@@ -1,7 +1,7 @@
 """The sheet of each cell: every metric, launch by launch, and what it was made with.
 
-Options are those that the runtime reported as in effect, not those that a card asks for. Energy is gross, in the timed
-window, per channel; channels are never added up, because their scopes differ.
+Options are those that the runtime reported as in effect, not those that a card asks for. Energy as a fact is gross, in
+the timed window, per channel; what is known of it beyond that is a table of its own (`energies`).
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ from npubench.report import (
     audits,
     capacity,
     conditions,
+    energies,
     inputs,
     loads,
     placement,
     places,
+    power_figures,
     quality,
     reasons,
     stages,
@@ -31,6 +33,7 @@ from npubench.report.foreign import MESSAGE_LIMIT, clean
 from npubench.report.numbers import backend_name, count, metric, model_name, of_cell
 from npubench.report.shown import Fact, Sheet, Value
 from npubench.report.shown_loads import LoadFigure
+from npubench.report.shown_power import Timeline
 from npubench.report.words import METER_SCOPES, VERDICTS, same, scope
 from npubench.schema import Cell, Launch, Run
 from npubench.spi import Placement
@@ -91,27 +94,29 @@ def _plain(value: object) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
-def _meter_scope(channel: str, launches: Iterable[Launch]) -> Text:
-    """What the meter saw (a chip, a card, the whole machine): written in the launch files."""
-    for launch in launches:
-        found = launch.energy.channels.get(channel)
-        if found is not None:
-            return METER_SCOPES.get(found.scope, same(found.scope))
-    return Text(en="not known", ko="알 수 없음")
+def _meter_scope(run: Run, channel: str, launches: Iterable[Launch]) -> Text:
+    """What the meter saw (a chip, a card, the whole machine): written in the launch files and in external logs."""
+    ledgers = [launch.energy for launch in launches]
+    ledgers += [ledger for log in run.logs for ledger in log.ledgers.values()]
+    found = next((ledger.channels[channel] for ledger in ledgers if channel in ledger.channels), None)
+    if found is None:
+        return Text(en="not known", ko="알 수 없음")
+    return METER_SCOPES.get(found.scope, same(found.scope))
 
 
-def _energy(cell: Cell, launches: Mapping[str, Launch]) -> list[Fact]:
+def _energy(run: Run, cell: Cell, launches: Mapping[str, Launch]) -> list[Fact]:
     """Joules per launch for each channel of the meter."""
     if not cell.energy:
         return [Fact(name=Text(en="Energy", ko="에너지"), value=_unknown(cell.energy_reason or reasons.NO_REASON))]
     found = [launches[name] for name in cell.launches if name in launches]
+    said = power_figures.sayings(run, launches)
     facts = []
     for channel, spread in cell.energy.items():
         title = Text(en=f"Energy, {clean(channel)}", ko=f"에너지, {clean(channel)}")
         if spread.median is None:
-            facts.append(Fact(name=title, value=_unknown(reasons.full(spread.reason))))
+            facts.append(Fact(name=title, value=_unknown(power_figures.spoken(spread.reason, said))))
             continue
-        joules, seen = show(spread.median, "J"), _meter_scope(channel, found)
+        joules, seen = show(spread.median, "J"), _meter_scope(run, channel, found)
         english, korean = f"{joules} per launch, gross", f"실행당 {joules}(총량)"
         if len(spread.launches) > 1:
             each = " · ".join(show(value, "J") for value in spread.launches)
@@ -154,7 +159,7 @@ def _facts(run: Run, cell: Cell, launches: Mapping[str, Launch]) -> tuple[Fact, 
         facts.append(Fact(name=Text(en="Quality", ko="품질"), value=_unknown(reasons.full(cell.quality_reason))))
     else:
         facts += quality.facts(cell.quality)
-    facts += _energy(cell, launches)
+    facts += _energy(run, cell, launches)
     for name in cell.launches:
         facts.append(_launch(clean(name), launches.get(name)))
     facts.append(
@@ -203,8 +208,14 @@ def _values(cell: Cell) -> tuple[Value, ...]:
     return tuple(values)
 
 
-def sheets(run: Run, key: str, launches: Mapping[str, Launch], curves: Sequence[LoadFigure] = ()) -> tuple[Sheet, ...]:
-    """Everything about each measured cell. `curves` are the load curves that the sheets point to."""
+def sheets(
+    run: Run,
+    key: str,
+    launches: Mapping[str, Launch],
+    curves: Sequence[LoadFigure] = (),
+    timelines: Mapping[str, Timeline] | None = None,
+) -> tuple[Sheet, ...]:
+    """Everything about each measured cell. `curves`: the load curves that the sheets point to; `timelines`: by cell."""
     drawn = {figure.anchor: figure.key for figure in curves}
     shown = []
     certificates = places.anchors(run, key)
@@ -232,6 +243,8 @@ def sheets(run: Run, key: str, launches: Mapping[str, Launch], curves: Sequence[
                 load=drawn.get(anchor(key, cell), ""),
                 stages=stages.row(run, key, cell),
                 tuned=tuned.view_of(run, key, cell),
+                energy=energies.table(run, cell, launches),
+                timeline=(timelines or {}).get(cell.id),
             )
         )
     return tuple(shown)

@@ -14,6 +14,7 @@ from npubench.report.shown_base import Number as Number
 from npubench.report.shown_base import Shown
 from npubench.report.shown_base import Tone as Tone
 from npubench.report.shown_loads import LoadFigure, Mix, Scaling, StageRow, Tuned
+from npubench.report.shown_power import EnergyTable, Power, Timeline
 
 
 class Fault(Shown, frozen=True, kw_only=True):
@@ -209,6 +210,8 @@ class Sheet(Shown, frozen=True, kw_only=True):
     load: str = ""
     stages: StageRow | None = None
     tuned: Tuned | None = None
+    energy: EnergyTable | None = None
+    timeline: Timeline | None = None
 
 
 class Absent(Shown, frozen=True, kw_only=True):
@@ -276,6 +279,7 @@ class RunView(Shown, frozen=True, kw_only=True):
     scalings: tuple[Scaling, ...]
     stages: tuple[StageRow, ...]
     tuned: tuple[Tuned, ...]
+    power: Power
     sheets: tuple[Sheet, ...]
     absent: tuple[Absent, ...]
     remarks: tuple[Remark, ...]

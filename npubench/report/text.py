@@ -15,6 +15,7 @@ from npubench.report.certificate import COLUMNS
 from npubench.report.placement import provider
 from npubench.report.shown import Certified, Fault, Group, Place, Row, RunView, View
 from npubench.report.text_loads import STYLES, loads, number_of
+from npubench.report.text_power import power
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -177,6 +178,7 @@ def _run(run: RunView, language: Language) -> list[RenderableType]:
     for group in run.groups:
         parts += _group(group, language)
     parts += loads(run, language)
+    parts += power(run, language)
     if said := [(place, row) for place in run.places for row in place.rows if row.brief is not None]:
         head = Words(
             en="Where it ran (all of it: npubench show --placement)", ko="실행 위치(전체: npubench show --placement)"

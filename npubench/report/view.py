@@ -1,8 +1,9 @@
 """Decides everything that a report shows, and formats it: result documents in, `shown.View` out.
 
 Guarantees: no number reaches a page but through `units.show`, no foreign text but through `foreign.clean`, unknown is a
-dash with its reason, execution kinds and scopes never share a table or an axis. Pure but for `RunFiles.samples`, which
-reads a file. Not aware of: HTML, SVG, terminals (`html`, `charts`, `text` draw and decide nothing).
+dash with its reason, execution kinds and scopes never share a table or an axis. Pure but for `RunFiles.samples` and
+`RunFiles.readings`, which read a file. Not aware of: HTML, SVG, terminals (`html`, `charts`, `text` draw and decide
+nothing).
 """
 
 from __future__ import annotations
@@ -22,13 +23,17 @@ from npubench.report import (
     figures,
     inputs,
     method,
+    method_power,
     mixes,
     placement,
     places,
+    power,
+    power_sources,
     scaling,
     services,
     sheets,
     stages,
+    timeline,
     tuned,
 )
 from npubench.report.foreign import clean
@@ -36,11 +41,17 @@ from npubench.report.numbers import backend_name, count
 from npubench.report.shown import RunView, Term, Tone, View
 from npubench.report.words import joined, same
 from npubench.schema import Cell, Launch, Run
+from npubench.stats.readings import Readings
 from npubench.stats.samples import Samples
 
 
+def _no_readings(launch: str) -> Readings | None:
+    return None
+
+
 class RunFiles(msgspec.Struct, frozen=True, kw_only=True):
-    """A run with what lies beside it. Keys are `<cell>-<n>`; `samples` gives None where the file is missing.
+    """A run with what lies beside it. Keys are `<cell>-<n>`; `samples` and `readings` (of power) give None where the
+    file is missing.
 
     `sha256` is run.json's, None where the run is not sealed.
     """
@@ -49,6 +60,7 @@ class RunFiles(msgspec.Struct, frozen=True, kw_only=True):
     launches: Mapping[str, Launch]
     samples: Callable[[str], Samples | None]
     sha256: str | None = None
+    readings: Callable[[str], Readings | None] = _no_readings
 
 
 def build(runs: Sequence[RunFiles]) -> View:
@@ -77,21 +89,28 @@ def _method(runs: Sequence[RunFiles]) -> tuple[Term, ...]:
         said = {name: Text(en=f"{name}: {text.en}", ko=f"{name}: {text.ko}") for name, text in said.items()}
 
     def told(term: Term) -> Term:
-        if term.key != "inputs":
+        if term.key == "metering" and spent is not None:
+            parts = [term.meaning, spent]
+        elif term.key == "inputs":
+            parts = [term.meaning, *said.values()]
+        else:
             return term
-        parts = [term.meaning, *said.values()]
         meaning = Text(en=" ".join(part.en for part in parts), ko=" ".join(part.ko for part in parts))
         return msgspec.structs.replace(term, meaning=meaning)
 
     cells = [cell for files in runs for cell in files.run.cells]
+    spent = power_sources.cost([session for files in runs for session in files.run.power])
     loaded = any(cell.capacity is not None or cell.stages is not None or cell.audits or cell.tuning for cell in cells)
-    return tuple(told(term) for term in (*method.METHOD, *(method.LOADS if loaded else ())))
+    metered = any(files.run.meters or files.run.logs or any(cell.energy for cell in files.run.cells) for files in runs)
+    terms = (*method.METHOD, *(method.LOADS if loaded else ()), *(method_power.POWER if metered else ()))
+    return tuple(told(term) for term in terms)
 
 
 def _run(files: RunFiles, key: str) -> RunView:
     run = files.run
     verdict, tone = _verdict(run)
     drawn = curves.curves(run, key)
+    timelines = timeline.timelines(run, key, files.launches, files.samples, files.readings)
     return RunView(
         key=key,
         id=clean(run.id),
@@ -101,7 +120,7 @@ def _run(files: RunFiles, key: str) -> RunView:
         verdict=verdict,
         tone=tone,
         caveats=_caveats(run),
-        services=services.services(run, key),
+        services=services.services(run, key, files.launches),
         scopes=services.scopes(run),
         groups=cells.groups(run, key),
         places=places.places(run, key),
@@ -111,7 +130,8 @@ def _run(files: RunFiles, key: str) -> RunView:
         scalings=scaling.scalings(run, key),
         stages=stages.stages(run, key),
         tuned=tuned.tuned(run, key),
-        sheets=sheets.sheets(run, key, files.launches, drawn),
+        power=power.power(run, key, files.launches),
+        sheets=sheets.sheets(run, key, files.launches, drawn, timelines),
         absent=facts.absent(run),
         remarks=facts.remarks(run),
         machine_facts=facts.machine_facts(run.machine),

@@ -16,10 +16,11 @@ from npubench.lang import Text
 from npubench.schema import ExecutionKind, Scenario, Validity
 from npubench.spi import MeterScope
 from npubench.stats.compared import Difference, RunRef
+from npubench.tuning import Point
 
 Division = Literal["fixed", "open"]
 """`fixed`: everybody at one precision. `open`: each backend's best configuration whose quality passed."""
-Why = Literal["invalid", "unsupported", "absent", "not_comparable", "unproven", "untimed", "quality", "no_value"]
+Why = Literal["invalid", "unsupported", "absent", "not_comparable", "unproven", "untimed", "quality"]
 """`untimed`: simulated or virtual, so that its times mean nothing. `quality`: not in the open division, because its
 quality is not known or failed."""
 
@@ -29,7 +30,7 @@ class _Document(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Entry(_Document, frozen=True, kw_only=True):
-    """One configuration: a cell of a run. `driven`: what of its scenario is its own choice (batch, sessions)."""
+    """One configuration: a cell of a run. `scenario` says how it was driven, `tuned` what a search for that chose."""
 
     cell: str
     run: str
@@ -41,6 +42,7 @@ class Entry(_Document, frozen=True, kw_only=True):
     devices: str
     verdict: Validity
     quality: Literal["passed", "failed", "unknown"]
+    tuned: Point | None = None
     labels: tuple[Text, ...] = ()
 
 

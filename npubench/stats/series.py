@@ -31,6 +31,8 @@ TO_J = {"J": 1.0, "mJ": 1e-3, "uJ": 1e-6, "µJ": 1e-6, "kJ": 1e3, "Wh": 3600.0, 
 _SPIKE, _OFTEN, _SURELY = 5.0, 3, 30.0
 # No machine draws a gigawatt; a 64-bit counter of mJ ends at 1.8e16 J.
 _MOST_W, _MOST_J = 1e9, 1e17
+# Nor is there such a clock, limit or temperature in any unit.
+_MOST = 1e15
 # How far around a window readings are looked at: what a sensor used to do, and the neighbours of the edges.
 _AROUND_NS = 60_000_000_000
 
@@ -144,6 +146,8 @@ def _one(channel: Channel, rows: Records, statuses: tuple[str, ...], window: Win
             spikes, _ = _lone_powers(values)
             leave_out(spikes, "a lone spike")
             leave_out(_lone_powers(values)[1], "a lone 0 W")
+    else:
+        leave_out(np.abs(values) > _MOST, "the value is absurdly large")
     return Series(
         channel=channel,
         times_ns=times,

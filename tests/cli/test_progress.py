@@ -131,17 +131,19 @@ def test_a_plan_says_what_is_missing_and_whose_data_it_reads(
         (
             "en",
             (
-                "4 cells × 2 launches, profile standard, about 4 min of measuring",
+                "4 cells × 2 launches, profile standard, about 5 min of measuring",
                 "  + up to 2 min (counted in): each confirmed load is held for 30 s for its energy",
                 "  given loads last for at least 30 s for their energy",
+                "  + 24 s (counted in): idle power before and after, and what reading the meters costs",
             ),
         ),
         (
             "ko",
             (
-                "셀 4개 × 실행 2회, 프로파일 standard, 측정 약 4 min",
+                "셀 4개 × 실행 2회, 프로파일 standard, 측정 약 5 min",
                 "  + 최대 2 min(위 시간에 포함): 확정한 부하를 30 s씩 유지해 에너지를 측정합니다",
                 "  지정한 부하는 에너지 측정을 위해 30 s 이상 유지합니다",
+                "  + 24 s(위 시간에 포함): 앞뒤의 유휴 전력과 전력 측정의 영향을 잽니다",
             ),
         ),
     ],
@@ -150,13 +152,15 @@ def test_what_energy_adds_is_said_before_the_run(
     monkeypatch: pytest.MonkeyPatch, spoken: str, lines: tuple[str, ...]
 ) -> None:
     monkeypatch.setenv("NPUBENCH_LANG", spoken)
+    metered = {"en": "power: not measured (--no-power)", "ko": "전력: 측정하지 않음(--no-power)"}[spoken]
     names = ("single-stream", "cameras:fps=15", "server", "cameras:cameras=2")
     said, plain = io.StringIO(), io.StringIO()
     plan = planned(*names)
     console(said).plan(plan)
-    assert said.getvalue().splitlines()[:3] == list(lines)
+    assert said.getvalue().splitlines()[:4] == list(lines)
     console(plain).plan(planned(*names, meters=()))
     assert "30 s" not in plain.getvalue()
+    assert plain.getvalue().splitlines()[1:] == [metered]
     # Of the time that is left it is a part, too.
     watcher = _LiveTable(plan, RichConsole(file=io.StringIO()))
     without = _LiveTable(msgspec.structs.replace(plan, hold_s=0.0), RichConsole(file=io.StringIO()))

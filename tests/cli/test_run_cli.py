@@ -299,21 +299,70 @@ def test_a_hanging_backend_is_a_result_and_exit_4(tmp_path: Path) -> None:
     assert verdicts == {"stuck": "invalid"}
 
 
-def test_power_of_a_test_meter_is_in_the_launch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NPUBENCH_SYNTHETIC_POWER", "constant:25")
-    cards = write_backend(tmp_path / "cards", "metered")
+def metered_cards(tmp_path: Path) -> Path:
+    """A `--cards` folder with a backend that names the test meter."""
+    # Slow enough that the table of samples lasts for the window.
+    cards = write_backend(tmp_path / "cards", "metered", work_ns=200_000)
     card = cards / "backends" / "metered.toml"
     card.write_text(card.read_text().replace("precisions =", 'meters = ["synthetic"]\nprecisions ='))
-    done = npubench("run", "--cards", cards, "--backend", "metered", *TINY)
+    return cards
+
+
+@pytest.mark.slow
+def test_a_known_energy_is_in_the_launch_and_no_secret_is_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NPUBENCH_SYNTHETIC_POWER", "square:10:30:2")
+    monkeypatch.setenv("NPUBENCH_REDFISH_PASSWORD", "open-sesame")
+    cards = metered_cards(tmp_path)
+    budget = ["--model", "overhead-floor", "--scenario", "single-stream", "--profile", "smoke", "--budget", "45s"]
+    done = npubench("run", "--cards", cards, "--backend", "metered", *budget)
     assert done.returncode == 0, done.stderr
-    (path,) = (run_folder(done) / "launches").glob("*.json")
+    assert "power: synthetic.power: the whole card, instant power; counts for metered" in done.stdout
+    assert done.stdout.count("reading idle power for 10 s") == 2
+    folder = run_folder(done)
+    (path,) = (folder / "launches").glob("*.json")
     launch = json.loads(path.read_bytes())
-    window_s = (launch["window"]["end_ns"] - launch["window"]["start_ns"]) / 1e9
-    energies = [channel["energy_j"] for channel in launch["energy"]["channels"].values()]
-    assert energies
-    assert all(energy == pytest.approx(25 * window_s, rel=0.05) for energy in energies if energy is not None)
-    kept = path.with_suffix(".power.jsonl")
+    window = launch["energy"]["window"]
+    seconds = (window["end_ns"] - window["start_ns"]) / 1e9
+    assert seconds >= 30
+    # 20 W over whole periods; what is left of one at either end is at most 1 s of 10 W.
+    for name in ("synthetic.power", "synthetic.energy"):
+        assert launch["energy"]["channels"][name]["energy_j"] == pytest.approx(20 * seconds, abs=10.5)
+    assert launch["energy"]["scopes"]["card"]["net_j"] is not None
+    kept = path.with_suffix(".power.npz")
     assert launch["power"] == {"file": kept.name, "sha256": sha256_file(kept)}
+    session = json.loads((folder / "power" / "1.json").read_bytes())
+    assert set(session["before"]) == set(session["after"]) == {"synthetic.power", "synthetic.energy"}
+    assert len(session["clock"]) == 2
+    assert json.loads((folder / "run.json").read_bytes())["power"] == [session]
+    for found in folder.rglob("*"):
+        assert not found.is_file() or b"open-sesame" not in found.read_bytes()
+    assert "open-sesame" not in done.stdout + done.stderr
+
+
+def test_the_meters_of_a_run_are_printed_before_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NPUBENCH_SYNTHETIC_POWER", "constant:25")
+    arguments = ["run", "--cards", metered_cards(tmp_path), "--backend", "metered", *TINY, "--dry-run"]
+    done = npubench(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert "power: synthetic.energy: the whole card, energy counter; counts for metered" in done.stdout
+    assert "no power from rapl: " in done.stdout or "power: rapl." in done.stdout
+    done = npubench(*arguments, "--no-power", "--json")
+    assert json.loads(done.stdout)["meters"] == []
+    assert "power: not measured (--no-power)" in done.stderr
+
+
+def test_a_meters_file_that_is_wrong_ends_before_anything_is_probed(tmp_path: Path) -> None:
+    path = tmp_path / "meters.toml"
+    path.write_text('schema = "npubench.meters/1"\n[[meters]]\nuse = "syntetic"\n', encoding="utf-8")
+    done = npubench("run", "--backend", "null", *TINY, "--meters", path)
+    assert done.returncode == 2
+    assert f'{path}: meters[0].use: found "syntetic" (did you mean "synthetic"?)' in done.stderr
+    assert not (tmp_path / "results").exists() or not list((tmp_path / "results").iterdir())
+    done = npubench("run", "--backend", "null", *TINY, "--meters", path, "--no-power")
+    assert done.returncode == 2
+    assert "--no-power and --meters do not go together" in done.stderr
 
 
 def test_ctrl_c_while_waiting_for_another_run_ends_at_once(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import msgspec
 import pytest
 
 from npubench import store
-from npubench.energy import PlannedMeter
+from npubench.energy import PlannedMeter, Window
 from npubench.engine import idling
 from npubench.engine.idling import Around
 from npubench.engine.launcher import Limits, StopRequested
@@ -22,6 +23,7 @@ from npubench.spi import Availability
 from npubench.stats.readings import Readings
 from npubench.stats.runs import assembled
 from npubench.store import sha256_file
+from tests.engine.test_mixing import PARTS, mixed
 from tests.engine.test_run import Quiet, new_folder
 from tests.support import null_card, null_plan
 
@@ -111,7 +113,7 @@ def test_a_smoke_run_does_not_measure_the_effect(tmp_path: Path) -> None:
 
 def test_a_pulse_is_announced_and_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     known = idling.pulses
-    monkeypatch.setattr(idling, "pulses", lambda stop: known(stop, 2, 0.05, 0.05))
+    monkeypatch.setattr(idling, "pulses", lambda stop: known(stop, ((0.05, 0.05), (0.05, 0.1))))
 
     def body(session: Around, said: list[str]) -> None:
         session.begin(pulse=True)
@@ -120,6 +122,13 @@ def test_a_pulse_is_announced_and_timed(tmp_path: Path, monkeypatch: pytest.Monk
 
     (found,) = around(tmp_path, plan_of(), body).sessions()
     assert len(found.pulses) == 2
+    # An external meter's log has the idle power there, whether a meter answers here or not.
+    assert found.rest is not None
+    assert found.rest.start_ns >= found.pulses[-1].end_ns
+    nothing = msgspec.structs.replace(plan_of(), meters=())
+    (unread,) = around(tmp_path / "unread", nothing, body).sessions()
+    assert unread.rest is not None
+    assert not unread.before
 
 
 def test_a_stop_while_idle_is_kept_and_a_later_invocation_is_another_session(tmp_path: Path) -> None:
@@ -142,7 +151,16 @@ def test_a_stop_while_idle_is_kept_and_a_later_invocation_is_another_session(tmp
 
 
 @pytest.mark.slow
-def test_a_resumed_run_has_two_sessions_and_its_launches_have_joules(tmp_path: Path, model_cache: Path) -> None:
+def test_a_resumed_run_has_two_sessions_and_its_launches_have_joules(
+    tmp_path: Path, model_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    origin_ns = time.perf_counter_ns()
+    monkeypatch.setenv("NPUBENCH_SYNTHETIC_POWER", f"ramp:20:1@{origin_ns}")
+
+    def exact_j(window: Window) -> float:
+        start_s, end_s = ((at - origin_ns) / 1e9 for at in (window.start_ns, window.end_ns))
+        return 20 * (end_s - start_s) + (end_s**2 - start_s**2) / 2
+
     plan = plan_of(SYNTHETIC, launches=2)
     folder = new_folder(tmp_path, plan)
     first = Quiet(stop_after=1)
@@ -157,11 +175,33 @@ def test_a_resumed_run_has_two_sessions_and_its_launches_have_joules(tmp_path: P
     assert {name for name in run.files if name.startswith("power/")} == {"power/1.json", "power/2.json"}
     for launch in folder.launches():
         assert launch.energy.window is not None
-        seconds = (launch.energy.window.end_ns - launch.energy.window.start_ns) / 1e9
+        exact = exact_j(launch.energy.window)
         for name in ("synthetic.power", "synthetic.energy"):
-            assert launch.energy.channels[name].energy_j == pytest.approx(25 * seconds, rel=0.005)
+            found = launch.energy.channels[name]
+            assert found.energy_j == pytest.approx(exact, rel=0.005), found.reason
+            assert found.ours is True
         assert launch.power is not None
         kept = folder.path / "launches" / launch.power.file
         assert sha256_file(kept) == launch.power.sha256
         assert Readings.decode(kept).channels
     assert not (folder.path / "work").exists()
+
+
+@pytest.mark.slow
+def test_services_side_by_side_have_no_totals_of_what_both_drew_on(
+    tmp_path: Path, model_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NPUBENCH_SYNTHETIC_POWER", "ramp:20:1;scope=node")
+    plan = msgspec.structs.replace(mixed(*PARTS), meters=(SYNTHETIC,), profile="smoke")
+    folder = new_folder(tmp_path, plan)
+    quiet = Quiet()
+    Execution(plan, folder, model_cache, quiet, Limits(stall_s=20), quiet.stop).carry_out()
+    together = {cell.id for cell in plan.cells if cell.mix is not None}
+    for launch in folder.launches():
+        node = launch.energy.scopes["node"]
+        assert launch.energy.channels["synthetic.energy"].ours is (None if launch.cell in together else True)
+        if launch.cell in together:
+            assert node.energy_j is None
+            assert "2 services ran at the same time" in str(node.reason)
+        else:
+            assert node.reason is None or "services" not in node.reason.en

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 from npubench.discovery import code
 from npubench.engine import launcher
 from npubench.engine.ending import Ended, end_process
-from npubench.engine.launcher import DEFAULT_STALL_S, Environment, Limits, StopRequested, run_job
+from npubench.engine.launcher import DEFAULT_STALL_S, Environment, Limits, StopRequested, child_environment, run_job
 from npubench.engine.protocol import AdapterRef, Event, Load, Measured, MeasureJob, Phase, Probed, ProbeJob
 from npubench.engine.warmup import PATIENCE
 from npubench.schema import Failure, FailureKind
@@ -290,3 +291,10 @@ def test_what_a_worker_said_itself_counts_also_where_it_hangs_afterwards(tmp_pat
     assert isinstance(answer, Failure)
     assert answer.kind is FailureKind.RAISED
     assert answer.message == "RuntimeError: the licence has expired; then no sign of life for 3 s"
+
+
+def test_a_bmcs_credentials_reach_no_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NPUBENCH_REDFISH_USER", "NPUBENCH_REDFISH_PASSWORD"):
+        monkeypatch.setenv(name, "open-sesame")
+    for python in (sys.executable, "/usr/bin/python-of-another"):
+        assert "open-sesame" not in child_environment(Environment(python=python), tmp_path).values()

@@ -14,9 +14,11 @@ import pytest
 
 from npubench.cards import BackendCard, EnvironmentSpec, to_builtins
 from npubench.energy import PlannedMeter, Window
-from npubench.engine.metering import Meters, metering
+from npubench.engine.metering import Meters, explained, metering
+from npubench.rules import EnergyRule
 from npubench.schema import Plan
 from npubench.spi import Availability, Channel
+from npubench.stats.ledger import Work, ledger
 from npubench.stats.readings import OK, Readings
 from tests.engine import faulty_meters
 from tests.support import null_card, null_plan
@@ -107,6 +109,14 @@ def test_a_meter_that_disappears_says_why_and_the_other_goes_on(tmp_path: Path) 
         found = meters.readings(at)
         assert statuses(found, "bad") == {OK, "the meter stopped: its process ended without a word"}
         assert statuses(found, "synthetic.energy") == {OK}
+        rule = EnergyRule(window_s=0.3, coverage=0.9, refreshes=2, idle_s=0.4, drift=0.05)
+        work = Work(requests=1, units=1, unit="sample")
+        bare = ledger(found, at, work, ours=lambda channel: True, idle={}, rule=rule)
+        energy = explained(bare, found, at)
+        assert energy.channels["bad"].energy_j is None
+        assert str(energy.channels["bad"].reason).count("ended without a word") == 2, "in both languages"
+        assert energy.channels["synthetic.energy"] == bare.channels["synthetic.energy"]
+        assert energy.channels["synthetic.energy"].energy_j == pytest.approx(25 * 1.8, rel=0.05)
         started = time.monotonic()
         later = window(0.2)
         again = meters.readings(later)

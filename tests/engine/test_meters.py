@@ -40,8 +40,8 @@ def test_a_meter_that_several_cards_name_is_asked_once() -> None:
     found = wanted({"a": card("a", "nvml", "hwmon"), "b": card("b", "nvml")}, ())
     assert found == (
         Wanted(use="rapl", name="rapl"),
-        Wanted(use="nvml", name="nvml", backends=("a", "b")),
         Wanted(use="hwmon", name="hwmon", backends=("a",)),
+        Wanted(use="nvml", name="nvml", backends=("a", "b")),
     )
 
 

@@ -28,7 +28,7 @@ def test_a_pulse_keeps_the_cores_busy_between_its_times() -> None:
 
 
 def test_pulses_are_apart_and_stop_when_told() -> None:
-    found = pulses(times=3, on_s=0.05, off_s=0.1)
+    found = pulses(pattern=((0.05, 0.1),) * 3)
     assert len(found) == 3
     assert all(late.start_ns - early.end_ns >= 100_000_000 for early, late in itertools.pairwise(found))
     assert pulses(lambda: True) == ()

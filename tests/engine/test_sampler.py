@@ -18,9 +18,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from npubench.engine import sampler as under_test
+from npubench.engine import recording as under_test
 from npubench.engine.power import PowerSampler, all_readings, mapped, read_log
-from npubench.engine.sampler import Job, Times, take
+from npubench.engine.recording import Times, take
+from npubench.engine.sampler import Job
 from npubench.spi import Availability, Channel, Reading
 from npubench.stats.readings import OK, RECORD
 from tests.engine import faulty_meters
@@ -259,7 +260,7 @@ def test_a_meter_with_ever_new_faults_does_not_fill_the_statuses(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(under_test, "_MOST_STATUSES", 5)
-    writer = under_test.Writer(Job(meter="m", interval_ns=1, out=str(tmp_path / "m")))
+    writer = under_test.Writer(str(tmp_path / "m"), 1 << 20)
     writer.head(under_test.Header(meter="m", interval_ns=1, pid=1, channels=(faulty_meters.CHANNEL,)))
     writer.rows(Reading(channel="bad", value=None, before_ns=at, after_ns=at, status=f"fault {at}") for at in range(50))
     log = read_log(tmp_path / "m.jsonl")

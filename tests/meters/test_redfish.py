@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from npubench.engine.power import PowerSampler
 from npubench.meters import redfish_client
 from npubench.meters.redfish import RedfishMeter
 from npubench.spi import Configurable, Meter, Paced, Reading
@@ -139,9 +140,9 @@ def test_a_part_of_a_machine_is_no_node(bmc: Bmc, certificates: dict[str, Path],
     assert meter.probe().available
     assert {channel.name for channel in meter.channels()} == {"redfish.1", "redfish.1.energy"}
     meter.close()
-    named = meter_for(bmc, certificates, secret, chassis="GPU_1", scope="card")
+    named = meter_for(bmc, certificates, secret, chassis="GPU_1", scope="card", name="b")
     assert named.probe().available
-    assert [(channel.name, channel.scope) for channel in named.channels()] == [("redfish.GPU_1", "card")]
+    assert [(channel.name, channel.scope) for channel in named.channels()] == [("redfish.b.GPU_1", "card")]
     named.close()
 
 
@@ -337,6 +338,31 @@ def test_secrets_are_in_nothing_that_is_written(
         assert leak[: len(leak) - 2] not in everything
 
 
+def test_in_the_sampler_no_file_holds_a_secret(
+    bmc: Bmc, certificates: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Good readings, then a service that quotes the login; everything that was written is searched."""
+    monkeypatch.setenv(redfish_client.USER, USER)
+    monkeypatch.setenv(redfish_client.PASSWORD, PASSWORD)
+    options = {"url": bmc.url, "ca": str(certificates["ca"])}
+    sampler = PowerSampler.start("npubench.meters.redfish:RedfishMeter", 0.1, tmp_path, options=options)
+    assert sampler.availability.available
+    assert sampler.interval_ns == 1_000_000_000
+    (token,) = bmc.tokens
+    bmc.before = _saying(500, f"{USER} {PASSWORD} {token}".encode())
+    asked = len(bmc.asked)
+    deadline = time.monotonic() + 30
+    while len(bmc.asked) <= asked and time.monotonic() < deadline:
+        time.sleep(0.05)
+    sampler.stop()
+    written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert b"HTTP 500" in written
+    for leak in (PASSWORD, USER, token):
+        assert leak.encode() not in written
+    # And the session is gone with the sampler.
+    assert not bmc.tokens
+
+
 def test_credentials_from_the_environment(
     bmc: Bmc, certificates: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -378,6 +404,7 @@ def test_a_credentials_file_that_others_read_is_refused(bmc: Bmc, certificates: 
         ({"url": "https://bmc.example:notaport"}, "url: not an address"),
         ({"url": "https://bmc", "scope": "room"}, "scope: found 'room'"),
         ({"url": "https://bmc", "chassis": "../1"}, "chassis: found"),
+        ({"url": "https://bmc", "name": "a b"}, "name: found 'a b'"),
         ({"url": "https://bmc", "chassis": 1}, "chassis: found 1"),
         ({"url": "https://bmc", "ca": 3}, "ca: found int"),
         ({"url": "https://bmc", "verify": False}, "verify: not an option of redfish"),

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from npubench.report import html, view
-from tests.report import loaded, sample
+from tests.report import loaded, powered, sample
 from tests.report.test_html import hostile
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -69,7 +69,9 @@ def write(folder: Path, files: view.RunFiles, language: str = "en") -> Path:
 
 
 @pytest.mark.parametrize(
-    "files", [sample.realistic(), hostile(), loaded.services()], ids=["realistic", "hostile", "loads"]
+    "files",
+    [sample.realistic(), hostile(), loaded.services(), powered.powered()],
+    ids=["realistic", "hostile", "loads", "power"],
 )
 def test_no_console_message_and_no_request(tmp_path: Path, files: view.RunFiles) -> None:
     dom, log, net = browse(write(tmp_path, files, "ko"), tmp_path)
@@ -134,14 +136,18 @@ def test_the_radio_alone_decides_the_language(tmp_path: Path, language: str) -> 
 
 
 @pytest.mark.parametrize(
-    "files", [sample.realistic(), hostile(), loaded.services()], ids=["realistic", "hostile", "loads"]
+    "files",
+    [sample.realistic(), hostile(), loaded.services(), powered.powered()],
+    ids=["realistic", "hostile", "loads", "power"],
 )
 def test_a_narrow_window_scrolls_tables_not_the_page(tmp_path: Path, files: view.RunFiles) -> None:
     found = probe(tmp_path, files, SEEN, "--window-size=360,800", checked="lang-ko")
     assert found["wide"] <= found["inner"]
 
 
-@pytest.mark.parametrize("files", [sample.realistic(), loaded.services()], ids=["realistic", "loads"])
+@pytest.mark.parametrize(
+    "files", [sample.realistic(), loaded.services(), powered.powered()], ids=["realistic", "loads", "power"]
+)
 def test_printed_on_a4(tmp_path: Path, files: view.RunFiles) -> None:
     assert CHROMIUM is not None
     path, pdf = write(tmp_path, files), tmp_path / "page.pdf"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from npubench.energy import Alignment, ClockPair, Window
+from npubench.engine.pulse import PATTERN
 from npubench.errors import DataError
 from npubench.metering_log import parse
 from npubench.stats.alignment import Floats, Ints, Tie, by_clock, by_pulse, tie
@@ -19,13 +20,14 @@ CLOCKS = tie(
         ClockPair(monotonic_ns=BOOT + 600 * S, wall_ns=WALL + 600 * S, gap_ns=400),
     ]
 )
-# As `npubench run --power-pulse` makes them: three times three seconds.
-PULSES = tuple(Window(start_ns=BOOT + (30 + 6 * i) * S, end_ns=BOOT + (33 + 6 * i) * S) for i in range(3))
+# As `npubench run --power-pulse` makes them.
+ON = tuple((30 + sum(map(sum, PATTERN[:i])), 30 + sum(map(sum, PATTERN[:i])) + PATTERN[i][0]) for i in range(3))
+PULSES = tuple(Window(start_ns=BOOT + round(on * S), end_ns=BOOT + round(off * S)) for on, off in ON)
 
 
 def busy(seconds: Floats) -> Floats:
     """1 while a pulse is on, in seconds after BOOT."""
-    return sum(((seconds >= 30 + 6 * i) & (seconds < 33 + 6 * i) for i in range(3)), np.zeros_like(seconds))
+    return sum(((seconds >= on) & (seconds < off) for on, off in ON), np.zeros_like(seconds))
 
 
 def made_log(
@@ -53,6 +55,18 @@ def test_clocks_apart_come_out_within_the_stated_uncertainty(hertz: float, offse
         assert (found.correlation or 0) > 0.9
 
 
+@pytest.mark.parametrize("before", [0.0, 100.0])
+@pytest.mark.parametrize("after", [0.0, 100.0])
+def test_a_machine_that_is_busy_before_or_after_confuses_nothing(before: float, after: float) -> None:
+    """Starting up looks like a pulse, and so does the first launch."""
+    for seed in range(10):
+        times, power = made_log(5.0, 3.0, seed, noise_w=25.0)
+        seconds = (times - WALL) / 1e9 + 3.0
+        power = power + np.where(seconds < 29, before, 0.0) + np.where(seconds > 54, after, 0.0)
+        found = by_pulse(times, power, 1, PULSES, CLOCKS)
+        assert abs(found.offset_s - 3.0) <= found.uncertainty_s
+
+
 def test_rounded_stamps_are_in_the_uncertainty() -> None:
     times, power = made_log(10.0, 3.0, 0)
     exact = by_pulse(times, power, 1, PULSES, CLOCKS)
@@ -69,12 +83,12 @@ def test_pulses_that_are_not_to_be_seen(seed: int) -> None:
 
 
 def test_pulses_that_fit_twice() -> None:
-    times, power = made_log(10.0, 0.0, 0, noise_w=1.0)
-    again = busy((times - WALL) / 1e9 - 25.0)
+    """Another run with pulses half a minute later, in the same log."""
+    times, noise = made_log(10.0, 0.0, 0, noise_w=1.0, pulse_w=0.0)
+    seconds = (times - WALL) / 1e9
+    power = np.where(seconds < 75, noise, 200.0) + 100 * busy(seconds) + 100 * busy(seconds - 31.0)
     with pytest.raises(DataError, match="fit the log at two places"):
-        by_pulse(
-            times, power * (power < 250) + 200 * (power > 250) + 100 * again + 100 * (power > 250), 1, PULSES, CLOCKS
-        )
+        by_pulse(times, power, 1, PULSES, CLOCKS)
 
 
 def test_what_no_pulse_can_align() -> None:

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from npubench.spi import Availability, Channel, Reading
 
 _SOURCE = "hanbit_sdk snapshot (a virtual device: a model of its power, not a measurement)"
+# What the card can draw at most by its data sheet; a larger value is a fault of the reading.
+_MOST_W = 40.0
 _TO_MICRO = {"uJ": 1.0, "mJ": 1e3, "J": 1e6, "uW": 1.0, "mW": 1e3, "W": 1e6}
 
 
@@ -21,7 +23,11 @@ def number(text: str) -> float:
 
 
 class HanbitMeter:
-    """Two channels of one card: a counter of energy, and power at this instant."""
+    """Two channels of one card: a counter of energy, and power at this instant.
+
+    No channel names a device: the HB-1 is virtual, so the machine has no PCI address for it, and a channel without one
+    counts for the backends whose cards name this meter.
+    """
 
     def probe(self) -> Availability:
         try:
@@ -34,9 +40,24 @@ class HanbitMeter:
 
     def channels(self) -> Sequence[Channel]:
         return (
-            Channel(name="hanbit.energy", unit="J", scope="card", kind="counter", source=_SOURCE, lag_bound_ns=0),
             Channel(
-                name="hanbit.power", unit="W", scope="card", kind="instant", source=_SOURCE, lag_bound_ns=100_000_000
+                name="hanbit.energy",
+                quantity="energy",
+                unit="J",
+                scope="card",
+                kind="counter",
+                source=_SOURCE,
+                lag_bound_ns=0,
+            ),
+            Channel(
+                name="hanbit.power",
+                quantity="power",
+                unit="W",
+                scope="card",
+                kind="instant",
+                source=_SOURCE,
+                lag_bound_ns=100_000_000,
+                most_w=_MOST_W,
             ),
         )
 
