@@ -307,13 +307,17 @@ class MemoryUse(_Document, frozen=True, kw_only=True):
 
 
 class ProcessFacts(_Document, frozen=True, kw_only=True):
-    """The measuring process. `options` are those in effect, per graph; `versions` are varying, never identity."""
+    """The measuring process. `options` are those in effect, per graph; `versions` are varying, never identity.
+
+    `cpu_ns` were used in the `loaded_ns` in which load was made.
+    """
 
     pid: int
     python: str
     executable: str
     peak_rss_bytes: int
     cpu_ns: int
+    loaded_ns: int | None = None
     involuntary_switches: int
     memory: MemoryUse | None = None
     host: tuple[HostEffect, ...] = ()

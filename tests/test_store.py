@@ -121,3 +121,11 @@ def test_a_whole_id_is_not_the_beginning_of_another(tmp_path: Path) -> None:
     for name in ("*", "[2]*", "../a", "20260101T000000Z-x"):
         with pytest.raises(UsageError, match="no run"):
             store.open_run(name, tmp_path / "results" if name == "../a" else tmp_path)
+
+
+def test_machines_are_the_folders_that_hold_runs(tmp_path: Path) -> None:
+    for name in ("b/20260102T000000Z-aaaaaa", "a/20260102T000000Z-aaaaaa", "empty", ".hidden/20260102T000000Z-aaaaaa"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "baseline.toml").write_text("", encoding="utf-8")
+    assert store.machines(tmp_path) == ["a", "b"]
+    assert store.machines(tmp_path / "nowhere") == []

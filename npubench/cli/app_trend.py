@@ -21,10 +21,10 @@ def trend(
     cells: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[CELL|MODEL...]",
+            metavar="CELL...",
             help=here(
                 "Cells by model, backend, precision, scenario, scope or id (default: all).",
-                "모델, 백엔드, 정밀도, 시나리오, 범위, id로 고른 셀(기본: 전체).",
+                "모델, 백엔드, 정밀도, 시나리오, 범위, id(기본: 전체).",
             ),
         ),
     ] = None,

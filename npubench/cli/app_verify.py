@@ -33,7 +33,7 @@ def verify(
             metavar="RUN...",
             help=here(
                 "Folders, ids, latest, packs (.zip) or reports (.html).",
-                "폴더, id, latest, 꾸러미(.zip) 또는 보고서(.html).",
+                "폴더, id, latest, 꾸러미, 보고서 파일.",
             ),
         ),
     ],

@@ -250,16 +250,24 @@ def write_report(folders: Sequence[store.RunFolder], output: Path | None, spoken
 
 def schemas() -> dict[str, bytes]:
     """File name → JSON Schema of every card and result document."""
+    from npubench.report.page_data import PageData
     from npubench.stats.compared import Comparison
     from npubench.stats.ranked import Ranking
+    from npubench.stats.trend import Trend
+    from npubench.verify.found import Verified
+    from npubench.verify.manifest import Manifest
 
     documents = {"run": Run, "launch": Launch, "plan": Plan, "quality": Quality, "placement": Certificate}
     documents["compare"] = Comparison
     documents["rank"] = Ranking
+    documents["trend"] = Trend
     documents["conformance"] = Conformance
     documents["tuning"] = Tuning
     documents["power"] = PowerSession
     documents["power-log"] = Attachment
+    documents["verify"] = Verified
+    documents["pack"] = Manifest
+    documents["report-data"] = PageData
     kinds = {**{f"{name}-card": kind for name, kind in CARD_TYPES.items()}, **documents}
     return {
         f"{name}.schema.json": msgspec.json.format(

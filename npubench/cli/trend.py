@@ -195,7 +195,7 @@ def _nothing(root: Path, machine: str, quick_looks: int, skipped: Sequence[Skipp
 def _why(quick_looks: int, skipped: Sequence[Skipped]) -> str:
     if quick_looks:
         return here(
-            f"{quick_looks} quick looks are left out, as no comparison takes them; --all takes them in",
+            f"quick looks are left out ({quick_looks}), as no comparison takes them; --all takes them in",
             f"비교에 쓰이지 않는 간이 실행 {quick_looks}회를 제외함. 포함하려면 --all",
         )
     return here("`npubench run --profile nightly` measures one", "`npubench run --profile nightly`로 측정하세요")

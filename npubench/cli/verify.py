@@ -10,7 +10,7 @@ import msgspec
 
 from npubench import __version__, store
 from npubench.discovery import checkout_root
-from npubench.errors import NotComparableError, combine_exit_codes
+from npubench.errors import NotComparableError, NpubenchError, UsageError, combine_exit_codes
 from npubench.lang import Language, Text, language
 from npubench.report.foreign import LINE_LIMIT, clean
 from npubench.units import show
@@ -38,7 +38,7 @@ def verify(names: Sequence[str], *, as_json: bool, out: Path | None) -> None:
         file = path.is_file() and path.name not in (store.RUN, store.PLAN)
         given.append((name, path if file else store.open_run(name, root)))
     folders = [item for _, item in given if isinstance(item, store.RunFolder)]
-    runs = {folder.path.resolve().name: folder for folder in folders}
+    runs = _by_id(folders)
     found = [_verified(name, item, runs) for name, item in given]
     if as_json:
         document: object = found[0] if len(found) == 1 else found
@@ -49,6 +49,23 @@ def verify(names: Sequence[str], *, as_json: bool, out: Path | None) -> None:
     if code := combine_exit_codes(_code(item) for item in found):
         sys.stdout.flush()
         sys.exit(code)
+
+
+def _by_id(folders: Iterable[store.RunFolder]) -> dict[str, store.RunFolder]:
+    """Run id → folder. Raises UsageError for two folders that claim one id: a report cannot be of both."""
+    found: dict[str, store.RunFolder] = {}
+    for folder in folders:
+        try:
+            run = folder.plan().run
+        except NpubenchError:
+            # What is wrong with it is said when it is verified.
+            continue
+        other = found.setdefault(run, folder)
+        if other.path.resolve() != folder.path.resolve():
+            raise UsageError(
+                f"{other.path} and {folder.path} both claim to be run {clean(run)}", hint="verify one at a time"
+            )
+    return found
 
 
 def _verified(name: str, item: store.RunFolder | Path, runs: Mapping[str, store.RunFolder]) -> Verified:
@@ -96,6 +113,9 @@ def _headline(item: Verified) -> Text:
     numbers, files, samples = (show(value, "count") for value in (item.numbers, item.files, item.samples))
     english = f"{numbers} numbers, {files} files, {samples} samples"
     korean = f"수치 {numbers}개, 파일 {files}개, 표본 {samples}개"
+    if item.readings:
+        readings = show(item.readings, "count")
+        english, korean = f"{english}, {readings} power readings", f"{korean}, 전력 측정값 {readings}개"
     wrong = len(item.mismatches)
     if not wrong:
         return Text(en=f"{english}: all agree", ko=f"{korean}: 모두 일치")

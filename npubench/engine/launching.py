@@ -18,15 +18,15 @@ from npubench import traffic
 from npubench.cards import BackendCard, ModelCard, emulated, with_threads
 from npubench.conditions import Conditions
 from npubench.discovery import code
-from npubench.energy import EnergyLedger, IdlePower, Window
+from npubench.energy import EnergyLedger, IdlePower
 from npubench.engine import loading, table
-from npubench.engine.belonging import Belonging, apart
 from npubench.engine.files import Files, Ready
 from npubench.engine.holding import held_s
+from npubench.engine.joules import covering, joules, slowed
 from npubench.engine.keeping import Keeping
 from npubench.engine.launcher import Limits, run_job
 from npubench.engine.lost import Presence
-from npubench.engine.metering import Meters, explained
+from npubench.engine.metering import Meters
 from npubench.engine.placement import Certifier
 from npubench.engine.protocol import Event, Measured, MeasureJob, Together
 from npubench.engine.quality import Asker
@@ -35,7 +35,6 @@ from npubench.engine.tuner import Tuner, tuned_cell
 from npubench.engine.watching import watching
 from npubench.errors import StoreError
 from npubench.evidence import Certificate
-from npubench.lang import Text
 from npubench.rules import Ruleset, load
 from npubench.scenarios import KINDS, Scenario
 from npubench.schema import (
@@ -54,9 +53,7 @@ from npubench.spi import Request
 from npubench.stats.conclude import Concluded, conclude
 from npubench.stats.conditions import gone, judge_conditions, worse
 from npubench.stats.held import energy_window, work_of
-from npubench.stats.ledger import ledger
 from npubench.stats.memory import leak
-from npubench.stats.power_events import events, judge_power
 from npubench.stats.readings import Readings
 from npubench.stats.samples import Samples
 from npubench.store import WORK, RunFolder
@@ -321,34 +318,29 @@ class Launching:
         return min(found) if found else None
 
     def _energy(
-        self, ready: Prepared, done: Measured, samples: Samples, found: Concluded, conditions: Conditions
+        self, ready: Prepared, done: Measured, samples: Samples, told: Concluded, conditions: Conditions
     ) -> tuple[EnergyLedger, Readings]:
         """The joules of a launch, and the readings that they were computed from."""
         cell, meters = ready.way, self._power.meters
         window = energy_window(done.window, done.capacity)
-        work = work_of(samples, window, done.unit, cell.scenario, done.capacity, done.samples_per_row, found.given)
-        readings = meters.readings(window)
+        work = work_of(samples, window, done.unit, cell.scenario, done.capacity, done.samples_per_row, told.given)
+        # Of both windows, where they are two: what slowed the device in either must be seen in what is kept.
+        readings = meters.readings(covering(done.window, window))
         if not readings.channels:
             none = EnergyLedger(reason=meters.reason, window=window, requests=work.requests, units=work.units)
             return none, readings
-        beside = [
-            msgspec.convert(self._plan.backends[other.backend], BackendCard)
-            for other in self._plan.cells
-            if cell.mix is not None and other.mix == cell.mix and other.id != cell.id
-        ]
-        whose = Belonging(ready.backend, self._plan.machine, conditions, beside, meters.backends_of)
-        shared = [channel.name for channel in readings.channels if whose.shared(channel)]
-        joules = ledger(readings, window, work, ours=whose.ours, idle=self._power.idle, rule=self._rules.energy)
-        return apart(explained(joules, readings, window), shared, len(beside) + 1), readings
-
-    def _slowed(self, energy: EnergyLedger, own: Window) -> tuple[Validity, tuple[Text, ...]]:
-        """What slowed the device while energy was read, and in the launch's own window where that is another one."""
-        verdict, reasons = judge_power(energy)
-        if energy.window in (None, own) or not energy.channels:
-            return verdict, reasons
-        found = events(self._power.meters.readings(own, wait=False), own)
-        earlier, more = judge_power(msgspec.structs.replace(energy, window=own, events=found))
-        return worse(verdict, earlier), (*reasons, *more)
+        found = joules(
+            self._plan,
+            cell,
+            conditions,
+            readings,
+            window,
+            work,
+            idle=self._power.idle,
+            rule=self._rules.energy,
+            named=meters.backends_of,
+        )
+        return found, readings
 
     def _finish(self, ready: Prepared, blank: Launch, done: Measured, work: Path, keeping: Keeping) -> Launch:
         """Keeps the samples, derives the summary, judges."""
@@ -379,12 +371,12 @@ class Launching:
         assert blank.conditions is not None
         allowed, disturbances = judge_conditions(blank.conditions, self._rules.disturbance)
         energy, readings = self._energy(ready, done, samples, found, blank.conditions)
-        powered, slowed = self._slowed(energy, done.window)
+        powered, disturbed = slowed(energy, done.window, readings)
         return msgspec.structs.replace(
             blank,
             status="ok",
             verdict=worse(worse(verdict, allowed), powered),
-            reasons=(*reasons, *disturbances, *slowed),
+            reasons=(*reasons, *disturbances, *disturbed),
             load_ns=done.load_ns,
             first_inference_ns=done.first_inference_ns,
             warmup=done.warmup,
@@ -399,6 +391,7 @@ class Launching:
                 executable=done.executable,
                 peak_rss_bytes=done.peak_rss_bytes,
                 cpu_ns=done.cpu_ns,
+                loaded_ns=done.loaded_ns,
                 involuntary_switches=done.involuntary_switches,
                 memory=done.memory,
                 host=done.host,

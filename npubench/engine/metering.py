@@ -133,14 +133,13 @@ class Meters:
                 if item.fault is None:
                     item.fault = _fault(item.sampler)
 
-    def readings(self, window: Window, *, wait: bool = True) -> Readings:
+    def readings(self, window: Window) -> Readings:
         """What all meters read from 2 s before the window until now.
 
         Waits, for a bounded time, until each has read once after its end. A meter that did not, and one that gives
         nothing any more, has a row for each of its channels that says so.
         """
-        if wait:
-            self._wait(window.end_ns)
+        self._wait(window.end_ns)
         self._hear()
         return merged(self._of(item, window) for item in self._running)
 

@@ -41,7 +41,6 @@ WHY: dict[Why, Text] = {
     "unproven": Text(en="not proven where it ran", ko="실행 위치 미확인"),
     "untimed": Text(en="times mean nothing", ko="시간이 의미 없음"),
     "quality": Text(en="not in the open division", ko="자유 부문에서 제외"),
-    "no_value": Text(en="no value", ko="값 없음"),
 }
 
 

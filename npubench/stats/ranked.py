@@ -20,7 +20,7 @@ from npubench.tuning import Point
 
 Division = Literal["fixed", "open"]
 """`fixed`: everybody at one precision. `open`: each backend's best configuration whose quality passed."""
-Why = Literal["invalid", "unsupported", "absent", "not_comparable", "unproven", "untimed", "quality", "no_value"]
+Why = Literal["invalid", "unsupported", "absent", "not_comparable", "unproven", "untimed", "quality"]
 """`untimed`: simulated or virtual, so that its times mean nothing. `quality`: not in the open division, because its
 quality is not known or failed."""
 

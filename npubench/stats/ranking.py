@@ -8,49 +8,31 @@ a backend is driven in `offline` (batch, sessions, requests in flight) is its ow
 In scopes of metering smaller than the machine (card, device, package …) devices of unlike type or vendor get no place:
 what such a scope covers differs between them (METRICS.md, Energy).
 
-Not aware of: files (`store`), how it is shown (`report.ranking`).
+Not aware of: which cells may stand together (`rankable`), files (`store`), how it is shown (`report.ranking`).
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import msgspec
 
 from npubench import scenarios
 from npubench.lang import Text
 from npubench.metrics import ENERGY, METRICS, THROUGHPUT, capacity_metric, sustained_metric
-from npubench.schema import Cell, Run, Scenario
+from npubench.schema import Cell, Run
 from npubench.spi import MeterScope
-from npubench.stats.compared import LABELS, Difference, Rule, RunRef, differences
+from npubench.stats.compared import LABELS, Rule, RunRef
 from npubench.stats.placing import figure, front, order, placed
-from npubench.stats.ranked import Division, Entry, Figure, Ranking, Row, Table, Unranked, Why
+from npubench.stats.rankable import Found, alike, asked, group, left_out, never_planned, no_result
+from npubench.stats.ranked import Division, Entry, Figure, Ranking, Row, Table, Unranked
 
-PROFILE, PERCENT = "profile", "capacity.percent"
-# What a backend chooses for itself, by scenario; `devices` is part of what is compared.
-_DRIVING = {"offline": ("batch", "instances", "inflight")}
-_ALWAYS = ("instances", "inflight")
 # Best first: the figure that a buyer of this service reads.
 _ENERGY = (
     "cameras_per_w", "users_per_w", "tokens_per_j", "energy_per_page_j", "energy_per_frame_j", "energy_per_request_j",
 )  # fmt: skip
 _WHOLE: tuple[MeterScope, ...] = ("node", "wall")
-_CONTRACT = ("workload", "data", "params", "ruleset")
-
-
-class _Found(NamedTuple):
-    """A cell with the run that it is from."""
-
-    run: Run
-    cell: Cell
-
-
-def asked(scenario: Scenario) -> Scenario:
-    """The scenario without what each backend chooses for itself."""
-    own = _DRIVING.get(scenario.name, _ALWAYS)
-    return Scenario(name=scenario.name, params={key: value for key, value in scenario.params.items() if key not in own})
 
 
 def speed_metrics(cell: Cell) -> tuple[str, ...]:
@@ -69,19 +51,19 @@ def speed_metrics(cell: Cell) -> tuple[str, ...]:
 def rank(runs: Sequence[Run], *, allow: Sequence[str] = (), rule: Rule | None = None) -> Ranking:
     """The ranking of every cell of `runs`. `allow`: fields (`profile`, `data` …) that may differ within a table."""
     confidence = (rule or Rule()).confidence
-    found = [_Found(run, cell) for run in runs for cell in run.cells if cell.purpose == "measure"]
-    unranked: list[Unranked] = [*_never_planned(runs)]
+    found = [Found(run, cell) for run in runs for cell in run.cells if cell.purpose == "measure"]
+    unranked: list[Unranked] = [*never_planned(runs)]
     tables: list[Table] = []
-    groups: dict[tuple[Any, ...], list[_Found]] = {}
+    groups: dict[tuple[Any, ...], list[Found]] = {}
     for item in found:
-        if (why := _no_result(item)) is not None:
+        if (why := no_result(item)) is not None:
             unranked.append(why)
         else:
-            groups.setdefault(_group(item.cell), []).append(item)
+            groups.setdefault(group(item.cell), []).append(item)
     for together in groups.values():
-        alike, others = _alike(together, allow)
+        same, others = alike(together, allow)
         unranked += others
-        tables += _tables(alike, confidence, unranked)
+        tables += _tables(same, confidence, unranked)
     return Ranking(
         runs=tuple(RunRef.of(run) for run in runs),
         confidence=confidence,
@@ -91,139 +73,21 @@ def rank(runs: Sequence[Run], *, allow: Sequence[str] = (), rule: Rule | None = 
     )
 
 
-def _group(cell: Cell) -> tuple[Any, ...]:
-    scenario = asked(cell.scenario)
-    params = tuple(sorted((key, str(value)) for key, value in scenario.params.items()))
-    return cell.model, cell.unit, scenario.name, params, cell.scope, cell.key.get("mix"), cell.execution_kind
-
-
-def _never_planned(runs: Iterable[Run]) -> Iterator[Unranked]:
-    for run in runs:
-        for item in run.unsupported:
-            yield Unranked(
-                run=run.id, machine=run.machine.name, model=item.model, backend=item.backend, precision=item.precision,
-                why="unsupported", reasons=(item.reason,),
-            )  # fmt: skip
-        for absent in run.absent:
-            yield Unranked(
-                run=run.id, machine=run.machine.name, model="", backend=absent.backend, precision="", why="absent",
-                reasons=(Text(en=absent.reason, ko=absent.reason),),
-            )  # fmt: skip
-
-
-def _left_out(
-    item: _Found,
-    why: Why,
-    *reasons: Text,
-    division: Division | None = None,
-    differing: Sequence[Difference] = (),
-) -> Unranked:
-    run, cell = item
-    return Unranked(
-        run=run.id,
-        machine=run.machine.name,
-        model=cell.model,
-        backend=cell.backend,
-        precision=cell.precision,
-        scenario=cell.scenario,
-        scope=cell.scope,
-        division=division,
-        why=why,
-        reasons=reasons,
-        differences=tuple(differing),
-    )
-
-
-_NO_REASON = Text(en="no reason was recorded", ko="기록된 이유 없음")
-_UNPROVEN = Text(en="nothing proves where it ran", ko="어디에서 실행되었는지 증거가 없음")
-
-
-def _no_result(item: _Found) -> Unranked | None:
-    cell = item.cell
-    if cell.verdict in ("invalid", "unsupported"):
-        said = cell.reasons or tuple(Text(en=bad.message, ko=bad.message) for bad in cell.failures) or (_NO_REASON,)
-        return _left_out(item, "invalid" if cell.verdict == "invalid" else "unsupported", *said)
-    if cell.execution_kind in (None, "unknown", "cpu_fallback"):
-        return _left_out(item, "unproven", _UNPROVEN)
-    if cell.execution_kind == "simulated" or cell.execution_kind == "virtual":
-        return _left_out(item, "untimed", LABELS[cell.execution_kind])
-    return None
-
-
-_QUICK = Text(
-    en="its run is a quick look, which is not comparable; --allow profile ranks it all the same",
-    ko="짧은 확인용 실행이라 비교할 수 없습니다. 그래도 순위를 매기려면 --allow profile",
-)
-
-
-def _contract(item: _Found) -> dict[str, Any]:
-    """What must be equal within a table beside what the group is made by."""
-    run, cell = item
-    found = {name: cell.identity.get(name) for name in _CONTRACT}
-    found[PROFILE] = run.profile
-    # A load confirmed at the 90th percentile is less than one confirmed at the 99th.
-    found[PERCENT] = cell.capacity.percent if cell.capacity is not None and cell.capacity.confirmed else None
-    return found
-
-
-def _alike(together: Sequence[_Found], allow: Sequence[str]) -> tuple[list[_Found], list[Unranked]]:
-    """Those that agree with most, and what differs in the others. Of equally many the first counts."""
-    contracts = [_contract(item) for item in together]
-    keys = [msgspec.json.encode(contract, order="deterministic") for contract in contracts]
-    usual = contracts[keys.index(Counter(keys).most_common(1)[0][0])]
-    graphs = _usual_graphs(together)
-    kept, left_out = [], []
-    for item, contract in zip(together, contracts, strict=True):
-        differing = [
-            *differences(usual, contract),
-            *differences(graphs[_build(item.cell)], item.cell.identity.get("graphs"), "graphs"),
-        ]
-        # A cell without a percentile held nothing, which is a result.
-        differing = [each for each in differing if each.field != PERCENT or None not in (each.base, each.new)]
-        refused = [each for each in differing if not _allowed(each.field, allow)]
-        quick = [] if item.run.comparable or _allowed(PROFILE, allow) else [_QUICK]
-        if refused or quick:
-            left_out.append(_left_out(item, "not_comparable", *quick, differing=refused))
-        else:
-            kept.append(item)
-    return kept, left_out
-
-
-def _build(cell: Cell) -> tuple[str, str]:
-    return cell.precision, cell.key.get("variant", "")
-
-
-def _usual_graphs(together: Sequence[_Found]) -> dict[tuple[str, str], Any]:
-    """Of each build the graphs and weights that most have. Between builds they differ, and quality judges them."""
-    found: dict[tuple[str, str], list[Any]] = {}
-    for _, cell in together:
-        found.setdefault(_build(cell), []).append(cell.identity.get("graphs"))
-    usual = {}
-    for build, graphs in found.items():
-        keys = [msgspec.json.encode(each, order="deterministic") for each in graphs]
-        usual[build] = graphs[keys.index(Counter(keys).most_common(1)[0][0])]
-    return usual
-
-
-def _allowed(field: str, allow: Sequence[str]) -> bool:
-    return any(field == name or field.startswith(f"{name}.") for name in allow)
-
-
-def _tables(alike: Sequence[_Found], confidence: float, unranked: list[Unranked]) -> Iterator[Table]:
+def _tables(same: Sequence[Found], confidence: float, unranked: list[Unranked]) -> Iterator[Table]:
     """Of one group: the fixed division by precision, then the open one, each by speed and by energy."""
-    by_precision: dict[str, list[_Found]] = {}
-    for item in alike:
+    by_precision: dict[str, list[Found]] = {}
+    for item in same:
         by_precision.setdefault(item.cell.precision, []).append(item)
     for precision, items in by_precision.items():
         yield from _of_division(_best(items, confidence, variants=True), "fixed", precision, confidence)
     passed = []
-    for item in alike:
+    for item in same:
         if (quality := _quality(item.cell)) == "passed":
             passed.append(item)
             continue
         said = Text(en=f"quality is {quality}", ko="품질 미확인" if quality == "unknown" else "품질 미달")
         why = [Text(en=item.cell.quality_reason, ko=item.cell.quality_reason)] if item.cell.quality_reason else []
-        unranked.append(_left_out(item, "quality", said, *why, division="open"))
+        unranked.append(left_out(item, "quality", said, *why, division="open"))
     if passed:
         yield from _of_division(_best(passed, confidence, variants=False), "open", None, confidence)
 
@@ -232,9 +96,9 @@ def _quality(cell: Cell) -> Any:
     return cell.quality.verdict if cell.quality is not None else "unknown"
 
 
-def _best(items: Sequence[_Found], confidence: float, *, variants: bool) -> list[_Found]:
+def _best(items: Sequence[Found], confidence: float, *, variants: bool) -> list[Found]:
     """Of each backend on each machine in each run the best configuration; in the fixed division of each variant."""
-    best: dict[tuple[str, ...], tuple[tuple[float, float], _Found]] = {}
+    best: dict[tuple[str, ...], tuple[tuple[float, float], Found]] = {}
     for item in items:
         run, cell = item
         variant = cell.key.get("variant", "") if variants else ""
@@ -247,7 +111,7 @@ def _best(items: Sequence[_Found], confidence: float, *, variants: bool) -> list
 
 
 def _of_division(
-    items: Sequence[_Found], division: Division, precision: str | None, confidence: float
+    items: Sequence[Found], division: Division, precision: str | None, confidence: float
 ) -> Iterator[Table]:
     first = items[0].cell
     keys = speed_metrics(first)
@@ -279,7 +143,7 @@ _UNLIKE = Text(
 
 
 def _table(
-    items: Sequence[_Found],
+    items: Sequence[Found],
     division: Division,
     precision: str | None,
     keys: tuple[str, ...],
@@ -326,7 +190,7 @@ _QUALITY = Text(en="quality unknown", ko="품질 미확인")
 _LACKS = Text(en="lacks by its ruleset", ko="규칙상 부족한 것 있음")
 
 
-def _entry(item: _Found) -> Entry:
+def _entry(item: Found) -> Entry:
     run, cell = item
     labels = [LABELS["cpu_assisted"]] if cell.certificate is not None and cell.certificate.extent == "assisted" else []
     labels += [LABELS["overhead_bound"]] if cell.overhead_bound else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from statistics import median
 from typing import Any
 
 import msgspec
@@ -9,6 +10,7 @@ import msgspec
 from npubench.cards import BackendCard, ModelCard, digest, semantics
 from npubench.engine.planned import machine_identity
 from npubench.lang import Text
+from npubench.metrics import CAPACITY
 from npubench.schema import Cell, Plan, PlannedCell, cell_id
 from npubench.verify.found import Tally
 
@@ -20,6 +22,7 @@ _IDENTITY = Text(
     en="the identity is made of the plan's cards, data, machine and scenario",
     ko="identity는 계획의 카드, 데이터, 장비, 시나리오에서 만들어집니다",
 )
+_SPREAD = Text(en="from the launches' values beside it", ko="옆에 적힌 실행별 값에서 나오는 값과 다름")
 _DIGEST = Text(en="SHA-256 of the identity", ko="identity의 SHA-256")
 
 
@@ -96,3 +99,18 @@ def check_cells(tally: Tally, file: str, cells: tuple[Cell, ...]) -> None:
     for index, cell in enumerate(cells):
         tally.same(file, f"cells[{index}].id", cell.id, cell_id(cell.key), why=_ID)
         tally.same(file, f"cells[{index}].identity_sha256", cell.identity_sha256, digest(cell.identity), why=_DIGEST)
+
+
+def check_spreads(tally: Tally, file: str, cells: tuple[Cell, ...]) -> None:
+    """Names values of cells that are not those of the launches beside them: the median, of a capacity the smallest."""
+    for index, cell in enumerate(cells):
+        at = f"cells[{index}]"
+        found = {f"{at}.summary.{name}": (name, item) for name, item in cell.summary.items()}
+        found |= {f"{at}.energy.{name}": ("", item) for name, item in cell.energy.items()}
+        for path, (name, item) in found.items():
+            known = [value for value in item.launches if value is not None]
+            if len(known) == len(item.launches) and known:
+                expected: float | None = float(min(known) if name in CAPACITY else median(known))
+            else:
+                expected = None
+            tally.same(file, f"{path}.median", item.median, expected, why=_SPREAD)

@@ -38,7 +38,8 @@ class Mismatch(msgspec.Struct, frozen=True, kw_only=True):
 class Verified(msgspec.Struct, frozen=True, kw_only=True):
     """The result for one run, pack or report.
 
-    `numbers` and `files` count what was checked, `samples` the measured requests that it was checked by. `stated`:
+    `numbers` and `files` count what was checked, `samples` and `readings` the measured requests and the
+    power readings that it was checked by. `stated`:
     facts that only the device or the machine could know, which no evidence here can recompute. `remarks`: what a reader
     must know about how far this verification reaches. `refused`: why nothing could be checked at all (no run, a newer
     format, an archive that is no pack).
@@ -54,6 +55,7 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
     sealed: bool | None = None
     numbers: int = 0
     samples: int = 0
+    readings: int = 0
     files: int = 0
     mismatches: tuple[Mismatch, ...] = ()
     stated: tuple[Text, ...] = ()
@@ -66,15 +68,19 @@ class Tally:
     def __init__(self) -> None:
         self.numbers = 0
         self.samples = 0
+        self.readings = 0
         self.files: set[str] = set()
         self.mismatches: list[Mismatch] = []
+        self._seen: set[tuple[str, str, str, str]] = set()
         self.remarks: list[Text] = []
         self.stated: dict[str, Text] = {}
 
     def wrong(self, file: str, path: str, found: Any, expected: Any, why: Text | None = None) -> None:
-        """Names a mismatch, once."""
+        """Names a mismatch, once: the first of several reasons stands."""
         item = Mismatch(file=file, path=path, found=shown(found), expected=shown(expected), why=why)
-        if item not in self.mismatches:
+        key = (file, path, item.found, item.expected)
+        if key not in self._seen:
+            self._seen.add(key)
             self.mismatches.append(item)
 
     def remark(self, text: Text) -> None:

@@ -13,16 +13,19 @@ from typing import Any
 import msgspec
 
 from npubench.engine import loading
+from npubench.engine.joules import slowed
 from npubench.errors import NotComparableError
 from npubench.lang import Text
 from npubench.rules import Ruleset
-from npubench.schema import SAMPLE_COLUMNS, Launch, PlannedCell, SampleFile, Scenario, Validity, Value
+from npubench.schema import SAMPLE_COLUMNS, Launch, PlannedCell, SampleFile, Scenario, Trial, Validity, Value
 from npubench.stats.conclude import conclude
 from npubench.stats.conditions import gone, judge_conditions, worse
 from npubench.stats.memory import leak
+from npubench.stats.readings import Readings
 from npubench.stats.samples import Samples, read
 from npubench.tuning import Tuning
 from npubench.verify.capacities import check_capacity
+from npubench.verify.energy import Energy
 from npubench.verify.found import Tally
 
 OWN_FACTS = {
@@ -32,6 +35,8 @@ OWN_FACTS = {
 }
 """Summary figure → where the same launch file states it as a fact."""
 
+# What unpacks to no more than this does no harm, whatever it states.
+_HARMLESS_BYTES = 64 << 20
 # An array in an .npz has a head of 128 bytes as a rule; nobody needs more than this beside the numbers.
 _HEAD_BYTES = 4096
 
@@ -78,7 +83,7 @@ def stored_samples(path: Path, stated: SampleFile) -> Samples:
             size = sum(item.file_size for item in archive.infolist())
     except (OSError, zipfile.BadZipFile) as error:
         raise NotComparableError(f"{path.name}: not a readable samples file ({error})") from error
-    if size > most:
+    if size > max(most, _HARMLESS_BYTES):
         raise NotComparableError(
             f"{path.name}: unpacks to {size:,} bytes; {stated.rows:,} rows and {stated.tokens:,} tokens take {most:,}"
         )
@@ -86,7 +91,13 @@ def stored_samples(path: Path, stated: SampleFile) -> Samples:
 
 
 def check_launch(
-    tally: Tally, file: str, launch: Launch, cell: PlannedCell, samples: Samples | None, rules: Ruleset
+    tally: Tally,
+    file: str,
+    launch: Launch,
+    cell: PlannedCell,
+    samples: Samples | None,
+    rules: Ruleset,
+    energy: Energy,
 ) -> None:
     """Names everything in `launch` that does not follow from its samples and facts. `cell`: as it was measured.
 
@@ -113,15 +124,25 @@ def check_launch(
         if key in launch.summary:
             value = Value(value=None if fact is None else float(fact))
             tally.same(file, f"summary.{key}", launch.summary[key], value, why=_fact(place))
-    if samples is not None:
-        _derived(tally, file, launch, cell, samples, rules)
+    readings = energy.readings_of(file, launch)
+    given = _derived(tally, file, launch, cell, samples, readings, rules) if samples is not None else None
+    energy.check(file, launch, cell, samples, readings, given, rules)
 
 
 def _fact(place: str) -> Text:
     return Text(en=f"{place} of the same file says otherwise", ko=f"같은 파일의 {place} 값과 다름")
 
 
-def _derived(tally: Tally, file: str, launch: Launch, cell: PlannedCell, samples: Samples, rules: Ruleset) -> None:
+def _derived(
+    tally: Tally,
+    file: str,
+    launch: Launch,
+    cell: PlannedCell,
+    samples: Samples,
+    readings: Readings | None,
+    rules: Ruleset,
+) -> Trial | None:
+    """Names what differs; the trial that a given load makes, which the file does not keep."""
     assert launch.window is not None
     assert launch.warmup is not None
     limits = loading.limits_of(cell, launch.unit, rules)
@@ -143,17 +164,23 @@ def _derived(tally: Tally, file: str, launch: Launch, cell: PlannedCell, samples
     summary = dict(found.summary)
     stated = {key: value for key, value in launch.summary.items() if key not in OWN_FACTS}
     if (cores := stated.get("host_cores")) is not None:
-        # Processor time over the time of loading, which the file does not keep.
-        summary["host_cores"] = cores
+        process = launch.process
+        summary["host_cores"] = (
+            Value(value=process.cpu_ns / max(process.loaded_ns, 1))
+            if process is not None and process.loaded_ns is not None
+            # Of an older launch file, which does not keep the time of loading, it is as stated.
+            else cores
+        )
     tally.same(file, "summary", stated, summary, why=_FROM_SAMPLES)
-    verdict, reasons = _verdict(launch, found.verdict, found.reasons, rules)
+    verdict, reasons = _verdict(launch, found.verdict, found.reasons, readings, rules)
     tally.same(file, "verdict", launch.verdict, verdict, why=_FROM_SAMPLES)
     tally.same(file, "reasons", launch.reasons, reasons, why=_FROM_SAMPLES)
     tally.same(file, "lacks", launch.lacks, found.lacks, why=_FROM_SAMPLES)
+    return found.given
 
 
 def _verdict(
-    launch: Launch, verdict: Validity, reasons: tuple[Text, ...], rules: Ruleset
+    launch: Launch, verdict: Validity, reasons: tuple[Text, ...], readings: Readings | None, rules: Ruleset
 ) -> tuple[Validity, tuple[Text, ...]]:
     """The verdict on samples, memory and conditions together, as `engine.launching` puts it together."""
     assert launch.window is not None
@@ -164,7 +191,8 @@ def _verdict(
     if launch.conditions is not None:
         allowed, disturbances = judge_conditions(launch.conditions, rules.disturbance)
         verdict, reasons = worse(verdict, allowed), (*reasons, *disturbances)
-    return verdict, reasons
+    powered, disturbed = slowed(launch.energy, launch.window, readings or Readings())
+    return worse(verdict, powered), (*reasons, *disturbed)
 
 
 def _failed(tally: Tally, file: str, launch: Launch) -> None:

@@ -24,6 +24,7 @@ from npubench.report import html, view
 from npubench.report.files import run_files
 from npubench.schema import Plan, Run, encode
 from npubench.stats.assemble import scrubbed
+from npubench.stats.runs import assembled
 from npubench.store import PLAN, WORK, RunFolder
 from npubench.verify.manifest import CARDS, ENVIRONMENTS, MANIFEST, REPORT, RUN_PART, Manifest, PackedFile
 
@@ -40,7 +41,7 @@ def pack(folder: RunFolder, output: Path) -> Manifest:
         )
     run, plan = folder.run(), without_paths(folder.plan())
     made = {
-        REPORT: html.render(view.build([run_files(folder, run)]), "ko").encode(),
+        REPORT: html.render(view.build([run_files(folder, assembled(folder))]), "ko").encode(),
         CARDS: _json({"models": run.models, "backends": run.backends}),
         ENVIRONMENTS: _json(msgspec.to_builtins(run.environments)),
         f"{RUN_PART}/{PLAN}": encode(plan),
@@ -62,13 +63,8 @@ def pack(folder: RunFolder, output: Path) -> Manifest:
 
 def without_paths(plan: Plan) -> Plan:
     """The plan without paths of the machine that it was made on. No figure depends on them."""
-    meters = tuple(
-        msgspec.structs.replace(
-            meter,
-            options={key: _last(value) if isinstance(value, str) else value for key, value in meter.options.items()},
-        )
-        for meter in plan.meters
-    )
+    # As in run.json: options name local files and the addresses of other machines.
+    meters = tuple(msgspec.structs.replace(meter, options={}) for meter in plan.meters)
     return msgspec.structs.replace(
         plan,
         sources={name: _last(path) for name, path in plan.sources.items()},

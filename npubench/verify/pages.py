@@ -26,7 +26,8 @@ from npubench.report.embedded import shown_run
 from npubench.report.files import run_files
 from npubench.report.numbers import metric
 from npubench.report.page_data import ID, SCHEMA, PageData, ShownCell, taken_apart
-from npubench.stats.runs import derived
+from npubench.schema import Run
+from npubench.stats.runs import derived, with_logs
 from npubench.store import RUN, RunFolder, sha256_file
 from npubench.verify.found import Tally, Verified
 
@@ -201,7 +202,12 @@ def _against(tally: Tally, file: str, data: PageData, runs: Mapping[str, RunFold
         at = f"{ID}.runs[{index}]"
         sha256 = sha256_file(folder.path / RUN) if folder.sealed() else None
         tally.same(file, f"{at}.sha256", item.sha256, sha256, why=_RUN)
-        tally.same(file, at, item, shown_run(derived(folder), item.key, item.sha256), why=_RUN)
+        tally.same(file, at, item, shown_run(_anew(folder), item.key, item.sha256), why=_RUN)
+
+
+def _anew(folder: RunFolder) -> Run:
+    """The run derived again, with the logs of external meters that were attached to it."""
+    return with_logs(derived(folder), folder)
 
 
 def _drawn(tally: Tally, file: str, bare: str, folders: list[RunFolder], data: PageData, language: str) -> None:
@@ -219,7 +225,7 @@ def _drawn(tally: Tally, file: str, bare: str, folders: list[RunFolder], data: P
 
     spoken = cast(Language, language if language in ("en", "ko") else "en")
     # When a run was sealed is the one thing in it that cannot be derived.
-    runs = [msgspec.structs.replace(derived(folder), sealed=folder.run().sealed) for folder in folders]
+    runs = [msgspec.structs.replace(_anew(folder), sealed=folder.run().sealed) for folder in folders]
     files = [run_files(folder, run) for folder, run in zip(folders, runs, strict=True)]
     page = html.render(view.build(files), spoken)
     again = taken_apart(page)

@@ -23,8 +23,8 @@ from tests.cli.test_run_cli import TINY, npubench, run_folder
 @pytest.mark.parametrize(
     "command",
     [
-        *("", "check", "doctor", "list", "build", "run", "show", "report", "schema", "selftest", "compare"),
-        *("demo", "new", "new model", "power", "power list", "power check"),
+        *("", "check", "doctor", "list", "build", "run", "show", "report", "schema", "selftest", "compare", "rank"),
+        *("demo", "new", "new model", "power", "power list", "power check", "verify", "pack", "export"),
     ],
 )
 def test_help_fits_80_columns_in_both_languages(command: str, language: str) -> None:

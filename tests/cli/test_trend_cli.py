@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +48,18 @@ def document(root: Path, capfdbinary: pytest.CaptureFixture[bytes], *words: str,
 
 def stepped(number: int) -> float:
     return 1.05 if number >= 20 else 1.0
+
+
+@pytest.mark.parametrize("spoken", ["en", "ko"])
+def test_help_fits_80_columns(spoken: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "npubench", "trend", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "NPUBENCH_LANG": spoken, "COLUMNS": "80"},
+    )
+    assert max(cell_len(line) for line in done.stdout.splitlines()) <= 80
 
 
 def test_a_change_is_a_note_with_what_was_new_that_night(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -62,6 +62,12 @@ def test_exit_codes(run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert npubench("verify", text).returncode == 5
 
 
+def test_two_runs_that_claim_one_id(original: RunFolder, run: RunFolder) -> None:
+    done = npubench("verify", original.path, run.path)
+    assert done.returncode == 2
+    assert "both claim to be run" in done.stderr
+
+
 def test_exports(original: RunFolder, tmp_path: Path) -> None:
     done = npubench("export", original.path)
     assert done.returncode == 0, done.stderr

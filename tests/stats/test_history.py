@@ -17,7 +17,7 @@ from npubench.stats.history import Night, NightSpread, Skipped, log_costs, night
 from tests.stats.made_runs import cell, run, spread
 from tests.support import MACHINE
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "run-1.json"
+GOLDEN = Path(__file__).parents[1] / "golden"
 
 
 def run_id(day: int, tail: str = "aaaaaa") -> str:
@@ -130,10 +130,12 @@ def test_a_machine_by_its_name_its_folder_or_several(tmp_path: Path) -> None:
     assert list(nights(tmp_path / "npu-node-7", "../test-machine")) == []
 
 
-@pytest.mark.parametrize("source", ["golden", "current"])
+@pytest.mark.parametrize("source", [*sorted(path.name for path in GOLDEN.glob("run-*.json")), "current"])
 def test_says_what_the_whole_document_says(source: str) -> None:
     """Of every format: the slim reading must not differ from the migrated one."""
-    data = GOLDEN.read_bytes() if source == "golden" else encode(run(cell(), cell(unit="page", model="ocr")))
+    data = (
+        (GOLDEN / source).read_bytes() if source != "current" else encode(run(cell(), cell(unit="page", model="ocr")))
+    )
     found, whole = read_night(data), parse(data, Run, source)
     assert isinstance(found, Night)
     assert (found.id, found.created, found.varying) == (whole.id, whole.created, whole.varying)

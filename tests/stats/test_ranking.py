@@ -179,6 +179,11 @@ def test_profiles_do_not_mix_and_a_quick_look_is_not_ranked() -> None:
     assert not rank([quick]).tables
 
 
+def test_quick_looks_do_not_decide_what_is_usual() -> None:
+    looks = [run(entry(0.5, f"q{n}"), id=f"q{n}", profile="smoke", comparable=False) for n in range(3)]
+    assert set(places(one(rank([*looks, run(entry(1.0, "a"))])))) == {"a"}
+
+
 def test_how_a_backend_is_driven_is_its_own_choice() -> None:
     def offline(factor: float, batch: int) -> Cell:
         made = entry(factor, "npu")

@@ -18,6 +18,7 @@ from npubench.metrics import METRICS
 from npubench.report.foreign import LINE_LIMIT, NAME_LIMIT, clean
 from npubench.report.loads import whole
 from npubench.report.words import METER_SCOPES
+from npubench.stats.compare import KIND
 from npubench.stats.compared import (
     LABELS,
     CellComparison,
@@ -233,6 +234,10 @@ def _of_metric(metric: MetricComparison, cell: CellComparison) -> Iterator[Text]
 
 def _of_cell(cell: CellComparison) -> Iterator[Text]:
     for item in cell.differences:
+        if item.field == KIND and item.base == item.new:
+            # Equal and refused all the same: neither side is proven.
+            yield Text(en=f"{KIND}: nothing proves where it ran", ko=f"{KIND}: 어디에서 실행되었는지 증거가 없음")
+            continue
         same = f"{line(item.field)}: {value(item.base)} → {value(item.new)}"
         yield Text(en=same, ko=same)
     yield from (_cleaned(reason) for reason in cell.reasons)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
+import msgspec
 import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
@@ -143,6 +144,44 @@ def test_the_verdict_comes_first() -> None:
     assert order == sorted(order)
     calm = huge(1)
     assert markdown(calm, "en").startswith("### ✅ none of 3 metrics regressed")
+
+
+def test_what_else_is_known_stands_beside_a_verdict() -> None:
+    """Energy says of what, a tolerance where it comes from, a second look what it found."""
+    found = compare(run(cell()), run(cell(factor=1.2), id="20261125T010203Z-bbbbbb"))
+    (only,) = found.cells
+    metric = msgspec.structs.replace(
+        only.metrics[0],
+        metric="energy_per_frame_j",
+        unit="J/frame",
+        scope="node",
+        tolerance=0.04,
+        tolerance_from="history",
+        nights=9,
+        confirmed=True,
+    )
+    again = msgspec.structs.replace(metric, change=0.19)
+    only = msgspec.structs.replace(
+        only, metrics=(metric,), confirmation=(again,), confirmed=True, labels=("cpu_assisted", "new_degraded")
+    )
+    found = msgspec.structs.replace(found, cells=(only,), machine_class="pool-a", confirmed_by=found.new)
+    page = markdown(found, "en")
+    for shown in (
+        "energy per frame (the whole machine)",
+        "4.0 % (noise of 9 nights)",
+        "confirmed when measured again (+19.0 %); CPU-assisted; NEW is degraded",
+        "baseline of the machine class pool-a",
+        "red cells were measured again in 20261125T010203Z-bbbbbb",
+    ):
+        assert shown in page
+    assert "energy per frame (the whole machine) +20.0 %25" in commands(found, "en")
+    assert "에너지" in junit(found, "ko")
+
+
+def test_a_kind_that_nothing_proves_is_said_in_words() -> None:
+    dark = cell(execution_kind="unknown")
+    found = compare(run(dark), run(dark, id="20261125T010203Z-bbbbbb"))
+    assert "execution\\_kind: nothing proves where it ran" in markdown(found, "en")
 
 
 # --- JUnit -----------------------------------------------------------------------------------------------------------
