@@ -12,6 +12,7 @@ from __future__ import annotations
 import fcntl
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -42,6 +43,8 @@ LOCK = "environments.lock"
 _POLL_S = 0.1
 # As many of pip's last lines as say what went wrong; its reason is in the last, what it tried is above.
 _TAIL = 8
+
+_LOCAL = re.compile(r"(?P<name>[A-Za-z0-9._-]+)\s*@\s*(?P<url>git\+file:///[^#\s]+)(?:#(?P<fragment>\S+))?\s*")
 
 Say = Callable[[str], None]
 Stop = Callable[[], bool]
@@ -176,7 +179,7 @@ def _make(place: Place, say: Say, stop: Stop) -> Marker:
         code, output = run([sys.executable, "-m", "venv", str(place.folder)], stop)
         if code:
             raise _no_venv(output)
-        install = ["-m", "pip", "install", *FLOOR, *place.requires]
+        install = ["-m", "pip", "install", *FLOOR, *map(spelled, place.requires)]
         code, output = run([str(place.python), *install], stop)
         if code:
             raise pip_failed(listed, output)
@@ -193,6 +196,17 @@ def _make(place: Place, say: Say, stop: Stop) -> Marker:
     seconds = time.monotonic() - started
     say(here(f"installed in {seconds:.0f} s: {place.folder}", f"{seconds:.0f}초 만에 설치됨: {place.folder}"))
     return marker
+
+
+def spelled(requirement: str) -> str:
+    """A requirement as every pip reads it: those before 24.1 take no `NAME @ git+file:///…`, whose host is empty
+    (packaging 21.3, requirements.py), but do take its older form.
+    """
+    found = _LOCAL.fullmatch(requirement)
+    if found is None:
+        return requirement
+    fragment = f"&{found['fragment']}" if found["fragment"] else ""
+    return f"{found['url']}#egg={found['name']}{fragment}"
 
 
 def _packages(folder: Path) -> dict[str, str]:

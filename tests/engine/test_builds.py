@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from npubench.cards import EnvironmentSpec
 from npubench.discovery import Catalogue, catalogue
-from npubench.engine import builds
+from npubench.engine import builds, installing
 from npubench.errors import CardError, UnknownNameError, UsageError
 from tests.support import backend_toml, write_backend
 
@@ -142,3 +142,10 @@ def test_a_branch_or_a_tag_is_pinned_to_the_commit_that_it_is_now(tmp_path: Path
     # A revision is no option of git's.
     with pytest.raises(UsageError, match="no revision"):
         builds.pinned(f"x @ {url}@--upload-pack=touch")
+
+
+def test_a_local_repository_is_spelled_as_every_pip_reads_it() -> None:
+    assert installing.spelled("x @ git+file:///r@v1") == "git+file:///r@v1#egg=x"
+    assert installing.spelled("x@git+file:///r@v1#subdirectory=y") == "git+file:///r@v1#egg=x&subdirectory=y"
+    for other in ("x==1", "x @ git+https://example.org/r@v1", "/wheels/x-1-py3-none-any.whl"):
+        assert installing.spelled(other) == other
