@@ -58,7 +58,7 @@ graph_optimization_level = "all"
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """How long to look. `cells`: (model, precision), or a file `onnx`; `window_s`: of each launch; `slowdown`: a share."""
+    """How long to look. `cells`: (model, precision), or a file `onnx`; `window_s`: of a launch; `slowdown`: a share."""
 
     folder: Path
     pairs: int = 10
