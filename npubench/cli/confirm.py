@@ -58,6 +58,7 @@ def confirmed_now(
             return asked() or (ends_s is not None and time.monotonic() >= ends_s)
 
         def measure(plan: Plan, folder: RunFolder) -> Run:
+            tell(here("measuring red cells once more", "악화된 셀을 다시 측정합니다"))
             check_machine(plan, facts(given_name(machine) or plan.machine.name))
             check_inputs(plan)
             with console.live(plan) as watcher:
@@ -66,7 +67,6 @@ def confirmed_now(
         if not any(cell.red or cell.status == "invalid" for cell in found.cells):
             return found
         with devices(new.path, duration_s(wait, "--wait"), console, asked):
-            tell(here("measuring red cells once more", "악화된 셀을 다시 측정합니다"))
             second = confirming.confirm(
                 found, base, new, measure, say=tell, stop=over, command=("npubench", *sys.argv[1:])
             )

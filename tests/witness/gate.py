@@ -58,9 +58,7 @@ graph_optimization_level = "all"
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """How long to look. `cells`: (model, precision), or a file `onnx`; `window_s`: of each launch; `slowdown`: a share.
-    `threads` of the card; None: all.
-    """
+    """How long to look. `cells`: (model, precision), or a file `onnx`; `window_s`: of a launch; `slowdown`: a share."""
 
     folder: Path
     pairs: int = 10
@@ -69,7 +67,6 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     slowdown: float = 0.10
     cells: tuple[tuple[str, str], ...] = (("cctv-detect", "fp32"), ("cctv-detect", "int8"))
     onnx: Path | None = None
-    threads: int | None = None
 
     def options(self, sides: int = 1) -> list[str]:
         """What `npubench` is called with, so that a window is as long as asked."""
@@ -213,10 +210,17 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--launches", type=int, default=5)
     parser.add_argument("--window", type=float, default=6.0, help="seconds of each launch")
     parser.add_argument("--folder", type=Path, help="where results stay (default: a temporary folder)")
+    parser.add_argument("--onnx", type=Path, help="a file instead of the two cells, in one thread")
     given = parser.parse_args(words)
     folder = given.folder or Path(tempfile.mkdtemp(prefix="npubench-gate-"))
-    asked = Asked(folder=folder.absolute(), pairs=given.pairs, launches=given.launches, window_s=given.window)
-    with installed(asked.folder):
+    asked = Asked(
+        folder=folder.absolute(),
+        pairs=given.pairs,
+        launches=given.launches,
+        window_s=given.window,
+        onnx=given.onnx,
+    )
+    with installed(asked.folder, None if given.onnx is None else 1):
         found = alarms(asked)
         _print(
             f"A/A: {found.pairs} pairs, {found.metrics} verdicts: {found.red} false alarms, "
