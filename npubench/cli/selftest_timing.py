@@ -38,7 +38,7 @@ def _measured(job: TimingJob, console: Console, as_json: bool) -> list[Part]:
     """The parts, each shown as soon as it is there."""
     parts: list[Part] = []
     with subprocess.Popen(
-        [sys.executable, "-m", "npubench.engine.timing"],
+        [sys.executable, "-P", "-m", "npubench.engine.timing"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -85,7 +85,7 @@ class _Child:
 
     def __enter__(self) -> _Child:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "npubench.engine.effect", str(self._block_s)],
+            [sys.executable, "-P", "-m", "npubench.engine.effect", str(self._block_s)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

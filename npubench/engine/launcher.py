@@ -103,7 +103,8 @@ def child_environment(environment: Environment, folder: Path) -> dict[str, str]:
     A foreign interpreter finds our package through a folder that holds nothing else: putting our site-packages on its
     path would give it our numpy as well.
     """
-    variables = {**os.environ, **environment.variables, "PYTHONUNBUFFERED": "1"}
+    # Nothing is imported from the folder that a person happens to be in (Python 3.11 and later know the variable).
+    variables = {**os.environ, **environment.variables, "PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"}
     for name in SECRETS:
         variables.pop(name, None)
     if Path(environment.python) != Path(sys.executable):

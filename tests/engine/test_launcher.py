@@ -298,3 +298,10 @@ def test_a_bmcs_credentials_reach_no_worker(tmp_path: Path, monkeypatch: pytest.
         monkeypatch.setenv(name, "open-sesame")
     for python in (sys.executable, "/usr/bin/python-of-another"):
         assert "open-sesame" not in child_environment(Environment(python=python), tmp_path).values()
+
+
+def test_files_where_a_person_happens_to_be_are_not_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("copy", "json", "tokens", "numpy"):
+        (tmp_path / f"{name}.py").write_text("raise RuntimeError('not the library')\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert isinstance(run_job(measure_job(tmp_path), tmp_path), Measured)
