@@ -1,8 +1,10 @@
-# One line per target; `make help` lists them. PROFILE, BACKENDS and MODELS select what `make bench` measures.
+# One line per target; `make help` lists them. PROFILE, BACKENDS and MODELS select what `make bench` measures,
+# BUDGET how long a night takes.
 PROFILE  ?= standard
 BACKENDS ?=
 MODELS   ?=
 BASE     ?= baseline
+BUDGET   ?= 3h
 NEW      ?= latest
 
 # What `make bundle` writes and puts in: TESTS=no leaves out what only `make test` needs, PROPRIETARY=yes takes all.
@@ -62,8 +64,8 @@ compare: .venv/.bench ## compare NEW with BASE (runs, folders or "baseline")
 report: .venv/.bench ## write the HTML report of the latest run
 	@$(BIN)/npubench report latest -o reports/
 
-nightly: .venv/.bench ## the nightly profile, all launches (CI that reads exit codes calls npubench itself)
-	@$(BIN)/npubench run --profile nightly $(SELECT) --report reports/
+nightly: .venv/.bench ## measure within BUDGET, compare with the baseline (CI that reads exit codes calls npubench)
+	@$(BIN)/npubench nightly --budget $(BUDGET) $(SELECT) --report reports/
 
 benchmarks: .venv/.dev ## npubench's own speed, as ratios in one run
 	@$(BIN)/python -m pytest tests/benchmarks -q -s --benchmark-enable --benchmark-only --benchmark-columns=median,iqr,rounds

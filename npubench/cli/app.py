@@ -11,6 +11,7 @@ from npubench.cli import (
     app_look,
     app_models,
     app_new,
+    app_nightly,
     app_power,
     app_run,
     app_trend,
@@ -20,8 +21,8 @@ from npubench.cli.root import app
 
 # As `--help` lists them: what people come for first.
 ORDER = (
-    "run", "doctor", "show", "report", "compare", "ab", "rank", "trend", "verify", "pack", "export", "list",
-    "check", "build", "quality", "demo", "conform", "bundle", "selftest", "schema",
+    "run", "nightly", "doctor", "show", "report", "compare", "rank", "trend", "ab", "verify", "pack", "export",
+    "list", "check", "build", "quality", "demo", "conform", "bundle", "selftest", "schema",
 )  # fmt: skip
 
 
@@ -33,17 +34,6 @@ def _place(command: object) -> int:
 app.registered_commands.sort(key=_place)
 
 __all__ = [
-    "app",
-    "app_ab",
-    "app_attach",
-    "app_backends",
-    "app_baseline",
-    "app_compare",
-    "app_look",
-    "app_models",
-    "app_new",
-    "app_power",
-    "app_run",
-    "app_trend",
-    "app_verify",
-]
+    "app", "app_ab", "app_attach", "app_backends", "app_baseline", "app_compare", "app_look", "app_models",
+    "app_new", "app_nightly", "app_power", "app_run", "app_trend", "app_verify",
+]  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -41,27 +42,32 @@ def confirmed_now(
     machine: str | None = None,
     say: Callable[[str], None] | None = None,
     limits: Limits | None = None,
+    ends_s: float | None = None,
 ) -> Comparison:
-    """`found` with its red cells confirmed or refuted; as it is where nothing is red.
+    """`found` with its red cells confirmed or refuted; as it is where nothing is red. `ends_s`: a time of the monotonic
+    clock at which it is given up, as by Ctrl-C.
 
     What goes on is said on stderr, or through `say`. Raises NotComparableError where this is not the machine of NEW,
     RunInterruptedError on Ctrl-C (asking again goes on), DeviceBusyError.
     """
     console = Console(as_json=True)
     tell = say or console.say
-    with stoppable() as stop:
+    with stoppable() as asked:
+
+        def over() -> bool:
+            return asked() or (ends_s is not None and time.monotonic() >= ends_s)
 
         def measure(plan: Plan, folder: RunFolder) -> Run:
             tell(here("measuring red cells once more", "악화된 셀을 다시 측정합니다"))
             check_machine(plan, facts(given_name(machine) or plan.machine.name))
             check_inputs(plan)
             with console.live(plan) as watcher:
-                return Execution(plan, folder, cache_root(), watcher, limits or Limits(), stop).carry_out()
+                return Execution(plan, folder, cache_root(), watcher, limits or Limits(), over).carry_out()
 
         if not any(cell.red or cell.status == "invalid" for cell in found.cells):
             return found
-        with devices(new.path, duration_s(wait, "--wait"), console, stop):
+        with devices(new.path, duration_s(wait, "--wait"), console, asked):
             second = confirming.confirm(
-                found, base, new, measure, say=tell, stop=stop, command=("npubench", *sys.argv[1:])
+                found, base, new, measure, say=tell, stop=over, command=("npubench", *sys.argv[1:])
             )
         return found if second is None else confirmed(found, second)

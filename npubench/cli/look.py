@@ -252,6 +252,7 @@ def schemas() -> dict[str, bytes]:
     """File name → JSON Schema of every card and result document."""
     from npubench.report.page_data import PageData
     from npubench.stats.compared import Comparison
+    from npubench.stats.nightly import Nightly
     from npubench.stats.ranked import Ranking
     from npubench.stats.trend import Trend
     from npubench.verify.found import Verified
@@ -259,6 +260,7 @@ def schemas() -> dict[str, bytes]:
 
     documents = {"run": Run, "launch": Launch, "plan": Plan, "quality": Quality, "placement": Certificate}
     documents["compare"] = Comparison
+    documents["nightly"] = Nightly
     documents["rank"] = Ranking
     documents["trend"] = Trend
     documents["conformance"] = Conformance

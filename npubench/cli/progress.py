@@ -14,6 +14,7 @@ from pathlib import Path
 from statistics import median
 
 from rich.console import Console as RichConsole
+from rich.console import RenderableType
 from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
@@ -72,6 +73,11 @@ class Console:
         """Several lines for people."""
         for text in texts:
             self.say(text)
+
+    def drawn(self, parts: Iterable[RenderableType]) -> None:
+        """What was laid out elsewhere."""
+        for part in parts:
+            self._rich.print(part)
 
     def document(self, data: bytes) -> None:
         """The one JSON document on stdout."""

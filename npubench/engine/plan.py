@@ -86,12 +86,16 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Budget(msgspec.Struct, frozen=True, kw_only=True):
-    """How much measuring: seconds over all launches, launches per cell, and the longest window of one launch."""
+    """How much measuring: seconds over all launches, launches per cell, and the longest window of one launch.
+
+    `stated`: a night, whose budget its centre states; its launches make it comparable, however long they are.
+    """
 
     profile: str
     seconds: float
     launches: int
     max_window_s: float
+    stated: bool = False
 
 
 def wanted_from_suite(suite: SuiteCard, profile: str) -> tuple[Wanted, ...]:
@@ -318,8 +322,6 @@ def make(
     hold_s = holding.hold_s(meters, rules, budget.profile, external_log)
     held_s = {name: hold_s for name in backends if external_log or holding.answering(meters, name)}
     cells = _with_windows(cells, budget, {name for name, card in backends.items() if emulated(card)}, held_s)
-    rule = rules.profiles[budget.profile]
-    comparable = rule.comparable and budget.seconds >= rule.budget_s and budget.launches >= rule.launches
     measured = [cell for cell in cells.values() if cell.purpose == "measure"]
     if not measured and not unsupported:
         raise UsageError("nothing to measure: no cell is left of what was asked", hint="see `npubench list models`")
@@ -332,7 +334,7 @@ def make(
         ruleset=rules.id,
         seed=seed,
         launches=budget.launches,
-        comparable=comparable,
+        comparable=_comparable(budget, rules),
         max_samples=2_000_000,
         cells=tuple(cells.values()),
         order=(order or shuffled)(list(cells.values()), budget.launches, seed),
@@ -345,6 +347,20 @@ def make(
         hold_s=hold_s,
         **context,
     )
+
+
+def refitted(plan: Plan, budget: Budget, rules: Ruleset) -> Plan:
+    """The same cells in the same order, with their share of another budget."""
+    cards = {name: msgspec.convert(card, BackendCard) for name, card in plan.backends.items()}
+    held_s = {name: plan.hold_s for name in cards if plan.hold_s and holding.answering(plan.meters, name)}
+    emulators = {name for name, card in cards.items() if emulated(card)}
+    cells = _with_windows({cell.id: cell for cell in plan.cells}, budget, emulators, held_s)
+    return msgspec.structs.replace(plan, cells=tuple(cells.values()), comparable=_comparable(budget, rules))
+
+
+def _comparable(budget: Budget, rules: Ruleset) -> bool:
+    rule = rules.profiles[budget.profile]
+    return rule.comparable and (budget.stated or budget.seconds >= rule.budget_s) and budget.launches >= rule.launches
 
 
 def shuffled(cells: Sequence[PlannedCell], launches: int, seed: int) -> tuple[tuple[str, int], ...]:

@@ -1,7 +1,9 @@
 """Carries out a plan: launches one fresh process after the other, writes each result once, seals the run.
 
 Guarantees: a launch that fails becomes a result and the next one starts; whatever was written stays; `--resume` carries
-on with exactly the plan that was written; Ctrl-C stops the launch in flight and says how to go on.
+on with exactly the plan that was written; Ctrl-C stops the launch in flight and says how to go on. With a deadline, a
+launch that would not be done in time is not begun, one that is in flight then is given up, and the run is sealed with
+what there is.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from npubench.engine import mixing
+from npubench.engine.deadline import Deadline
 from npubench.engine.idling import Around
 from npubench.engine.launcher import Limits, StopRequested
 from npubench.engine.launching import Launching, Power, Watcher
@@ -23,7 +26,10 @@ from npubench.store import RunFolder
 
 
 class Execution:
-    """One plan on its way. Lives from the first launch to the seal. `pulse`: see `pulse.pulses`."""
+    """One plan on its way. Lives from the first launch to the seal. `pulse`: see `pulse.pulses`.
+
+    `deadline`: when the launches have to be done, whatever is missing then.
+    """
 
     def __init__(
         self,
@@ -35,13 +41,15 @@ class Execution:
         stop: Callable[[], bool],
         *,
         pulse: bool = False,
+        deadline: Deadline | None = None,
     ) -> None:
         self._plan = plan
         self._folder = folder
         self._cache = cache
         self._watcher = watcher
         self._limits = limits
-        self._stop = stop
+        self._asked = stop
+        self._deadline = deadline
         self._pulse = pulse
         self._cells = {cell.id: cell for cell in plan.cells}
 
@@ -55,15 +63,20 @@ class Execution:
                 with self._powered() as launching:
                     self._launches(launching)
         except StopRequested:
-            raise RunInterruptedError(
-                "stopped; every finished launch is kept",
-                hint=f"npubench run --resume {self._folder.path}",
-            ) from None
+            if self._asked():
+                raise RunInterruptedError(
+                    "stopped; every finished launch is kept",
+                    hint=f"npubench run --resume {self._folder.path}",
+                ) from None
         finally:
             self._folder.clear_work()
         run = derived(self._folder)
         self._folder.write_run(run)
         return run
+
+    def _stop(self) -> bool:
+        """Whether somebody, or the time, asks to stop."""
+        return self._asked() or (self._deadline is not None and self._deadline.passed())
 
     @contextmanager
     def _powered(self) -> Iterator[Launching]:
@@ -92,6 +105,8 @@ class Execution:
             if self._stop():
                 raise StopRequested
             cell = self._cells[cell_id]
+            if self._deadline is not None and not self._deadline.begins(cell, number):
+                continue
             self._watcher.starting(cell, number, index, total)
             for measured, launch in self._launch(launching, cell, number):
                 if self._folder.launch_path(measured.id, number).exists():
@@ -99,6 +114,8 @@ class Execution:
                     continue
                 self._folder.write_launch(launch)
                 self._watcher.finished(measured, launch)
+            if self._deadline is not None:
+                self._deadline.ended(cell, number)
 
     def _launch(self, launching: Launching, cell: PlannedCell, number: int) -> Sequence[tuple[PlannedCell, Launch]]:
         """The launch of a cell, or of all cells of its mix."""

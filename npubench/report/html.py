@@ -15,6 +15,7 @@ from pathlib import Path
 from npubench.lang import Language, Text
 from npubench.report import charts
 from npubench.report.certificate import COLUMNS
+from npubench.report.nightly import Shown
 from npubench.report.page_data import with_data
 from npubench.report.power_words import SLOWED, UNAVAILABLE
 from npubench.report.shown import View
@@ -45,8 +46,8 @@ def policy(style: str, script: str) -> str:
     )
 
 
-def render(view: View, language: Language) -> str:
-    """The page. `language` is shown first; the other is inside as well."""
+def render(view: View, language: Language, night: Shown | None = None) -> str:
+    """The page. `language` is shown first; the other is inside as well. `night`: what stands before the runs."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -104,6 +105,7 @@ def render(view: View, language: Language) -> str:
     )
     page = environment.get_template("report.html.j2").render(
         view=view,
+        night=night,
         language=language,
         style=Markup(style),  # noqa: S704 - our own file, checked by _asset
         script=Markup(script),  # noqa: S704 - our own file, checked by _asset

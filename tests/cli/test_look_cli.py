@@ -25,6 +25,7 @@ from tests.cli.test_run_cli import TINY, npubench, run_folder
     [
         *("", "check", "doctor", "list", "build", "run", "show", "report", "schema", "selftest", "compare", "rank"),
         *("demo", "new", "new model", "power", "power list", "power check", "verify", "pack", "export"),
+        "nightly",
     ],
 )
 def test_help_fits_80_columns_in_both_languages(command: str, language: str) -> None:

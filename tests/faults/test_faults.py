@@ -112,7 +112,7 @@ def test_nothing_stays_behind(outcome: Outcome) -> None:
     assert not workers()
     assert len(outcome.launches) == 18
     assert outcome.folder.sealed()
-    assert {path.name for path in outcome.folder.path.iterdir()} == {"plan.json", "run.json", "launches"}
+    assert {path.name for path in outcome.folder.path.iterdir()} == {"plan.json", "run.json", "launches", "power"}
 
 
 @pytest.mark.slow

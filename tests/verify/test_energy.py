@@ -88,10 +88,13 @@ def first(run: RunFolder, scenario: str = "single-stream") -> Path:
 def test_joules_agree_with_their_readings(powered: RunFolder) -> None:
     searched = parse(first(powered, "server").read_bytes(), Launch, "launch")
     assert searched.capacity is not None
-    # Where so short a search confirmed a load it was held, and the joules are of that time.
-    if searched.capacity.confirmed:
+    # Where so short a search confirmed a load it was held, and the joules are of that time; on a busy machine the
+    # confirming trial itself may have taken long enough.
+    window = searched.window
+    assert window is not None
+    if searched.capacity.confirmed and window.end_ns - window.start_ns < 1.5e9:
         assert [trial.purpose for trial in searched.capacity.trials].count("hold") == 1
-        assert searched.energy.window != searched.window
+        assert searched.energy.window != window
     launch = parse(first(powered).read_bytes(), Launch, "launch")
     assert launch.energy.channels["synthetic.power"].energy_j
     assert launch.energy.channels["synthetic.power"].net_j is not None
