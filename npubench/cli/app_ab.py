@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from npubench.cli.measuring_options import (
+    Allow,
+    DryRun,
+    MetersFile,
+    Models,
+    NoPower,
+    Onnx,
+    Precisions,
+    ProfileName,
+    Scenarios,
+    Scopes,
+    Seed,
+    Wait,
+)
 from npubench.cli.options import Cards, Json, MachineName, Out
 from npubench.cli.root import app
 from npubench.lang import here
 
 _BUILD = here(
     "a card, a card file, PACKAGE==VERSION, PACKAGE @ git+URL@REV or a Python.",
-    "카드, 카드 파일, 패키지==버전, 패키지 @ git+URL@리비전, 파이썬 경로.",
+    "카드, 카드 파일, 패키지==버전, git 주소, 파이썬.",
 )
 
 
@@ -33,32 +46,12 @@ def ab(
         str | None,
         typer.Option("--backend", "-b", metavar="NAME", help=here("Whose builds they are.", "어느 백엔드의 빌드인지.")),
     ] = None,
-    model: Annotated[
-        list[str] | None,
-        typer.Option("--model", "-m", metavar="NAME", help=here("Model (repeatable).", "모델(반복 가능).")),
-    ] = None,
-    precision: Annotated[
-        list[str] | None,
-        typer.Option("--precision", "-p", metavar="NAME", help=here("Precision (repeatable).", "정밀도(반복 가능).")),
-    ] = None,
-    scenario: Annotated[
-        list[str] | None,
-        typer.Option("--scenario", "-s", metavar="NAME", help=here("Scenario (repeatable).", "시나리오(반복 가능).")),
-    ] = None,
-    scope: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--scope", metavar="NAME", help=here("device or service (repeatable).", "device 또는 service(반복 가능).")
-        ),
-    ] = None,
-    onnx: Annotated[
-        list[Path] | None,
-        typer.Option("--onnx", metavar="FILE", help=here("Measure any ONNX file.", "임의의 ONNX 파일을 측정.")),
-    ] = None,
-    profile: Annotated[
-        str | None,
-        typer.Option("--profile", metavar="NAME", help=here("As of `run`.", "`run`과 같음.")),
-    ] = None,
+    model: Models = None,
+    precision: Precisions = None,
+    scenario: Scenarios = None,
+    scope: Scopes = None,
+    onnx: Onnx = None,
+    profile: ProfileName = None,
     launches: Annotated[
         int | None,
         typer.Option("--launches", metavar="N", min=1, help=here("Rounds (default: 5).", "반복 횟수(기본: 5).")),
@@ -69,38 +62,18 @@ def ab(
             "--budget", metavar="30m", help=here("Measuring time of both in all.", "둘을 합친 전체 측정 시간.")
         ),
     ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option("--seed", metavar="N", help=here("Seed of order and inputs.", "순서와 입력의 시드.")),
-    ] = None,
-    allow: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--allow",
-            metavar="FIELD",
-            help=here("Compare although FIELD differs (recorded).", "FIELD가 달라도 비교합니다(기록에 남음)."),
-        ),
-    ] = None,
+    seed: Seed = None,
+    allow: Allow = None,
     out: Out = None,
     machine: MachineName = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help=here("Show the plan and stop.", "계획만 보여 주고 멈춥니다."))
-    ] = False,
+    dry_run: DryRun = False,
     resume: Annotated[
         str | None,
         typer.Option("--resume", metavar="RUN", help=here("Finish one that was stopped.", "중단된 측정을 마칩니다.")),
     ] = None,
-    wait: Annotated[
-        str,
-        typer.Option("--wait", metavar="10m", help=here("Wait for another run to end.", "다른 실행을 기다릴 시간.")),
-    ] = "10m",
-    meters: Annotated[
-        Path | None,
-        typer.Option("--meters", metavar="FILE", help=here("As of `run`.", "`run`과 같음.")),
-    ] = None,
-    no_power: Annotated[
-        bool, typer.Option("--no-power", help=here("Read no power meter.", "전력을 측정하지 않습니다."))
-    ] = False,
+    wait: Wait = "10m",
+    meters: MetersFile = None,
+    no_power: NoPower = False,
     json: Json = False,
     cards: Cards = None,
 ) -> None:

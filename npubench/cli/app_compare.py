@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from npubench.cli.measuring_options import (
+    Allow,
+)
 from npubench.cli.options import Json, Out, Spoken
 from npubench.cli.root import app
 from npubench.lang import here
@@ -29,14 +32,7 @@ Markdown = Annotated[
 def compare(
     base: Annotated[str, typer.Argument(metavar="BASE", help=here("A run, or baseline.", "실행 또는 baseline."))],
     new: Annotated[str, typer.Argument(metavar="NEW")] = "latest",
-    allow: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--allow",
-            metavar="FIELD",
-            help=here("Compare although FIELD differs (recorded).", "FIELD가 달라도 비교합니다(기록에 남음)."),
-        ),
-    ] = None,
+    allow: Allow = None,
     model: Annotated[
         list[str] | None,
         typer.Option(

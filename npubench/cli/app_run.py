@@ -7,6 +7,26 @@ from typing import Annotated
 
 import typer
 
+from npubench.cli.measuring_options import (
+    Backends,
+    Budget,
+    DryRun,
+    Launches,
+    MeasuredBy,
+    MetersFile,
+    Models,
+    NoPower,
+    Onnx,
+    Precisions,
+    ProfileName,
+    RulesetName,
+    Scenarios,
+    Scopes,
+    Seed,
+    StallTimeout,
+    SuiteName,
+    Wait,
+)
 from npubench.cli.options import (
     Artifacts,
     Cards,
@@ -33,23 +53,9 @@ from npubench.lang import here
     )
 )
 def run(
-    model: Annotated[
-        list[str] | None,
-        typer.Option("--model", "-m", metavar="NAME", help=here("Model (repeatable).", "모델(반복 가능).")),
-    ] = None,
-    backend: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--backend",
-            "-b",
-            metavar="NAME",
-            help=here("Backend (repeatable; default: all that are ready).", "백엔드(반복 가능, 기본: 준비된 모두)."),
-        ),
-    ] = None,
-    precision: Annotated[
-        list[str] | None,
-        typer.Option("--precision", "-p", metavar="NAME", help=here("Precision (repeatable).", "정밀도(반복 가능).")),
-    ] = None,
+    model: Models = None,
+    backend: Backends = None,
+    precision: Precisions = None,
     variant: VariantName = None,
     weights: Weights = None,
     text: Annotated[
@@ -63,24 +69,8 @@ def run(
             ),
         ),
     ] = None,
-    scenario: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--scenario",
-            "-s",
-            metavar="NAME[:KEY=VALUE,…]",
-            help=here(
-                "Scenario, cameras:fps=15 (repeatable; see list scenarios).",
-                "시나리오, 예: cameras:fps=15(반복 가능, list scenarios 참고).",
-            ),
-        ),
-    ] = None,
-    scope: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--scope", metavar="NAME", help=here("device or service (repeatable).", "device 또는 service(반복 가능).")
-        ),
-    ] = None,
+    scenario: Scenarios = None,
+    scope: Scopes = None,
     mix: Annotated[
         list[str] | None,
         typer.Option(
@@ -92,60 +82,13 @@ def run(
             ),
         ),
     ] = None,
-    suite: Annotated[
-        str | None,
-        typer.Option(
-            "--suite",
-            metavar="NAME",
-            help=here("Suite (default: public-sector).", "스위트(기본: public-sector)."),
-        ),
-    ] = None,
-    profile: Annotated[
-        str | None,
-        typer.Option(
-            "--profile",
-            metavar="NAME",
-            help=here("smoke, standard (default), nightly, certify.", "smoke, standard(기본), nightly, certify."),
-        ),
-    ] = None,
-    ruleset: Annotated[
-        str | None,
-        typer.Option(
-            "--ruleset",
-            metavar="NAME",
-            help=here("Bounds and minimums (default: npubench-1).", "한계와 최소 조건(기본: npubench-1)."),
-        ),
-    ] = None,
-    launches: Annotated[
-        int | None,
-        typer.Option(
-            "--launches", metavar="N", min=1, help=here("Fresh processes per cell.", "셀마다 새 프로세스 수.")
-        ),
-    ] = None,
-    budget: Annotated[
-        str | None,
-        typer.Option(
-            "--budget",
-            metavar="30m",
-            help=here("Measuring time in all, instead of the profile's.", "프로파일 대신 쓸 전체 측정 시간."),
-        ),
-    ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(
-            "--seed",
-            metavar="N",
-            help=here("Seed of order and inputs (default: 0).", "순서와 입력의 시드(기본: 0)."),
-        ),
-    ] = None,
-    onnx: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--onnx",
-            metavar="FILE",
-            help=here("Measure any ONNX file (repeatable).", "임의의 ONNX 파일을 측정(반복 가능)."),
-        ),
-    ] = None,
+    suite: SuiteName = None,
+    profile: ProfileName = None,
+    ruleset: RulesetName = None,
+    launches: Launches = None,
+    budget: Budget = None,
+    seed: Seed = None,
+    onnx: Onnx = None,
     shape: Annotated[
         list[str] | None,
         typer.Option(
@@ -190,16 +133,7 @@ def run(
     compiled_from: CompiledFrom = None,
     out: Out = None,
     machine: MachineName = None,
-    measured_by: Annotated[
-        str | None,
-        typer.Option(
-            "--measured-by",
-            metavar="KIND[:NAME]",
-            help=here(
-                "Who measures: vendor, centre, ci; a name may follow.", "측정 주체: vendor, centre, ci(이름 추가 가능)."
-            ),
-        ),
-    ] = None,
+    measured_by: MeasuredBy = None,
     report: Annotated[
         Path | None,
         typer.Option(
@@ -220,45 +154,17 @@ def run(
             help=here("normal (default), high or realtime.", "normal(기본), high, realtime."),
         ),
     ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help=here("Show the plan and stop.", "계획만 보여 주고 멈춥니다."))
-    ] = False,
+    dry_run: DryRun = False,
     resume: Annotated[
         str | None,
         typer.Option(
             "--resume", metavar="RUN", help=here("Finish a run that was stopped.", "중단된 실행을 마저 끝냅니다.")
         ),
     ] = None,
-    stall_timeout: Annotated[
-        str | None,
-        typer.Option(
-            "--stall-timeout",
-            metavar="2m",
-            help=here("Give a silent worker up after this long.", "응답 없는 작업을 포기할 시간."),
-        ),
-    ] = None,
-    wait: Annotated[
-        str,
-        typer.Option(
-            "--wait",
-            metavar="10m",
-            help=here("Wait this long for another run to end.", "다른 실행을 기다릴 시간."),
-        ),
-    ] = "10m",
-    meters: Annotated[
-        Path | None,
-        typer.Option(
-            "--meters",
-            metavar="FILE",
-            help=here(
-                "Meters of this machine, a BMC say (default: NPUBENCH_METERS, then the user's meters.toml).",
-                "전력계 파일, 예: BMC(기본: NPUBENCH_METERS).",
-            ),
-        ),
-    ] = None,
-    no_power: Annotated[
-        bool, typer.Option("--no-power", help=here("Read no power meter.", "전력을 측정하지 않습니다."))
-    ] = False,
+    stall_timeout: StallTimeout = None,
+    wait: Wait = "10m",
+    meters: MetersFile = None,
+    no_power: NoPower = False,
     power_pulse: Annotated[
         bool,
         typer.Option(

@@ -25,6 +25,7 @@ from tests.cli.test_run_cli import TINY, npubench, run_folder
     [
         *("", "check", "doctor", "list", "build", "run", "show", "report", "schema", "selftest", "compare", "rank"),
         *("demo", "new", "new model", "power", "power list", "power check", "verify", "pack", "export"),
+        *("nightly", "ab", "baseline", "baseline accept", "baseline show", "trend", "power attach"),
         "nightly",
     ],
 )
