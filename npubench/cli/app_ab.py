@@ -26,7 +26,7 @@ from npubench.lang import here
 
 _BUILD = here(
     "a card, a card file, PACKAGE==VERSION, PACKAGE @ git+URL@REV or a Python.",
-    "카드, 카드 파일, 패키지==버전, git 주소, 파이썬.",
+    "카드, 패키지==버전, git 주소, 파이썬.",
 )
 
 
