@@ -93,6 +93,13 @@ def site(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> Iter
     pip(site.python, "uninstall", "-y", "npubench-hanbit")
 
 
+def read_w(folder: Path, channel: str) -> list[float]:
+    """Mean power of a channel in each launch that has one, as the launch files in a results folder below say."""
+    files = [path for path in folder.rglob("launches/*.json") if path.is_file()]
+    channels = [json.loads(path.read_bytes())["energy"]["channels"].get(channel) for path in files]
+    return [found["mean_w"] for found in channels if found is not None and found["mean_w"] is not None]
+
+
 def write_card(folder: Path, name: str, change: dict[str, str], environment: str) -> Path:
     """A `--cards` folder with the virtual device's card under another name."""
     text = (VENDOR / "src/npubench_hanbit/cards/backends/hanbit-virtual.toml").read_text(encoding="utf-8")
@@ -149,10 +156,12 @@ def test_it_is_measured_like_ours(site: Site, tmp_path: Path) -> None:
         assert cell["placement"]["providers"] == {"HanbitNPU": 158, "HanbitHost": 2}
         assert cell["placement"]["fallback_ops"] == {"Resize": 2}
         assert cell["quality"]["verdict"] == "passed"
-        joules = {name: found["median"] for name, found in cell["energy"].items()}
-        # 4 W at least and 25 W at most, so a device that computes all the time cannot have been idle all the time.
-        assert set(joules) == {"hanbit.energy", "hanbit.power"}
-        assert all(value is not None and value > 0 for value in joules.values())
+        # So short a window publishes no joules; what was read of its power is kept all the same.
+        assert set(cell["energy"]) == {"hanbit.energy", "hanbit.power"}
+        assert all("the window took" in found["reason"] for found in cell["energy"].values()), cell["energy"]
+    for watts in read_w(tmp_path, "hanbit.power"):
+        # 4 W at least and 25 W at most, as its data sheet has it.
+        assert 4 <= watts <= 25
         found = cell["certificate"]
         assert (found["extent"], found["macs_share"], found["crossings"] > 0) == ("full", 1.0, True)
         assert (found["strict"], found["fallback_ops"]) == ("refused", {"Resize": 2})
@@ -219,7 +228,7 @@ def test_a_python_of_its_own(site: Site, tmp_path: Path) -> None:
     (cell,) = measured(site.run(*asked, "--json", cwd=tmp_path), "hanbit-own")
     assert cell["verdict"] in ("valid", "degraded")
     assert cell["placement"]["providers"] == {"HanbitNPU": 1}
-    assert cell["energy"]["hanbit.energy"]["median"] > 0
+    assert read_w(tmp_path, "hanbit.energy")
 
 
 @pytest.mark.slow
