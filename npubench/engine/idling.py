@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 
 from npubench.energy import ClockPair, Effect, IdlePower, PowerSession, Window
 from npubench.engine.effect import BLOCK_S, PAIRS, effect
+from npubench.engine.holding import QUICK
 from npubench.engine.launcher import StopRequested
 from npubench.engine.metering import Meters
 from npubench.engine.pulse import LASTS_S, clock_pair, pulses
@@ -25,8 +26,6 @@ from npubench.store import RunFolder, sha256_file, write_once
 from npubench.units import show_duration_s
 
 _LOOK_S = 0.1
-# A quick look at whether everything works is no place for five more seconds.
-_QUICK = "smoke"
 
 
 def around_s(plan: Plan) -> float:
@@ -34,7 +33,7 @@ def around_s(plan: Plan) -> float:
     if not any(meter.availability.available for meter in plan.meters):
         return 0.0
     idle_s = load(plan.ruleset).energy.idle_s
-    return 2 * idle_s + (0.0 if plan.profile == _QUICK else 2 * PAIRS * BLOCK_S)
+    return 2 * idle_s + (0.0 if plan.profile == QUICK else 2 * PAIRS * BLOCK_S)
 
 
 class Around:
@@ -77,7 +76,7 @@ class Around:
                 self._at_rest = self._left_alone()
             return
         self.before = self._rest("before")
-        if self._plan.profile != _QUICK:
+        if self._plan.profile != QUICK:
             self._say(here("measuring what reading the meters costs …", "전력 측정이 미치는 영향을 재는 중 …"))
             self._effect = effect(self._meters.sample, self._stop, seed=self._plan.seed)
             self._go_on()

@@ -192,9 +192,7 @@ def _cell(
         quality_reason=None if quality is not None else _quality_reason(plan, planned),
         energy=cell_energy.energy(good),
         energy_reason=cell_energy.energy_reason(launches),
-        efficiency=cell_energy.efficiency(
-            good, next((launch.capacity.searched for launch in good if launch.capacity), None)
-        ),
+        efficiency=cell_energy.efficiency(good),
         options=next((launch.process.options for launch in good if launch.process is not None), {}),
         tuning=tuning,
         mix=planned.mix,

@@ -59,8 +59,9 @@ def _figure(launch: Launch, scope: MeterScope, metric: str) -> Value:
     return Value(value=None, reason="no work was completed, or no load was confirmed, in the window")
 
 
-def efficiency(good: list[Launch], searched: str | None) -> dict[MeterScope, dict[str, Spread]]:
+def efficiency(good: list[Launch]) -> dict[MeterScope, dict[str, Spread]]:
     """Scope → metric → its spread over the launches; null where one of them has none."""
+    searched = next((launch.capacity.searched for launch in good if launch.capacity), None)
     wanted = metrics_of(good[0].unit, searched) if good else ()
     scopes = {scope: None for launch in good for scope in launch.energy.scopes}
     return {

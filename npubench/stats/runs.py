@@ -60,7 +60,5 @@ def _with_energy(cell: Cell, launches: list[Launch]) -> Cell:
         cell,
         energy=cell_energy.energy(good),
         energy_reason=cell_energy.energy_reason(launches),
-        efficiency=cell_energy.efficiency(
-            good, next((launch.capacity.searched for launch in good if launch.capacity), None)
-        ),
+        efficiency=cell_energy.efficiency(good),
     )

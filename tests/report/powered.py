@@ -256,11 +256,10 @@ def powered(*, dark: bool = False) -> RunFiles:
 def _with_energy(cell: Cell, launches: dict[str, Launch], found: Attachment) -> Cell:
     """As the assembly of a run makes it."""
     good = [cell_energy.attached(launches[name], [found]) for name in cell.launches]
-    searched = None if cell.capacity is None else cell.capacity.searched
     return msgspec.structs.replace(
         cell,
         energy=cell_energy.energy(good),
         energy_reason=cell_energy.energy_reason(good),
-        efficiency=cell_energy.efficiency(good, searched),
+        efficiency=cell_energy.efficiency(good),
         verdict="degraded" if any(each.causes for launch in good for each in launch.energy.events) else cell.verdict,
     )

@@ -161,7 +161,7 @@ def test_a_launch_that_has_the_scope_keeps_its_own() -> None:
 def test_the_run_has_meters_without_options_sessions_logs_and_drift() -> None:
     plan = null_plan(null_card(), launches=1)
     meter = PlannedMeter(
-        name="redfish", code="x:y", options={"password_file": "/root/secret"}, availability=Availability(available=True)
+        name="redfish", code="x:y", options={"password_file": "a-local-file"}, availability=Availability(available=True)
     )
     plan = msgspec.structs.replace(plan, meters=(meter,))
     sessions = [
