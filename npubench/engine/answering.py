@@ -6,7 +6,8 @@ again at the end: a backend that returns an earlier answer, or another one each 
 the reference's tokens (teacher forcing): greedy texts part after a few tokens even between honest backends.
 
 Guarantees: an output of more than `MOST_VALUES` values is thinned to evenly spaced rows, the same for the same shape,
-so that a page's class scores do not fill the disk. Not aware of: floors, the reference's figures.
+so that a page's class scores do not fill the disk. What a workload can show to people (`spi.Shows`) is kept apart from
+what is compared. Not aware of: floors, the reference's figures.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
-from npubench.spi import Array, Bound, Follows, Outputs, Scores
+from npubench.spi import Array, Bound, Exhibit, Follows, Outputs, Scores, Shows
 from npubench.stats.fidelity import AGAIN, TOKENS
 
 MOST_VALUES = 1 << 20
@@ -59,6 +61,22 @@ def answer(bound: Bound, fidelity_inputs: int, reference: str | None, path: Path
                 _add(archive_out, f"{AGAIN}{name}", thinned(value))
     scores = {name: float(value) for name, value in bound.score().items()} if isinstance(bound, Scores) else {}
     return scores, count
+
+
+def show(bound: Bound, path: Path) -> bool:
+    """Writes what the workload can show of a few inputs to `path` (JSON); False where it shows nothing."""
+    found = tuple(bound.exhibits()) if isinstance(bound, Shows) else ()
+    if found:
+        path.write_bytes(msgspec.json.encode(found))
+    return bool(found)
+
+
+def shown(path: Path) -> tuple[Exhibit, ...]:
+    """What `show` wrote; nothing where it wrote nothing that can be read: it is for people, and judges nobody."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=tuple[Exhibit, ...])
+    except (OSError, msgspec.DecodeError):
+        return ()
 
 
 def _add(archive: zipfile.ZipFile, name: str, value: Array) -> None:

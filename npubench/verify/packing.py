@@ -25,7 +25,7 @@ from npubench.report.files import run_files
 from npubench.schema import Plan, Run, encode
 from npubench.stats.assemble import scrubbed
 from npubench.stats.runs import assembled
-from npubench.store import PLAN, WORK, RunFolder
+from npubench.store import PLAN, WORK, RunFolder, is_private
 from npubench.verify.manifest import CARDS, ENVIRONMENTS, MANIFEST, REPORT, RUN_PART, Manifest, PackedFile
 
 # Compressed already.
@@ -84,7 +84,13 @@ def _evidence(folder: RunFolder) -> dict[str, Path]:
         name = path.relative_to(folder.path).as_posix()
         if path.is_symlink():
             raise UsageError(f"{path}: a link; a run folder holds its own files", hint="put the file itself there")
-        if path.is_file() and name != PLAN and not name.startswith(f"{WORK}/") and not path.name.startswith("."):
+        if (
+            path.is_file()
+            and not is_private(path)
+            and name != PLAN
+            and not name.startswith(f"{WORK}/")
+            and not path.name.startswith(".")
+        ):
             found[name] = path
     return found
 
