@@ -90,7 +90,7 @@ def render(view: View, language: Language, night: Shown | None = None) -> str:
         for sheet in run.sheets
         if sheet.timeline is not None
     )
-    style, script = _asset("report.css"), _asset("report.js")
+    style, script = _asset("report.css") + _asset("pictures.css"), _asset("report.js")
     environment.filters["prose"] = prose
     environment.globals.update(
         picture=picture,

@@ -14,6 +14,7 @@ from npubench.report.shown_base import Number as Number
 from npubench.report.shown_base import Shown
 from npubench.report.shown_base import Tone as Tone
 from npubench.report.shown_loads import LoadFigure, Mix, Scaling, StageRow, Tuned
+from npubench.report.shown_pictures import Pictures
 from npubench.report.shown_power import EnergyTable, Power, Timeline
 
 
@@ -273,6 +274,7 @@ class RunView(Shown, frozen=True, kw_only=True):
     scopes: tuple[Term, ...]
     groups: tuple[Group, ...]
     places: tuple[Place, ...]
+    pictures: Pictures
     figures: tuple[Figure, ...]
     curves: tuple[LoadFigure, ...]
     mixes: tuple[Mix, ...]

@@ -1,9 +1,9 @@
 """Decides everything that a report shows, and formats it: result documents in, `shown.View` out.
 
 Guarantees: no number reaches a page but through `units.show`, no foreign text but through `foreign.clean`, unknown is a
-dash with its reason, execution kinds and scopes never share a table or an axis. Pure but for `RunFiles.samples` and
-`RunFiles.readings`, which read a file. Not aware of: HTML, SVG, terminals (`html`, `charts`, `text` draw and decide
-nothing).
+dash with its reason, execution kinds and scopes never share a table or an axis. Pure but for `RunFiles.samples`,
+`RunFiles.readings` and `RunFiles.media`, which read a file. Not aware of: HTML, SVG, terminals (`html`, `charts`,
+`text` draw and decide nothing).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
+from npubench.exhibits import Exhibits
 from npubench.lang import Text
 from npubench.metrics import METRICS
 from npubench.report import (
@@ -22,9 +23,11 @@ from npubench.report import (
     facts,
     figures,
     inputs,
+    media,
     method,
     method_power,
     mixes,
+    pictures,
     placement,
     places,
     power,
@@ -53,7 +56,7 @@ class RunFiles(msgspec.Struct, frozen=True, kw_only=True):
     """A run with what lies beside it. Keys are `<cell>-<n>`; `samples` and `readings` (of power) give None where the
     file is missing.
 
-    `sha256` is run.json's, None where the run is not sealed.
+    `sha256` is run.json's, None where the run is not sealed. `media` finds the pictures of `exhibits`.
     """
 
     run: Run
@@ -61,6 +64,8 @@ class RunFiles(msgspec.Struct, frozen=True, kw_only=True):
     samples: Callable[[str], Samples | None]
     sha256: str | None = None
     readings: Callable[[str], Readings | None] = _no_readings
+    exhibits: tuple[Exhibits, ...] = ()
+    media: media.Reader = media.nothing
 
 
 def build(runs: Sequence[RunFiles]) -> View:
@@ -124,6 +129,7 @@ def _run(files: RunFiles, key: str) -> RunView:
         scopes=services.scopes(run),
         groups=cells.groups(run, key),
         places=places.places(run, key),
+        pictures=pictures.pictures(run, key, files.exhibits, files.media),
         figures=figures.figures(run, key, figures.counting(files.samples, files.launches)),
         curves=drawn,
         mixes=mixes.mixes(run, key),
