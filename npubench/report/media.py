@@ -33,10 +33,7 @@ OTHER = Text(
     en="The picture on this machine is another one (its SHA-256 differs): the boxes are drawn without it.",
     ko="이 장비의 그림이 다른 그림이므로(SHA-256 불일치) 상자만 그렸습니다.",
 )
-KEPT_OUT = Text(
-    en="The user's own picture: it is not put into a report unless `npubench report --embed-media` asks for it.",
-    ko="사용자 자료입니다. `npubench report --embed-media`로 요청하지 않으면 보고서에 넣지 않습니다.",
-)
+KEPT_OUT = Text(en="The user's own picture, kept out of the report.", ko="사용자 자료이므로 보고서에 넣지 않았습니다.")
 
 
 class Media(msgspec.Struct, frozen=True):

@@ -46,6 +46,16 @@ HEAVY = Text(
 )
 
 
+def kept_out(models: Text) -> Text:
+    """Of inputs that are the user's own."""
+    return Text(
+        en=f"{models.en} read the user's own data, which is not put into a report unless "
+        "`npubench report --embed-media` asks for it.",
+        ko=f"사용자 자료를 읽은 모델({models.ko})의 그림은 `npubench report --embed-media`로 요청하지 않으면 보고서에 넣지 "
+        "않습니다.",
+    )
+
+
 def label(name: str) -> Text:
     """A class in both languages."""
     shown = clean(name)

@@ -10,6 +10,7 @@ Not aware of: HTML, files.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import compress
 
 import msgspec
 
@@ -19,10 +20,12 @@ from npubench.lang import Text
 from npubench.report import picture_words as words
 from npubench.report.differences import Difference, bounds, compare, page
 from npubench.report.foreign import clean
+from npubench.report.inputs import OWN
 from npubench.report.media import Media, Reader
 from npubench.report.numbers import backend_name, count, model_name
 from npubench.report.shown_base import Tone
 from npubench.report.shown_pictures import Differing, Gallery, Mark, Outline, Picture, Pictures, Seen, Side
+from npubench.report.words import joined, same
 from npubench.schema import Run
 
 # Of the `data:` addresses of a run; a page travels by mail.
@@ -38,6 +41,7 @@ class _Store:
         self._key, self._read = key, read
         self._kept: dict[str, Picture] = {}
         self._bytes = 0
+        self.own = False
 
     def take(self, exhibits: Exhibits, shown: Shown) -> tuple[str, Media]:
         """(the picture's id, empty without one; the picture, or why there is none)."""
@@ -50,6 +54,7 @@ class _Store:
         if self._bytes + len(media.address) > MOST_BYTES:
             return "", Media(why=words.HEAVY)
         self._bytes += len(media.address)
+        self.own = self.own or exhibits.private
         made = Picture(
             key=f"{self._key}-{len(self._kept) + 1}",
             address=media.address,
@@ -66,11 +71,18 @@ class _Store:
 
 def pictures(run: Run, key: str, exhibits: Sequence[Exhibits], read: Reader) -> Pictures:
     """The section of one run. `key` is the run's place in the page."""
+    kept_out = _kept_out(run)
     shown = [found for found in exhibits if found.items]
-    if not shown:
-        return Pictures(none=words.NONE)
     store = _Store(f"{key}-p", read)
     galleries = [_gallery(run, f"{key}-x{n}", found, store) for n, found in enumerate(shown, 1)]
+    # Of the user's inputs nothing is said without their pictures: a pack of this run holds nothing of them either.
+    able = [
+        not found.private or any(seen.picture for seen in item.seen)
+        for found, item in zip(shown, galleries, strict=True)
+    ]
+    shown, galleries = list(compress(shown, able)), list(compress(galleries, able))
+    if not shown:
+        return Pictures(none=kept_out or words.NONE)
     most: dict[str, tuple[int, str]] = {}
     for gallery in galleries:
         weight = sum(len(seen.differences) for seen in gallery.seen)
@@ -81,8 +93,15 @@ def pictures(run: Run, key: str, exhibits: Sequence[Exhibits], read: Reader) -> 
     return Pictures(
         store=store.pictures,
         galleries=tuple(msgspec.structs.replace(item, open=item.key in opened) for item in galleries),
-        notes=tuple(words.rule(kind) for kind in kinds),
+        notes=(*(words.rule(kind) for kind in kinds), *((kept_out,) if kept_out and not store.own else ())),
+        own=store.own,
     )
+
+
+def _kept_out(run: Run) -> Text | None:
+    """Which models read the user's own data, of which a page shows nothing unasked."""
+    names = [same(model) for model, fed in run.inputs.items() if fed.source == OWN]
+    return words.kept_out(joined(names)) if names else None
 
 
 def _gallery(run: Run, key: str, found: Exhibits, store: _Store) -> Gallery:

@@ -87,9 +87,10 @@ class Gallery(Shown, frozen=True, kw_only=True):
 
 
 class Pictures(Shown, frozen=True, kw_only=True):
-    """All of a run. `none`: why there is nothing to see."""
+    """All of a run. `none`: why there is nothing to see. `own`: pictures of the user's own are among them."""
 
     store: tuple[Picture, ...] = ()
     galleries: tuple[Gallery, ...] = ()
     notes: tuple[Text, ...] = ()
     none: Text | None = None
+    own: bool = False

@@ -32,6 +32,7 @@ from npubench.report import (
     places,
     power,
     power_sources,
+    redacting,
     scaling,
     services,
     sheets,
@@ -57,6 +58,7 @@ class RunFiles(msgspec.Struct, frozen=True, kw_only=True):
     file is missing.
 
     `sha256` is run.json's, None where the run is not sealed. `media` finds the pictures of `exhibits`.
+    `redacted`: names and addresses have been replaced (`redact`).
     """
 
     run: Run
@@ -66,6 +68,7 @@ class RunFiles(msgspec.Struct, frozen=True, kw_only=True):
     readings: Callable[[str], Readings | None] = _no_readings
     exhibits: tuple[Exhibits, ...] = ()
     media: media.Reader = media.nothing
+    redacted: bool = False
 
 
 def build(runs: Sequence[RunFiles]) -> View:
@@ -82,7 +85,11 @@ def build(runs: Sequence[RunFiles]) -> View:
         limits=method.LIMITS,
         words=method.WORDS,
         metrics=tuple(Term(key=key, title=item.title, meaning=item.meaning) for key, item in METRICS.items()),
-        data=embedded.data_of(runs),
+        data=msgspec.structs.replace(
+            embedded.data_of(runs),
+            redacted=any(files.redacted for files in runs),
+            own_pictures=any(run.pictures.own for run in shown),
+        ),
     )
 
 
@@ -124,7 +131,7 @@ def _run(files: RunFiles, key: str) -> RunView:
         sentence=_sentence(run),
         verdict=verdict,
         tone=tone,
-        caveats=_caveats(run),
+        caveats=(*_caveats(run), *((redacting.SAID,) if files.redacted else ())),
         services=services.services(run, key, files.launches),
         scopes=services.scopes(run),
         groups=cells.groups(run, key),
