@@ -18,7 +18,7 @@ import msgspec
 from npubench import store
 from npubench.errors import UsageError
 from npubench.lang import Language, language
-from npubench.report import html, view
+from npubench.report import html, media, view
 from npubench.report.files import run_files
 from npubench.report.nightly import Past, junit, markdown, shown
 from npubench.stats.nightly import Nightly
@@ -72,7 +72,7 @@ class Pages(msgspec.Struct, frozen=True):
 
 
 def _page(night: Nightly, folder: store.RunFolder | None, past: Sequence[Past], spoken: Language) -> str:
-    runs = [] if folder is None else [run_files(folder, assembled(folder))]
+    runs = [] if folder is None else [run_files(folder, assembled(folder), media.reader())]
     return html.render(view.build(runs), spoken, shown(night, past))
 
 

@@ -51,8 +51,8 @@ def kept_out(models: Text) -> Text:
     return Text(
         en=f"{models.en} read the user's own data, which is not put into a report unless "
         "`npubench report --embed-media` asks for it.",
-        ko=f"사용자 자료를 읽은 모델({models.ko})의 그림은 `npubench report --embed-media`로 요청하지 않으면 보고서에 넣지 "
-        "않습니다.",
+        ko=f"사용자 자료를 읽은 모델({models.ko})의 그림은 `npubench report --embed-media`로 요청하지 않으면 "
+        "보고서에 넣지 않습니다.",
     )
 
 

@@ -1,0 +1,102 @@
+"""`npubench report RUN…`: finds the runs, puts together what the page is made from, and writes it.
+
+Guarantees: a failure to write is a UsageError that names the file; nothing is measured and no results folder is
+changed.
+
+Not aware of: what is on the page (`report.view`), how it is drawn (`report.html`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+from rich.console import Console as RichConsole
+
+from npubench import store
+from npubench.cli.outputs import spoken_language, write
+from npubench.discovery import checkout_root
+from npubench.errors import UsageError
+from npubench.lang import here
+
+if TYPE_CHECKING:
+    from npubench.report.view import RunFiles
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What was asked for on the command line. `lang` is empty where the environment decides.
+
+    `embed_media`: pictures of the user's own as well. `redact`: names, serial numbers, addresses and paths replaced.
+    """
+
+    runs: tuple[str, ...]
+    output: Path | None = None
+    lang: str = ""
+    out: Path | None = None
+    embed_media: bool = False
+    redact: bool = False
+
+
+def report(asked: Asked) -> None:
+    """Writes what was asked and says where."""
+    root = store.results_root(asked.out, checkout_root())
+    folders = [store.open_run(name, root) for name in asked.runs]
+    files = files_of(folders, embed_media=asked.embed_media, redact=asked.redact)
+    path = write_page(files, asked.output, asked.lang, folders[0].path.name)
+    RichConsole(highlight=False, markup=False).print(str(path), soft_wrap=True)
+
+
+def place(output: Path | None, stem: str, ending: str) -> Path:
+    """Where a document goes: `output` itself where it ends so, else `<stem>.<ending>` in that folder.
+
+    Without `output` in `reports/` of the checkout, else here.
+    """
+    if output is None:
+        root = checkout_root()
+        output = root / "reports" if root else Path()
+    return output / f"{stem}.{ending}" if output.is_dir() or output.suffix != f".{ending}" else output
+
+
+def files_of(folders: Sequence[store.RunFolder], *, embed_media: bool = False, redact: bool = False) -> list[RunFiles]:
+    """What every format is made from: the runs with what lies beside them, redacted where that was asked.
+
+    Raises UsageError where a redacted page is to hold the user's own pictures.
+    """
+    from npubench.report import media
+    from npubench.report.files import run_files
+    from npubench.report.redact import redacted
+    from npubench.stats.runs import assembled
+
+    if embed_media and redact:
+        raise UsageError(
+            here(
+                "--redact and --embed-media contradict each other: nobody can tell what pictures show",
+                "--redact와 --embed-media는 함께 쓸 수 없습니다. 그림에 무엇이 보이는지는 알 수 없습니다",
+            ),
+            hint=here("leave one of them out", "둘 중 하나를 빼십시오"),
+        )
+
+    def pictures(folder: store.RunFolder) -> media.Reader:
+        has_plan = embed_media and (folder.path / store.PLAN).is_file()
+        return media.reader(folder.plan().sources if has_plan else None)
+
+    files = [run_files(folder, assembled(folder), pictures(folder)) for folder in folders]
+    return redacted(files) if redact else files
+
+
+def write_report(folders: Sequence[store.RunFolder], output: Path | None, lang: str, stem: str) -> Path:
+    """The HTML page of some runs, written to `output` (a file, or a folder for `<stem>.html`)."""
+    return write_page(files_of(folders), output, lang, stem)
+
+
+def write_page(files: Sequence[RunFiles], output: Path | None, lang: str, stem: str) -> Path:
+    """The HTML page of what `files_of` put together."""
+    from npubench.report import html, view
+
+    spoken = spoken_language(lang)
+    page = html.render(view.build(files), spoken)
+    path = place(output, stem, "html")
+    write(path, page)
+    return path
