@@ -74,7 +74,8 @@ def _read(exhibits: Exhibits, exhibit: Exhibit, sources: Mapping[str, str] | Non
         return Media(why=NOT_HERE)
     try:
         data = (folder / exhibit.file).read_bytes()
-    except OSError:
+    # A name with a NUL in it is a ValueError.
+    except (OSError, ValueError):
         return Media(why=NOT_HERE)
     if hashlib.sha256(data).hexdigest() != exhibit.sha256:
         return Media(why=OTHER)

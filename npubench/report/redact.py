@@ -36,7 +36,9 @@ _URL = re.compile(r"\b[a-zA-Z][a-zA-Z0-9+.-]*://[^\s\"'<>`]+")
 _MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 # Between quotes a path may hold anything; without them it ends with a blank.
 _QUOTED = re.compile(r"(?<=([\"'`“‘]))(?:file:)?(?:/|~[\w.-]*/|[A-Za-z]:\\)(?:(?!\1)[^\n”’])+")
-_PATH = re.compile(r"(?<![\w/.~\])%-])(?:~[\w.-]*)?/(?=[\w.@~+-])[^\s\"'`:;,|()<>\[\]{}]+|\b[A-Za-z]:\\[^\s\"'`;,|<>]+")
+_PATH = re.compile(r"(?<![\w/.~\])%-])(?:~[\w.-]*)?/(?=[\w.@~])[^\s\"'`:;,|()<>\[\]{}]+|\b[A-Za-z]:\\[^\s\"'`;,|<>]+")
+# What the kernel calls its own things is the same on every machine, but for links that are named after disks.
+_KERNEL = re.compile(r"/(?:sys|proc|dev(?!/disk|/mapper|/serial))/")
 _RELATIVE = re.compile(
     r"(?<![\w/.-])[\w.+-]+(?:[/\\][\w.+-]+)+\.(?:jpe?g|png|bmp|webp|mp4|m4v|mov|mkv|avi|ts|h26[45]|onnx|npz|json|toml|csv|txt|py|so)\b"
 )
@@ -50,7 +52,7 @@ _HOST_OF = re.compile(r"://(?:[^/@\s]*@)?(\[[^\]]+\]|[^/:\s\"'<>`]+)")
 
 # Keys of cards, devices and meters whose values name one thing in the world.
 _SERIAL_KEY = re.compile(r"(?i)(?:^|[_.-])(?:serial(?:_?(?:number|no))?|uuid|guid|sid|wwn|asset(?:_tag)?|board_?id)$")
-_HOST_KEY = re.compile(r"(?i)(?:^|[_.-])(?:host(?:name)?|server|node)$")
+_HOST_KEY = re.compile(r"(?i)(?:^|[_.-])(?:hostname|host)$")
 _USER_KEY = re.compile(r"(?i)(?:^|[_.-])(?:user(?:name)?|login|account|owner)$")
 # A version may have four numbers and is no address.
 _VERSION_KEYS = frozenset({"packages", "versions", "varying", "version"})
@@ -69,6 +71,13 @@ _OPEN = frozenset(
         "--stall-timeout", "--wait", "--shape", "--ep-device",
     ]
 )  # fmt: skip
+
+
+@cache
+def _kind(key: str) -> str | None:
+    """What the values under a key name, where they name one thing in the world."""
+    kinds = (("serial", _SERIAL_KEY), ("host", _HOST_KEY), ("user", _USER_KEY))
+    return next((kind for kind, pattern in kinds if pattern.search(key)), None)
 
 
 @cache
@@ -100,6 +109,7 @@ class Redactor:
         self._placeholders: dict[tuple[str, str], str] = {}
         self._known: dict[str, str] = {}
         self._reserved: set[str] = set()
+        self._seen: set[tuple[str, str]] = set()
         self._pattern: re.Pattern[str] | None = None
         self._done: dict[tuple[str, bool], str] = {}
 
@@ -112,13 +122,14 @@ class Redactor:
         self._name("user", run.measured_by.partition(":")[2])
         for document in (run, *files.launches.values()):
             for key, text in _texts(msgspec.to_builtins(document)):
-                self._look(key, text)
+                if (key, text) not in self._seen:
+                    self._seen.add((key, text))
+                    self._look(key, text)
 
     def _look(self, key: str, text: str) -> None:
         """Names in one text, and what its key says that it is."""
-        for kind, pattern in (("serial", _SERIAL_KEY), ("host", _HOST_KEY), ("user", _USER_KEY)):
-            if pattern.search(key):
-                self._name(kind, text)
+        if (kind := _kind(key)) is not None:
+            self._name(kind, text)
         if "/" in text or "\\" in text:
             for found in _HOME.finditer(text):
                 self._name("user", found[1])
@@ -130,7 +141,7 @@ class Redactor:
 
     def _name(self, kind: str, text: str) -> None:
         name = text.strip()
-        if len(name) < 2 or name.lower() in _NOBODY or name.isdigit():
+        if len(name) < 2 or name.lower() in _NOBODY or (name.isdigit() and (kind != "serial" or len(name) < 6)):
             return
         self._known.setdefault(name.lower(), kind)
         self._pattern, self._done = None, {}
@@ -169,7 +180,9 @@ class Redactor:
 
     def _rewritten(self, text: str, version: bool) -> str:
         def put(kind: str) -> Any:
-            return lambda found: self._placeholder(kind, found[0])
+            return lambda found: (
+                found[0] if kind == "path" and _KERNEL.match(found[0]) else self._placeholder(kind, found[0])
+            )
 
         if ":" in text or "@" in text:
             text = _MAIL.sub(put("user"), _URL.sub(put("address"), text))
