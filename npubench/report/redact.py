@@ -107,6 +107,7 @@ class Redactor:
 
     def __init__(self) -> None:
         self._placeholders: dict[tuple[str, str], str] = {}
+        self._counts: dict[str, int] = {}
         self._known: dict[str, str] = {}
         self._reserved: set[str] = set()
         self._seen: set[tuple[str, str]] = set()
@@ -117,6 +118,8 @@ class Redactor:
         """Takes in what a run's documents name by field, and what their texts name by form."""
         run = files.run
         self._reserved |= {str(name).lower() for part in (run.models, run.backends) for name in part}
+        # Machines are numbered in the page's order.
+        self.host(run.machine.name)
         self._name("host", run.machine.name)
         self._name("host", slug(run.machine.name))
         self._name("user", run.measured_by.partition(":")[2])
@@ -149,8 +152,8 @@ class Redactor:
     def _placeholder(self, kind: str, value: str) -> str:
         at = (kind, value.lower() if kind in ("host", "user") else value)
         if at not in self._placeholders:
-            number = 1 + sum(known == kind for known, _ in self._placeholders)
-            self._placeholders[at] = f"{kind}-{number}"
+            self._counts[kind] = self._counts.get(kind, 0) + 1
+            self._placeholders[at] = f"{kind}-{self._counts[kind]}"
         return self._placeholders[at]
 
     def host(self, name: str) -> str:
