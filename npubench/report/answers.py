@@ -239,7 +239,7 @@ def _share(found: Certificate) -> Text:
 
 
 def _trusted(runs: Sequence[Run], key: str) -> Answer:
-    against = list(dict.fromkeys(text for run in runs for text in _against(run)))
+    against = list(_against(runs))
     told = [*_for(runs), *against]
     quick = any(not run.comparable for run in runs)
     tone: Tone = "warn"
@@ -271,9 +271,9 @@ def _for(runs: Sequence[Run]) -> Iterator[Text]:
         yield Text(en=f"answers checked: {passed} of {n} builds pass", ko=f"답 검사: 빌드 {n}개 중 {passed}개 통과")
 
 
-def _against(run: Run) -> Iterator[Text]:
+def _against(runs: Sequence[Run]) -> Iterator[Text]:
     """What speaks against it, in a few words each."""
-    number = lead.counts([run])
+    number = lead.counts(runs)
     for word, ko in (("degraded", "저하"), ("invalid", "무효")):
         if number[word]:
             n = count(number[word])
@@ -281,13 +281,13 @@ def _against(run: Run) -> Iterator[Text]:
                 en=f"{n} {'cell' if number[word] == 1 else 'cells'} {word}, marked where they stand",
                 ko=f"{ko} 셀 {n}개(해당 위치에 표시)",
             )
-    measured = [cell for cell in run.cells if cell.purpose == "measure" and cell.summary]
+    measured = [cell for run in runs for cell in run.cells if cell.purpose == "measure" and cell.summary]
     if measured and all(cell.quality is None or cell.quality.verdict == "unknown" for cell in measured):
         yield Text(en="nobody checked the answers", ko="답을 검사하지 않음")
     launches = [len(cell.launches) for cell in measured]
     if launches and min(launches) < 2:
         yield Text(en="one launch has no interval", ko="실행 1회로는 구간을 알 수 없음")
-    if warnings := sum(note.severity == "warning" for note in run.notes):
+    if warnings := sum(note.severity == "warning" for run in runs for note in run.notes):
         n = count(warnings)
         yield Text(
             en=f"{n} {'warning' if warnings == 1 else 'warnings'} about the machine", ko=f"장비에 관한 경고 {n}건"

@@ -123,7 +123,12 @@ def claims(run: Run, key: str) -> tuple[Claims, ...]:
     for unit, (name, title) in SERVICES.items():
         for kind in CLAIMING:
             told = headline_cells(run, unit, kind)
-            rows = tuple(claim(run, key, cell) for cells in told.values() for cell in cells)
+            # Of a model whoever delivers most comes first, and what gave no result last.
+            rows = tuple(
+                claim(run, key, cell)
+                for cells in told.values()
+                for cell in sorted(cells, key=lambda cell: -_speed(cell))
+            )
             if rows:
                 shown.append(
                     Claims(
@@ -305,7 +310,7 @@ def good_answers(cell: Cell) -> Text | None:
     data = _DRAWN.get(cell.unit, _DRAWN_DATA) if found.drawn else None
     if score is None:
         return data
-    name = quality.name_of(score)
+    name = quality.title_of(score)
     en, ko = f"{name.en} {quality.value_of(score)}", f"{name.ko} {quality.value_of(score)}"
     return Text(en=en, ko=ko) if data is None else Text(en=f"{data.en}, {en}", ko=f"{data.ko}, {ko}")
 
