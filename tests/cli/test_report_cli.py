@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from npubench import store
-from npubench.cli import report as reporting
-from npubench.cli.report import Asked, loaded, place, report
+from npubench.cli import report_past as past
+from npubench.cli.report import Asked, files_of, place, report
 from npubench.errors import NotComparableError, UsageError
 from npubench.lang import Text
 from npubench.report.view import RunFiles
@@ -29,7 +29,7 @@ def accept(root: Path, run: str) -> None:
 
 
 def one(root: Path, number: int, **asked: str) -> RunFiles:
-    (found,) = loaded([folder(root, number)], **asked)
+    (found,) = files_of([folder(root, number)], **asked)
     return found
 
 
@@ -56,10 +56,10 @@ def test_a_named_run_is_compared_with_in_its_place(tmp_path: Path) -> None:
 def test_none_is_a_calm_line(tmp_path: Path) -> None:
     history(tmp_path, 2)
     accept(tmp_path, run_id(0))
-    assert one(tmp_path, 1, baseline="none").changes == reporting._NOT_WANTED
-    assert one(tmp_path, 0).changes == reporting._ITSELF
+    assert one(tmp_path, 1, baseline="none").changes == past.NOT_WANTED
+    assert one(tmp_path, 0).changes == past.ITSELF
     (tmp_path / "baseline.toml").unlink()
-    assert one(tmp_path, 1).changes == reporting._NO_BASELINE
+    assert one(tmp_path, 1).changes == past.NO_BASELINE
 
 
 def test_what_was_asked_for_by_name_is_an_error_and_what_was_not_is_said(
@@ -111,7 +111,7 @@ def test_a_run_that_was_copied_elsewhere_looks_in_the_results_folder(
     away = tmp_path / "stick" / "copy"
     away.mkdir(parents=True)
     (away / store.RUN).write_bytes((folder(tmp_path / "results", 2).path / store.RUN).read_bytes())
-    (found,) = loaded([store.RunFolder(away)])
+    (found,) = files_of([store.RunFolder(away)])
     assert isinstance(found.history, Trend)
     assert found.history.nights == 3
 
