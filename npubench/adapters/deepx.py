@@ -32,8 +32,8 @@ COMPILER_SERIES = ((2, 5), (3,))
 # The manual of DX-COM 2.x: opset 11 to 21, one picture at a time.
 OPSETS = range(11, 22)
 NEEDS = (
-    "InferenceEngine.run", "InferenceEngine.get_input_tensors_info", "InferenceEngine.get_task_order", "InferenceOption",
-    "DeviceStatus.get_device_count", "Configuration",
+    "InferenceEngine.run", "InferenceEngine.get_input_tensors_info", "InferenceEngine.get_task_order",
+    "InferenceOption", "DeviceStatus.get_device_count", "Configuration",
 )  # fmt: skip
 FIX = "install DEEPX's driver and libdxrt, and name the Python that has dx_engine in a card of yours: docs/hardware.md"
 FIX_COMPILER = "compile where DEEPX's dx_com is installed, or bring a finished .dxnn file with `prebuilt`"
@@ -181,6 +181,8 @@ class DeepxAdapter:
     def _devices(self, sdk: Sdk, count: int) -> list[Device]:
         detail = {"stand-in": sdk.stand_in} if sdk.stand_in else {}
         return [
-            Device(id=f"dxrt{number}", type="npu", vendor=VENDOR, name="DX-M1", detail={"number": str(number), **detail})
+            Device(
+                id=f"dxrt{number}", type="npu", vendor=VENDOR, name="DX-M1", detail={"number": str(number), **detail}
+            )
             for number in range(count)
         ]

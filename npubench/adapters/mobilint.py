@@ -182,7 +182,11 @@ class MobilintAdapter:
         detail = {"stand-in": sdk.stand_in} if sdk.stand_in else {}
         return [
             Device(
-                id=f"{self._family}{number}", type="npu", vendor=VENDOR, name=name, detail={"number": str(number), **detail}
+                id=f"{self._family}{number}",
+                type="npu",
+                vendor=VENDOR,
+                name=name,
+                detail={"number": str(number), **detail},
             )
             for name in names
             if name.lower().startswith(self._family)

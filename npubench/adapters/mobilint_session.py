@@ -1,8 +1,8 @@
 """One `.mxq` file launched on an NPU of Mobilint.
 
-Guarantees: channels first is forced (`infer_chw`), because the runtime else guesses the layout by shape; outputs get the
-names, the shapes and the order of axes of the graph that was compiled, or the request fails; a file that would run in
-part on the processor is refused. Not verified on hardware. Source: the Python part of `qbruntime` 1.5.0.
+Guarantees: channels first is forced (`infer_chw`), because the runtime else guesses the layout by shape; outputs get
+the names, the shapes and the order of axes of the graph that was compiled, or the request fails; a file that would run
+in part on the processor is refused. Not verified on hardware. Source: the Python part of `qbruntime` 1.5.0.
 
 Not aware of: how the file was made (`mobilint_compile`).
 """

@@ -1,4 +1,4 @@
-"""Outputs of a runtime that has positions and layouts of its own, as the compiled graph declared them: what vendors share.
+"""Outputs of a runtime that has positions and layouts of its own, as the compiled graph declared them.
 
 Guarantees: an array that cannot be told to be the declared output fails the request; it is never reshaped on the chance
 that it fits. Not aware of: vendors.
@@ -57,8 +57,6 @@ def aligned(array: Array, shape: tuple[int, ...]) -> Array | None:
     if sorted(dense.shape) != sorted(wanted):
         return None
     orders = [
-        order
-        for order in itertools.permutations(range(dense.ndim))
-        if [dense.shape[axis] for axis in order] == wanted
+        order for order in itertools.permutations(range(dense.ndim)) if [dense.shape[axis] for axis in order] == wanted
     ]
     return dense.transpose(orders[0]).reshape(shape) if len(orders) == 1 else None

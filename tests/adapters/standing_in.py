@@ -21,7 +21,9 @@ Installed = Callable[..., None]
 
 
 @contextmanager
-def installed(folder: str, packages: Sequence[str], monkeypatch: pytest.MonkeyPatch, cache: Path) -> Iterator[Installed]:
+def installed(
+    folder: str, packages: Sequence[str], monkeypatch: pytest.MonkeyPatch, cache: Path
+) -> Iterator[Installed]:
     """A function that names the faults of the stand-in in `tests/standins/<folder>`; it is there from the start."""
     place = str(STANDINS / folder)
 

@@ -190,7 +190,9 @@ def test_core_modes_are_compiled_apart_and_an_unknown_one_is_named(faulty: Insta
     assert adapter().open(all_eight, {"core_mode": "global8"}).options["core_mode"] == "Global8"
     with pytest.raises(RuntimeError, match="CoreModeMismatched"):
         adapter().open(all_eight, {"core_mode": "global4"})
-    with pytest.raises(UnsupportedError, match="core_mode: found 'all'; expected one of single, multi, global4, global8"):
+    with pytest.raises(
+        UnsupportedError, match="core_mode: found 'all'; expected one of single, multi, global4, global8"
+    ):
         compiled(tmp_path, options={"core_mode": "all"})
 
 

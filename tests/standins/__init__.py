@@ -1,3 +1,3 @@
-"""Stand-ins for vendors' SDKs and servers, built from their documented APIs. What they prove is that an adapter keeps to
-the API; they are never called verified.
+"""Stand-ins for vendors' SDKs and servers, built from their documented APIs. They show that an adapter keeps to the API;
+they are never called verified.
 """

@@ -32,7 +32,7 @@ def mxq_compile(
     import onnx
 
     faults = set(filter(None, os.environ.get("NPUBENCH_STANDIN_FAULTS", "").split(",")))
-    print(f"[qbcompiler] parsing {Path(model).name}")
+    print(f"[qbcompiler] parsing {Path(model).name}")  # noqa: T201
     while "hour" in faults:
         time.sleep(0.1)
     if "refuses" in faults:

@@ -6,6 +6,8 @@ major (another series), half (no Accelerator), no-device, busy, gone (the device
 never ends), offload (the file wants the processor).
 """
 
+from __future__ import annotations
+
 import json
 import os
 import sys
@@ -24,7 +26,7 @@ _FAULTS = set(filter(None, os.environ.get("NPUBENCH_STANDIN_FAULTS", "").split("
 _NAME = os.environ.get("NPUBENCH_STANDIN_DEVICE", "aries-rb")
 
 if "prints" in _FAULTS:
-    print('{"event": "compiled"}\nqbruntime: license check passed')
+    print('{"event": "compiled"}\nqbruntime: license check passed')  # noqa: T201
     sys.stdout.flush()
 if "raises" in _FAULTS:
     raise RuntimeError("libqbruntime.so: cannot open shared object file: No such file or directory")
@@ -32,7 +34,7 @@ if "raises" in _FAULTS:
 __version__ = "v3.0.0" if "major" in _FAULTS else "v1.5.0"
 
 
-class version:  # noqa: N801 - a module in the wheel
+class version:
     """As `qbruntime.version`."""
 
     __version__ = __version__
@@ -91,7 +93,7 @@ class CoreId:
 class ModelConfig:
     """A core mode, and which cores. As in the wheel, a call says whether it was taken."""
 
-    def __init__(self, num_cores: Optional[int] = None):
+    def __init__(self, num_cores: int | None = None):
         self._mode, self._cores, self._bundle, self._pipeline = CoreMode.Auto, num_cores, -1, False
 
     def set_auto_core_mode(self) -> bool:
@@ -109,11 +111,11 @@ class ModelConfig:
         self._mode, self._cores = CoreMode.Single, count
         return True
 
-    def set_multi_core_mode(self, clusters: List[Cluster] = [Cluster.Cluster0, Cluster.Cluster1]) -> bool:  # noqa: B006
+    def set_multi_core_mode(self, clusters: list[Cluster] = [Cluster.Cluster0, Cluster.Cluster1]) -> bool:  # noqa: B006
         self._mode = CoreMode.Multi
         return True
 
-    def set_global4_core_mode(self, clusters: List[Cluster] = [Cluster.Cluster0, Cluster.Cluster1]) -> bool:  # noqa: B006
+    def set_global4_core_mode(self, clusters: list[Cluster] = [Cluster.Cluster0, Cluster.Cluster1]) -> bool:  # noqa: B006
         self._mode = CoreMode.Global4
         return True
 
@@ -140,7 +142,7 @@ class ModelConfig:
         return self._pipeline
 
 
-def get_available_devices() -> List[str]:
+def get_available_devices() -> list[str]:
     """Names of the devices on this system; none without one, with noise on standard error."""
     if "no-device" in _FAULTS:
         sys.stderr.write("W0000 00:00:00 accelerator.cpp:42] no NPU device was found\n")
@@ -148,7 +150,7 @@ def get_available_devices() -> List[str]:
     return [_NAME]
 
 
-def get_available_device_numbers(device_name: str = "auto") -> List[int]:
+def get_available_device_numbers(device_name: str = "auto") -> list[int]:
     """Numbers of the devices of a name or family."""
     if "no-device" in _FAULTS or not (device_name == "auto" or _NAME.startswith(device_name.lower())):
         return []
@@ -187,20 +189,20 @@ class Future:
             return False
         return True
 
-    def get(self) -> List[np.ndarray]:
+    def get(self) -> list[np.ndarray]:
         if self._future is None:
             raise QbRuntimeError("Future_NotValid")
         found, self._future = self._future.result(), None
         return found
 
 
-_Shape = Tuple[int, ...]
+_Shape = tuple[int, ...]
 
 
 class Model:
     """An `.mxq` file: here a .zip with the graph and what the compiler was told."""
 
-    def __init__(self, path: str, model_config: Optional[ModelConfig] = None):
+    def __init__(self, path: str, model_config: ModelConfig | None = None):
         import onnxruntime
 
         try:
@@ -221,10 +223,10 @@ class Model:
         self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         self._acc: Any = None
         self._lock = threading.Lock()
-        self._pool: Optional[ThreadPoolExecutor] = None
+        self._pool: ThreadPoolExecutor | None = None
         self._requests = 0
 
-    def launch(self, acc: "Accelerator") -> None:
+    def launch(self, acc: Accelerator) -> None:
         if not any(acc.get_device_name().startswith(name) for name in self.get_device_names()):
             raise QbRuntimeError("Model_DeviceMismatched")
         self._acc = acc
@@ -239,46 +241,46 @@ class Model:
     def get_core_mode(self) -> CoreMode:
         return self._mode
 
-    def get_device_names(self) -> List[str]:
+    def get_device_names(self) -> list[str]:
         return list(self._facts["devices"])
 
-    def get_target_cores(self) -> List[CoreId]:
+    def get_target_cores(self) -> list[CoreId]:
         return [CoreId(Cluster.Cluster0, core) for core in (Core.Core0, Core.Core1, Core.Core2, Core.Core3)]
 
-    def get_model_input_shape(self) -> List[_Shape]:
+    def get_model_input_shape(self) -> list[_Shape]:
         return [_hwc(item.shape) for item in self._session.get_inputs()]
 
-    def get_model_output_shape(self) -> List[_Shape]:
+    def get_model_output_shape(self) -> list[_Shape]:
         return [_hwc(item.shape) for item in self._session.get_outputs()]
 
     def infer(
         self,
-        inputs: Union[np.ndarray, List[np.ndarray]],
-        outputs: Optional[List[np.ndarray]] = None,
+        inputs: np.ndarray | list[np.ndarray],
+        outputs: list[np.ndarray] | None = None,
         cache_size: int = 0,
-        params: Optional[List[Any]] = None,
-    ) -> Optional[List[np.ndarray]]:
+        params: list[Any] | None = None,
+    ) -> list[np.ndarray] | None:
         return self._infer(inputs, True)
 
     def infer_hwc(
         self,
-        inputs: Union[np.ndarray, List[np.ndarray]],
-        outputs: Optional[List[np.ndarray]] = None,
+        inputs: np.ndarray | list[np.ndarray],
+        outputs: list[np.ndarray] | None = None,
         cache_size: int = 0,
-        params: Optional[List[Any]] = None,
-    ) -> Optional[List[np.ndarray]]:
+        params: list[Any] | None = None,
+    ) -> list[np.ndarray] | None:
         return self._infer(inputs, True)
 
     def infer_chw(
         self,
-        inputs: Union[np.ndarray, List[np.ndarray]],
-        outputs: Optional[List[np.ndarray]] = None,
+        inputs: np.ndarray | list[np.ndarray],
+        outputs: list[np.ndarray] | None = None,
         cache_size: int = 0,
-        params: Optional[List[Any]] = None,
-    ) -> Optional[List[np.ndarray]]:
+        params: list[Any] | None = None,
+    ) -> list[np.ndarray] | None:
         return self._infer(inputs, False)
 
-    def infer_async(self, inputs: Union[np.ndarray, List[np.ndarray]]) -> Future:
+    def infer_async(self, inputs: np.ndarray | list[np.ndarray]) -> Future:
         if self._pool is None:
             raise QbRuntimeError("Model_AsyncPipelineNotEnabled")
         return Future(self._pool.submit(self._infer, inputs, False), inputs)
@@ -288,7 +290,7 @@ class Model:
             raise QbRuntimeError("Model_NotLaunched")
         found = inputs if isinstance(inputs, list) else [inputs]
         feeds = {}
-        for item, array in zip(self._session.get_inputs(), found):
+        for item, array in zip(self._session.get_inputs(), found, strict=True):
             height, width, channels = _hwc(item.shape)
             batched = array if array.ndim == 4 else array[None]
             if batched.shape[1:] != ((height, width, channels) if hwc else (channels, height, width)):
@@ -304,7 +306,7 @@ class Model:
         return [_given(array, hwc) for array in made]
 
 
-def load(path: str, model_config: Optional[ModelConfig] = None) -> Model:
+def load(path: str, model_config: ModelConfig | None = None) -> Model:
     """A model launched on the first NPU."""
     model = Model(path, model_config)
     model.launch(Accelerator())
@@ -318,7 +320,7 @@ def get_model_summary(mxq_path: str) -> str:
 
 
 def _hwc(shape: Any) -> _Shape:
-    """The runtime's shape of an ONNX shape with a batch: pictures by height, width, channels; rows of a sequence too."""
+    """The runtime's shape of an ONNX shape with a batch: height, width, channels; of rows of a sequence too."""
     if len(shape) == 4:
         return int(shape[2]), int(shape[3]), int(shape[1])
     padded = [1] * (3 - len(shape[1:])) + [int(size) for size in shape[1:]]
