@@ -16,7 +16,7 @@ import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
-from typing import Any, List, Optional, Tuple, Union
+from typing import Any
 
 import numpy as np
 
