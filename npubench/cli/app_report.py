@@ -29,6 +29,17 @@ def report(
             help=here("First language of the page: en or ko.", "페이지의 첫 언어: en 또는 ko."),
         ),
     ] = "",
+    baseline: Annotated[
+        str,
+        typer.Option(
+            "--baseline",
+            metavar="RUN",
+            help=here(
+                "Changes against this run, or none (default: the accepted one).",
+                "이 실행과 비교한 변화, 또는 none(기본: 승인된 실행).",
+            ),
+        ),
+    ] = "",
     embed_media: Annotated[
         bool,
         typer.Option(
@@ -49,5 +60,13 @@ def report(
     from npubench.cli import report as reporting
 
     reporting.report(
-        reporting.Asked(runs=tuple(runs), output=output, lang=language, out=out, embed_media=embed_media, redact=redact)
+        reporting.Asked(
+            runs=tuple(runs),
+            output=output,
+            lang=language,
+            baseline=baseline,
+            out=out,
+            embed_media=embed_media,
+            redact=redact,
+        )
     )

@@ -3,37 +3,38 @@
 Guarantees: a failure to write is a UsageError that names the file; nothing is measured and no results folder is
 changed.
 
-Not aware of: what is on the page (`report.view`), how it is drawn (`report.html`).
+Not aware of: which run is accepted and which nights were before (`report_past`), what is on the page (`report.view`),
+how it is drawn (`report.html`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 from rich.console import Console as RichConsole
 
 from npubench import store
 from npubench.cli.outputs import spoken_language, write
+from npubench.cli.report_past import changes, history, home_of
 from npubench.discovery import checkout_root
 from npubench.errors import UsageError
 from npubench.lang import here
-
-if TYPE_CHECKING:
-    from npubench.report.view import RunFiles
+from npubench.report.view import RunFiles
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """What was asked for on the command line. `lang` is empty where the environment decides.
 
+    `baseline`: a run, `none`, or empty for the accepted one.
     `embed_media`: pictures of the user's own as well. `redact`: names, serial numbers, addresses and paths replaced.
     """
 
     runs: tuple[str, ...]
     output: Path | None = None
     lang: str = ""
+    baseline: str = ""
     out: Path | None = None
     embed_media: bool = False
     redact: bool = False
@@ -43,7 +44,9 @@ def report(asked: Asked) -> None:
     """Writes what was asked and says where."""
     root = store.results_root(asked.out, checkout_root())
     folders = [store.open_run(name, root) for name in asked.runs]
-    files = files_of(folders, embed_media=asked.embed_media, redact=asked.redact)
+    files = files_of(
+        folders, root=asked.out, baseline=asked.baseline, embed_media=asked.embed_media, redact=asked.redact
+    )
     path = write_page(files, asked.output, asked.lang, folders[0].path.name)
     RichConsole(highlight=False, markup=False).print(str(path), soft_wrap=True)
 
@@ -59,10 +62,43 @@ def place(output: Path | None, stem: str, ending: str) -> Path:
     return output / f"{stem}.{ending}" if output.is_dir() or output.suffix != f".{ending}" else output
 
 
-def files_of(folders: Sequence[store.RunFolder], *, embed_media: bool = False, redact: bool = False) -> list[RunFiles]:
-    """What every format is made from: the runs with what lies beside them, redacted where that was asked.
+def write_report(
+    folders: Sequence[store.RunFolder],
+    output: Path | None,
+    lang: str,
+    stem: str,
+    *,
+    root: Path | None = None,
+    baseline: str = "",
+) -> Path:
+    """The HTML page of some runs, written to `output` (a file, or a folder for `<stem>.html`)."""
+    return write_page(files_of(folders, root=root, baseline=baseline), output, lang, stem)
 
-    Raises UsageError where a redacted page is to hold the user's own pictures.
+
+def write_page(files: Sequence[RunFiles], output: Path | None, lang: str, stem: str) -> Path:
+    """The HTML page of what `files_of` put together."""
+    from npubench.report import html, view
+
+    spoken = spoken_language(lang)
+    page = html.render(view.build(files), spoken)
+    path = place(output, stem, "html")
+    write(path, page)
+    return path
+
+
+def files_of(
+    folders: Sequence[store.RunFolder],
+    *,
+    root: Path | None = None,
+    baseline: str = "",
+    embed_media: bool = False,
+    redact: bool = False,
+) -> list[RunFiles]:
+    """The runs with everything that any format is made from: launches, pictures, changes against the accepted run,
+    history; redacted where that was asked.
+
+    `root`: the results folder, where it is not the one that the run lies in. `baseline`: as in `Asked`. Raises
+    UsageError where a redacted page is to hold the user's own pictures.
     """
     from npubench.report import media
     from npubench.report.files import run_files
@@ -77,26 +113,13 @@ def files_of(folders: Sequence[store.RunFolder], *, embed_media: bool = False, r
             ),
             hint=here("leave one of them out", "둘 중 하나를 빼십시오"),
         )
-
-    def pictures(folder: store.RunFolder) -> media.Reader:
+    found = []
+    for folder in folders:
+        run = assembled(folder)
+        home = root if root is not None else home_of(folder, run)
         has_plan = embed_media and (folder.path / store.PLAN).is_file()
-        return media.reader(folder.plan().sources if has_plan else None)
-
-    files = [run_files(folder, assembled(folder), pictures(folder)) for folder in folders]
-    return redacted(files) if redact else files
-
-
-def write_report(folders: Sequence[store.RunFolder], output: Path | None, lang: str, stem: str) -> Path:
-    """The HTML page of some runs, written to `output` (a file, or a folder for `<stem>.html`)."""
-    return write_page(files_of(folders), output, lang, stem)
-
-
-def write_page(files: Sequence[RunFiles], output: Path | None, lang: str, stem: str) -> Path:
-    """The HTML page of what `files_of` put together."""
-    from npubench.report import html, view
-
-    spoken = spoken_language(lang)
-    page = html.render(view.build(files), spoken)
-    path = place(output, stem, "html")
-    write(path, page)
-    return path
+        files = run_files(folder, run, media.reader(folder.plan().sources if has_plan else None))
+        found.append(
+            msgspec.structs.replace(files, changes=changes(folder, run, home, baseline), history=history(run, home))
+        )
+    return redacted(found) if redact else found

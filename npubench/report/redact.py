@@ -52,10 +52,10 @@ _HOST_OF = re.compile(r"://(?:[^/@\s]*@)?(\[[^\]]+\]|[^/:\s\"'<>`]+)")
 
 # Keys of cards, devices and meters whose values name one thing in the world.
 _SERIAL_KEY = re.compile(r"(?i)(?:^|[_.-])(?:serial(?:_?(?:number|no))?|uuid|guid|sid|wwn|asset(?:_tag)?|board_?id)$")
-_HOST_KEY = re.compile(r"(?i)(?:^|[_.-])(?:hostname|host)$")
+_HOST_KEY = re.compile(r"(?i)(?:^|[_.-])(?:hostname|host|machine(?:_name)?)$")
 _USER_KEY = re.compile(r"(?i)(?:^|[_.-])(?:user(?:name)?|login|account|owner)$")
 # A version may have four numbers and is no address.
-_VERSION_KEYS = frozenset({"packages", "versions", "varying", "version"})
+_VERSION_KEYS = frozenset({"packages", "versions", "varying", "version", "base", "new"})
 # Words that name nobody; a path that holds one is replaced all the same.
 _NOBODY = frozenset(
     [
@@ -123,7 +123,7 @@ class Redactor:
         self._name("host", run.machine.name)
         self._name("host", slug(run.machine.name))
         self._name("user", run.measured_by.partition(":")[2])
-        for document in (run, *files.launches.values()):
+        for document in (run, *files.launches.values(), files.changes, files.history):
             for key, text in _texts(msgspec.to_builtins(document)):
                 if (key, text) not in self._seen:
                     self._seen.add((key, text))
@@ -269,6 +269,8 @@ class Redactor:
             run=self.run(files.run),
             launches={name: self.of(launch) for name, launch in files.launches.items()},
             readings=read,
+            changes=self.of(files.changes),
+            history=self.of(files.history),
             exhibits=tuple(item if not item.private else self.of(item) for item in files.exhibits),
             media=lambda exhibits, exhibit: (nothing if exhibits.private else files.media)(exhibits, exhibit),
             redacted=True,
