@@ -98,9 +98,12 @@ def build(runs: Sequence[RunFiles]) -> View:
         title = Text(en=f"npubench · {count(len(shown))} runs", ko=f"npubench · 실행 {count(len(shown))}건")
     documents = [files.run for files in runs]
     ranking = rank(documents) if runs else None
+    opening = _lead(documents, keys, told, ranking)
+    if opening is not None and any(files.redacted for files in runs):
+        opening = msgspec.structs.replace(opening, caveats=(redacting.SAID, *opening.caveats))
     return View(
         title=title,
-        lead=_lead(documents, keys, told, ranking),
+        lead=opening,
         standings=_standings(documents, keys, ranking),
         beside=beside.beside(documents, keys, told) if len(runs) > 1 else None,
         runs=shown,

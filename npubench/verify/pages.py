@@ -40,6 +40,12 @@ _RUN = Text(en="recomputed from the run", ko="실행에서 다시 계산한 값�
 _DRAWN = Text(en="the page drawn anew from the run", ko="실행에서 다시 그린 페이지와 다름")
 # What is drawn, and what is said where a picture could not be: it may be here, or not.
 _DRAWINGS = re.compile(r'<svg\b.*?</svg>|<p class="without">.*?</p>', re.S)
+# What a page says of other runs: which were there to compare with, this run's evidence cannot tell.
+_PAST = re.compile(r"<!-- past -->.*?<!-- /past -->", re.S)
+_OTHERS = Text(
+    en="changes against another run and the history come from other runs' evidence: they were not drawn anew",
+    ko="다른 실행과 비교한 변화와 추이는 다른 실행의 증거에서 나오므로 다시 그려 비교하지 않았습니다",
+)
 _REDACTED = Text(
     en="a redacted copy: names, addresses and paths in it were replaced, so its texts are not those of run.json; its "
     "figures were held against the run, redacted in the same way",
@@ -258,7 +264,9 @@ def _drawn(tally: Tally, file: str, bare: str, folders: list[RunFolder], data: P
     page = html.render(view.build(files), spoken)
     again = taken_apart(page)
     assert again is not None
-    found, expected = _DRAWINGS.sub("", bare).splitlines(), _DRAWINGS.sub("", again[0]).splitlines()
+    if _PAST.findall(bare) != _PAST.findall(again[0]):
+        tally.remark(_OTHERS)
+    found, expected = (_DRAWINGS.sub("", _PAST.sub("", text)).splitlines() for text in (bare, again[0]))
     for number, (left, right) in enumerate(zip(found, expected, strict=False), 1):
         if left != right:
             tally.wrong(file, f"line {number} (charts left out)", left.strip(), right.strip(), _DRAWN)

@@ -17,6 +17,7 @@ from npubench.report.view import RunFiles
 from npubench.schema import Failure, FailureKind, Note, ProcessFacts, Run
 from npubench.spi import Channel, Device
 from npubench.stats.readings import Readings
+from npubench.stats.trend import Trend
 from tests.report import exhibited, sample
 
 
@@ -243,3 +244,15 @@ def test_of_pictures_only_our_own_stay() -> None:
     (after,) = redacted([exhibited.shown(sample.one(), ours, theirs)])
     assert after.media(ours, ours.items[0].exhibit).address
     assert not after.media(theirs, theirs.items[0].exhibit).address
+
+
+def test_what_a_page_says_of_other_runs_is_redacted_too() -> None:
+    """The accepted run, and the machine's history, may name another machine, and folders."""
+    said = Text(en="/srv/results/Mapo-NPU-02 holds none", ko="Mapo-NPU-02에는 없음")
+    trend = Trend(machine="Mapo-NPU-02", nights=0, first=None, last=None, cells=())
+    files = msgspec.structs.replace(planted(SECRETS), changes=said, history=trend)
+    (after,) = redacted([files])
+    text = msgspec.json.encode([after.changes, after.history]).decode()
+    assert "Mapo" not in text
+    assert "/srv" not in text
+    assert survivors(html.render(view.build([after]), "en"), SECRETS) == []

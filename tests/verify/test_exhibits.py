@@ -125,7 +125,8 @@ def test_a_redacted_page_says_so_and_agrees_with_its_run(shown: RunFolder, tmp_p
     assert said(beside) == []
     assert [text.en for text in beside.remarks] == [
         "a redacted copy: names, addresses and paths in it were replaced, so its texts are not those of run.json; its "
-        "figures were held against the run, redacted in the same way"
+        "figures were held against the run, redacted in the same way",
+        "changes against another run and the history come from other runs' evidence: they were not drawn anew",
     ]
 
 
