@@ -231,9 +231,13 @@ class RunFolder(msgspec.Struct, frozen=True):
     def samples_path(self, cell: str, number: int) -> Path:
         return self.path / LAUNCHES / f"{cell}-{number}.npz"
 
+    def work_path(self, cell: str, number: int) -> Path:
+        """Where a launch in flight has its files."""
+        return self.path / WORK / f"{cell}-{number}"
+
     def work(self, cell: str, number: int) -> Path:
         """An empty folder for the launch in flight."""
-        path = self.path / WORK / f"{cell}-{number}"
+        path = self.work_path(cell, number)
         try:
             shutil.rmtree(path, ignore_errors=True)
             path.mkdir(parents=True)
