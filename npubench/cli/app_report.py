@@ -15,8 +15,12 @@ from npubench.lang import here
 @app.command(help=here("Write the HTML report of one or more runs.", "하나 이상의 실행에 대한 HTML 보고서를 씁니다."))
 def report(
     runs: Annotated[
-        list[str], typer.Argument(metavar="RUN...", help=here("Folders, run ids, or latest.", "폴더, 실행 id, latest."))
-    ],
+        list[str] | None,
+        typer.Argument(
+            metavar="[RUN]...",
+            help=here("Folders, run ids, or latest (default).", "폴더, 실행 id 또는 latest(기본)."),
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", metavar="FILE", help=here("File or folder.", "파일 또는 폴더.")),
@@ -29,9 +33,33 @@ def report(
             help=here("First language of the page: en or ko.", "페이지의 첫 언어: en 또는 ko."),
         ),
     ] = "",
+    index: Annotated[
+        bool,
+        typer.Option(
+            "--index",
+            help=here(
+                "One page over all runs of the results folder instead.",
+                "대신 결과 폴더의 모든 실행을 한 페이지에 보여 줍니다.",
+            ),
+        ),
+    ] = False,
+    pages: Annotated[
+        int,
+        typer.Option(
+            "--pages",
+            metavar="N",
+            min=0,
+            help=here(
+                "With --index: also write missing pages of the newest N runs.",
+                "--index와 함께: 최근 실행 N개의 없는 보고서도 씁니다.",
+            ),
+        ),
+    ] = 0,
     out: Out = None,
 ) -> None:
     """See `report.report`."""
     from npubench.cli import report as reporting
 
-    reporting.report(reporting.Asked(runs=tuple(runs), output=output, lang=language, out=out))
+    reporting.report(
+        reporting.Asked(runs=tuple(runs or ()), output=output, lang=language, out=out, index=index, pages=pages)
+    )
