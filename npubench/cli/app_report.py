@@ -17,7 +17,7 @@ def report(
     runs: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[RUN]...",
+            metavar="RUN...",
             help=here("Folders, run ids, or latest (default).", "폴더, 실행 id 또는 latest(기본)."),
         ),
     ] = None,
@@ -31,6 +31,17 @@ def report(
             "--lang",
             metavar="LANG",
             help=here("First language of the page: en or ko.", "페이지의 첫 언어: en 또는 ko."),
+        ),
+    ] = "",
+    baseline: Annotated[
+        str,
+        typer.Option(
+            "--baseline",
+            metavar="RUN",
+            help=here(
+                "Changes against this run, or none (default: the accepted one).",
+                "이 실행과 비교한 변화, 또는 none(기본: 승인된 실행).",
+            ),
         ),
     ] = "",
     index: Annotated[
@@ -49,8 +60,9 @@ def report(
             "--pages",
             metavar="N",
             min=0,
+            show_default=False,
             help=here(
-                "With --index: also write missing pages of the newest N runs.",
+                "With --index: missing pages of the newest N runs, too.",
                 "--index와 함께: 최근 실행 N개의 없는 보고서도 씁니다.",
             ),
         ),
@@ -61,5 +73,13 @@ def report(
     from npubench.cli import report as reporting
 
     reporting.report(
-        reporting.Asked(runs=tuple(runs or ()), output=output, lang=language, out=out, index=index, pages=pages)
+        reporting.Asked(
+            runs=tuple(runs or ()),
+            output=output,
+            lang=language,
+            baseline=baseline,
+            out=out,
+            index=index,
+            pages=pages,
+        )
     )

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
 from pathlib import Path
 from urllib.parse import quote
 
@@ -52,6 +53,7 @@ def write_index(root: Path, output: Path | None, lang: str, pages: int = 0) -> P
         ended={key: value for machine in found.machines for key, value in _ended(root, machine).items()},
         accepted=_accepted(root),
         page=lambda run: _address(path.parent, run),
+        today=datetime.now(timezone.utc).date(),
     )
     write(path, index_page.render(shown, spoken, follow=not lang))
     return path

@@ -3,7 +3,8 @@
 Guarantees: a failure to write is a UsageError that names the file; nothing is measured and no results folder is
 changed.
 
-Not aware of: what is on the page (`report.view`), how it is drawn (`report.html`).
+Not aware of: which run is accepted and which nights were before (`report_past`), what is on the page (`report.view`),
+how it is drawn (`report.html`).
 """
 
 from __future__ import annotations
@@ -16,20 +17,24 @@ from rich.console import Console as RichConsole
 
 from npubench import store
 from npubench.cli.outputs import spoken_language, write
+from npubench.cli.report_past import changes, history, home_of
 from npubench.discovery import checkout_root
 from npubench.errors import UsageError
 from npubench.lang import here
+from npubench.report.view import RunFiles
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """What was asked for on the command line. `lang` is empty where the environment decides, `runs` for the newest.
 
-    `index`: the page over all runs instead, and the missing ones of its newest `pages` runs.
+    `baseline`: a run, `none`, or empty for the accepted one. `index`: the page over all runs instead, and the missing
+    pages of its newest `pages` runs.
     """
 
     runs: tuple[str, ...]
     output: Path | None = None
     lang: str = ""
+    baseline: str = ""
     out: Path | None = None
     index: bool = False
     pages: int = 0
@@ -44,7 +49,9 @@ def report(asked: Asked) -> None:
         raise UsageError(here("--pages goes with --index", "--pages는 --index와 함께 씁니다"))
     else:
         folders = [store.open_run(name, root) for name in asked.runs or ("latest",)]
-        path = write_report(folders, asked.output, asked.lang, folders[0].path.name)
+        path = write_report(
+            folders, asked.output, asked.lang, folders[0].path.name, root=asked.out, baseline=asked.baseline
+        )
     RichConsole(highlight=False, markup=False).print(str(path), soft_wrap=True)
 
 
@@ -69,14 +76,39 @@ def place(output: Path | None, stem: str, ending: str) -> Path:
     return output / f"{stem}.{ending}" if output.is_dir() or output.suffix != f".{ending}" else output
 
 
-def write_report(folders: Sequence[store.RunFolder], output: Path | None, lang: str, stem: str) -> Path:
+def write_report(
+    folders: Sequence[store.RunFolder],
+    output: Path | None,
+    lang: str,
+    stem: str,
+    *,
+    root: Path | None = None,
+    baseline: str = "",
+) -> Path:
     """The HTML page of some runs, written to `output` (a file, or a folder for `<stem>.html`)."""
     from npubench.report import html, view
-    from npubench.report.files import run_files
-    from npubench.stats.runs import assembled
 
     spoken = spoken_language(lang)
-    page = html.render(view.build([run_files(folder, assembled(folder)) for folder in folders]), spoken)
+    page = html.render(view.build(files_of(folders, root=root, baseline=baseline)), spoken)
     path = place(output, stem, "html")
     write(path, page)
     return path
+
+
+def files_of(folders: Sequence[store.RunFolder], *, root: Path | None = None, baseline: str = "") -> list[RunFiles]:
+    """The runs with everything that a report is made from: launches, changes against the accepted run, history.
+
+    `root`: the results folder, where it is not the one that the run lies in. `baseline`: as in `Asked`.
+    """
+    from npubench.report.files import run_files
+    from npubench.stats.runs import assembled
+
+    found = []
+    for folder in folders:
+        run = assembled(folder)
+        home = root if root is not None else home_of(folder, run)
+        files = run_files(folder, run)
+        found.append(
+            msgspec.structs.replace(files, changes=changes(folder, run, home, baseline), history=history(run, home))
+        )
+    return found

@@ -56,6 +56,8 @@ LEGEND: tuple[Verdict, ...] = (
     ("plain", Text(en="quick look, or not compared", ko="간이 실행 또는 비교 불가")),
 )
 """What the shapes of the calendar mean."""
+ACCEPTED = Text(en="accepted", ko="승인됨")
+"""A run that others are compared with."""
 _ORDER: tuple[Tone, ...] = ("bad", "warn", "good", "plain")
 
 
@@ -148,9 +150,11 @@ def build(
     ended: Mapping[tuple[str, str], Ended],
     accepted: Mapping[str, str],
     page: Callable[[IndexedRun], str],
+    today: date | None = None,
 ) -> Index:
     """The view. `ended`: (machine's folder, run id) → how the night ended; `accepted`: machine or class → run id;
-    `page`: the address of a run's page, empty where there is none.
+    `page`: the address of a run's page, empty where there is none. Calendars end with the newest night of all machines;
+    one after `today` comes from a wrong clock.
     """
     chosen = frozenset(accepted.values())
 
@@ -175,6 +179,7 @@ def build(
 
     rows = {machine.folder: [row(machine, run) for run in machine.runs] for machine in found.machines}
     days = [day for machine in found.machines for run in machine.runs if (day := day_of(run.created))]
+    days = [day for day in days if today is None or day <= today]
     shown = [
         _machine(f"m{number}", machine, rows[machine.folder], max(days, default=None))
         for number, machine in enumerate(found.machines, 1)
@@ -236,7 +241,9 @@ def _machine(key: str, machine: IndexedMachine, rows: Sequence[RunRow], last: da
         # Newest first: of several runs of a day the newest speaks, and a quick look only where there is no other.
         if day is not None and (day not in by_day or (by_day[day][0] == "plain" and row.tone != "plain")):
             by_day[day] = (row.tone, f"{row.verdict.en} · {row.verdict.ko}")
-    drawn = calendar(by_day, last) if last is not None and by_day else None
+    drawn = calendar(by_day, last) if last is not None else None
+    if drawn is not None and all(day.tone is None for day in drawn.days):
+        drawn = None
     headlines = [_headline(cell, line, rows[0].created) for cell, line in machine.headlines]
     return MachineShown(
         key=key,
@@ -262,25 +269,32 @@ def _counted(drawn: Calendar | None) -> Text:
 
 def _headline(cell: NightCell, line: CellTrend, newest: str) -> Headline:
     night = line.nights[-1]
-    metric, unit = METRICS[line.metric], METRICS[line.metric].unit
+    metric = METRICS[line.metric]
     value = next((item for item in reversed(line.nights) if item.value is not None), None)
     low = [item.value for item in line.nights if item.value is not None]
     kind = KINDS.get(cell.execution_kind, KINDS["unknown"])[0] if cell.execution_kind != "hardware" else None
-    text = show(value.value if value is not None else None, "count" if unit == "count" else unit)
     return Headline(
         service=SERVICES.get(cell.unit, SERVICES["sample"])[1],
         model=f"{_line(cell.model)} {_line(cell.precision)}",
         backend=_line(cell.backend),
         kind=kind,
         load=_load(cell),
-        value=text,
-        unit=RATES.get(line.metric) if unit == "count" else None,
+        value=_shown(value.value if value is not None else None, line.metric),
+        unit=RATES.get(line.metric) if value is not None else None,
         metric=metric.title,
         reason=_older(night.reason, value.created if value is not None else None) if night.value is None else None,
         said=_said(line),
         spark=spark(line),
-        low_high=f"{show(min(low), unit)} – {show(max(low), unit)}" if low else "",
+        low_high=f"{_shown(min(low), line.metric)} – {_shown(max(low), line.metric)}" if low else "",
     )
+
+
+def _shown(value: float | None, metric: str) -> str:
+    """A value without the unit that stands beside it in words; cameras and users are whole."""
+    if metric not in RATES:
+        return show(value, METRICS[metric].unit)
+    whole = value is not None and metric in ("capacity_cameras", "capacity_users")
+    return show(value, "count" if whole else "")
 
 
 def _load(cell: NightCell) -> Text:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from npubench.lang import Language
 from npubench.report import spark
 from npubench.report.assets import asset, environment, policy
-from npubench.report.index import LEGEND, Index
+from npubench.report.index import ACCEPTED, LEGEND, Index
 
 
 def render(view: Index, language: Language, *, follow: bool = False) -> str:
@@ -27,6 +27,7 @@ def render(view: Index, language: Language, *, follow: bool = False) -> str:
             language=language,
             follow=follow,
             legend=LEGEND,
+            accepted=ACCEPTED,
             spark_size=(spark.WIDTH, spark.HEIGHT),
             style=Markup(style),  # noqa: S704 - our own files, checked by asset
             script=Markup(script),  # noqa: S704 - our own file, checked by asset

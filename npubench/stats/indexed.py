@@ -204,6 +204,6 @@ def _rank(cell: NightCell) -> tuple[bool, int, int]:
     return not cell.sound, what, scope
 
 
-def _place(cell: NightCell) -> tuple[int, str, str]:
+def _place(cell: NightCell) -> tuple[int, tuple[bool, int, int], str]:
     units = list(THROUGHPUT)
-    return units.index(cell.unit) if cell.unit in units else len(units), cell.model, cell.backend
+    return units.index(cell.unit) if cell.unit in units else len(units), _rank(cell), cell.backend
