@@ -63,7 +63,7 @@ def report(
             show_default=False,
             help=here(
                 "With --index: missing pages of the newest N runs, too.",
-                "--index와 함께: 최근 실행 N개의 없는 보고서도 씁니다.",
+                "--index와 함께: 최근 N개의 없는 보고서도 씁니다.",
             ),
         ),
     ] = 0,

@@ -108,7 +108,8 @@ def calendar(nights: Mapping[date, tuple[Tone, str]], last: date) -> Calendar:
         first = last - timedelta(days=last.weekday() + 7 * (WEEKS - 1))
     except OverflowError:
         first = date.min
-    days, months = [], []
+    days: list[Day] = []
+    months: list[tuple[int, str]] = []
     for number in range((last - first).days + 1):
         day = first + timedelta(days=number)
         x, y = number // 7 * STEP + STEP // 2, _HEAD + number % 7 * STEP + STEP // 2
