@@ -105,6 +105,7 @@ class MachineShown(msgspec.Struct, frozen=True, kw_only=True):
     headlines: tuple[Headline, ...]
     more: int
     quick: bool
+    cells: Text
     calendar: Calendar | None
     summary: Text
 
@@ -253,8 +254,27 @@ def _machine(key: str, machine: IndexedMachine, rows: Sequence[RunRow], last: da
         headlines=tuple(headlines[:_MOST_HEADLINES]),
         more=max(0, len(headlines) - _MOST_HEADLINES),
         quick=machine.quick,
+        cells=_cells(rows[0], len(rows)),
         calendar=drawn,
         summary=_counted(drawn),
+    )
+
+
+_COUNTED = (
+    Text(en="valid", ko="유효"),
+    Text(en="degraded", ko="저하"),
+    Text(en="invalid", ko="무효"),
+    Text(en="unsupported", ko="미지원"),
+)
+
+
+def _cells(newest: RunRow, runs: int) -> Text:
+    """The newest night's cells by verdict, and how many runs there are."""
+    found = [(count, text) for count, text in zip(newest.counts, _COUNTED, strict=True) if count != "0"]
+    english = ", ".join(f"{count} {text.en}" for count, text in found) or "none"
+    korean = ", ".join(f"{text.ko} {count}" for count, text in found) or "없음"
+    return Text(
+        en=f"cells: {english} · {runs} run{'s' if runs > 1 else ''} in all", ko=f"셀: {korean} · 총 {runs}회 실행"
     )
 
 
