@@ -2,13 +2,14 @@
 
     ✓ cctv-detect fp32 · cpu · single-stream · service: 41.2 frames/s, p50 24.1 ms
     ▸ cctv-detect fp32 · cpu · cameras:fps=15 · service
-      launch 1 of 2 · measuring 12 s · 41.3 frames/s · p50 24.1 ms · package 18.4 W
+      launch 1 of 2 · measuring 12 s · 41.3 frames/s · p50 24.1 ms · processor 18.4 W
     ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━
     7 of 24 launches · 3 of 8 cells done · about 6 min left
 
-Guarantees: fits the terminal as it is now, whatever its size, and leaves nothing behind when it ends; the launch in
-flight is looked at LOOKS_PER_S times a second at most (`glance`), of which the worker knows nothing. Rate and p50 are
-those of the last seconds and no result.
+Guarantees: fits the terminal as it is now, whatever its size, and leaves nothing behind when it ends (lines may remain
+where the terminal was made narrower, which wraps what stands there); the launch in flight is looked at LOOKS_PER_S
+times a second at most (`glance`), of which the worker knows nothing. Rate and p50 are those of the last seconds and no
+result.
 
 Not aware of: terminals (`rich`), how long things take (`remaining`).
 """
