@@ -57,7 +57,7 @@ def render(view: View, language: Language, night: Shown | None = None) -> str:
     drawn.update(
         (history.key, trend_chart(history.picture, history.key) or "")
         for run in view.runs
-        for history in run.histories.cells
+        for history in (run.histories.cells if run.histories is not None else ())
         if history.picture is not None
     )
     style, script = asset("report.css") + asset("lead.css"), asset("report.js")
