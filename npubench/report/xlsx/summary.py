@@ -1,0 +1,28 @@
+"""The first sheet: what was found in a sentence, what to know, the services' leading numbers, where the rest is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from npubench.lang import Text
+from npubench.report.shown import View
+from npubench.report.xlsx.parts import Lead, Link, Sheet, briefly
+
+SUMMARY = Text(en="Summary", ko="요약")
+_MOST_ROWS = 12
+_CONTENTS = Text(en="Sheets of this workbook", ko="이 문서의 시트")
+_CAVEAT = Text(en="· {}", ko="· {}")
+
+
+def sheet(view: View, services: Sequence[Sheet], others: Sequence[Sheet]) -> Sheet:
+    """`services`: whose tables lead; `others`: every further sheet, in its order."""
+    prose: list[Text | Lead | Link] = []
+    for run in view.runs:
+        if len(view.runs) > 1:
+            prose.append(Text(en=f"{run.machine} · {run.id}", ko=f"{run.machine} · {run.id}"))
+        prose += [Lead(text=run.verdict, tone=run.tone), run.sentence]
+        prose += [Text(en=_CAVEAT.en.format(said.en), ko=_CAVEAT.ko.format(said.ko)) for said in run.caveats]
+    prose.append(_CONTENTS)
+    prose += [Link(to=n, said=each.title) for n, each in enumerate((*services, *others), 1)]
+    tables = [briefly(table, _MOST_ROWS, each.name) for each in services for table in each.tables]
+    return Sheet(name=SUMMARY, title=view.title, prose=tuple(prose), tables=tuple(tables))
