@@ -1,4 +1,4 @@
-"""`npubench report RUN…`: finds the runs, puts together what the page is made from, and writes it.
+"""`npubench report RUN…`: finds the runs, puts together what the report is made from, and writes it.
 
 Guarantees: a failure to write is a UsageError that names the file; nothing is measured and no results folder is
 changed.
@@ -16,23 +16,28 @@ from rich.console import Console as RichConsole
 
 from npubench import store
 from npubench.cli.outputs import spoken_language, write
+from npubench.cli.report_formats import Format, chosen, rendered
 from npubench.discovery import checkout_root
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """What was asked for on the command line. `lang` is empty where the environment decides."""
+    """What was asked for on the command line. `lang` is empty where the environment decides.
+
+    `form` None: the ending of `output` decides.
+    """
 
     runs: tuple[str, ...]
     output: Path | None = None
     lang: str = ""
     out: Path | None = None
+    form: Format | None = None
 
 
 def report(asked: Asked) -> None:
     """Writes what was asked and says where."""
     root = store.results_root(asked.out, checkout_root())
     folders = [store.open_run(name, root) for name in asked.runs]
-    path = write_report(folders, asked.output, asked.lang, folders[0].path.name)
+    path = write_report(folders, asked.output, asked.lang, folders[0].path.name, asked.form)
     RichConsole(highlight=False, markup=False).print(str(path), soft_wrap=True)
 
 
@@ -47,14 +52,17 @@ def place(output: Path | None, stem: str, ending: str) -> Path:
     return output / f"{stem}.{ending}" if output.is_dir() or output.suffix != f".{ending}" else output
 
 
-def write_report(folders: Sequence[store.RunFolder], output: Path | None, lang: str, stem: str) -> Path:
-    """The HTML page of some runs, written to `output` (a file, or a folder for `<stem>.html`)."""
-    from npubench.report import html, view
+def write_report(
+    folders: Sequence[store.RunFolder], output: Path | None, lang: str, stem: str, form: Format | None = None
+) -> Path:
+    """The report of some runs, written to `output` (a file, or a folder for `<stem>.<ending>`).
+
+    `form` None: by the ending of `output`, else an HTML page.
+    """
     from npubench.report.files import run_files
     from npubench.stats.runs import assembled
 
-    spoken = spoken_language(lang)
-    page = html.render(view.build([run_files(folder, assembled(folder)) for folder in folders]), spoken)
-    path = place(output, stem, "html")
-    write(path, page)
+    spoken, found = spoken_language(lang), chosen(form, output)
+    path = place(output, stem, found.ending)
+    write(path, rendered(found, [run_files(folder, assembled(folder)) for folder in folders], spoken))
     return path
