@@ -23,6 +23,7 @@ from npubench.report.view import RunFiles
 from npubench.report.xlsx import about, book, cells, energy, llm, services, standing, summary
 from npubench.report.xlsx.heads import Item
 from npubench.report.xlsx.parts import Sheet
+from npubench.schema import Run
 from npubench.stats.compared import Comparison
 
 
@@ -44,21 +45,29 @@ def render(view: View, runs: Sequence[RunFiles], language: Language, comparisons
 def sheets(view: View, runs: Sequence[RunFiles], comparisons: Sequence[Comparison] = ()) -> list[Sheet]:
     """Everything that the workbook shows, in its order."""
     said = [power_figures.sayings(files.run, files.launches) for files in runs]
-    several = len(runs) > 1
     by_run = [
-        [Item(files.run, cell, told, several) for cell in files.run.cells if cell.purpose == "measure"]
-        for files, told in zip(runs, said, strict=True)
+        [Item(files.run, cell, told, files.launches, where) for cell in files.run.cells if cell.purpose == "measure"]
+        for files, told, where in zip(runs, said, _apart([files.run for files in runs]), strict=True)
     ]
     every = [item for items in by_run for item in items]
-    launches = {files.run.id: files.launches for files in runs}
     led = [services.sheet(every, "frame"), services.sheet(every, "page"), llm.sheet(every)]
-    more = [llm.grid(every), energy.sheet(every, launches), standing.ranking([files.run for files in runs])]
+    more = [llm.grid(every), energy.sheet(every), standing.ranking([files.run for files in runs])]
     changed = [standing.changes(found) for found in comparisons]
     own = [
-        cells.sheet([item._replace(several=False) for item in items], files.run, shown)
+        cells.sheet([item._replace(where="") for item in items], files.run, shown)
         for items, files, shown in zip(by_run, runs, view.runs, strict=True)
     ]
     last = [about.machines([files.run for files in runs], view), about.method(view), about.glossary(view)]
     first = [each for each in led if each is not None]
     others = [*(each for each in more if each is not None), *changed, *own, *last]
     return [summary.sheet(view, first, others), *first, *others]
+
+
+def _apart(runs: Sequence[Run]) -> list[str]:
+    """What tells each run apart in a table of several: its machine, with its id where a machine has several."""
+    machines = [run.machine.name for run in runs]
+    if len(runs) < 2:
+        return [""] * len(runs)
+    return [
+        run.machine.name if machines.count(run.machine.name) == 1 else f"{run.machine.name} {run.id}" for run in runs
+    ]

@@ -81,7 +81,7 @@ def _cards(shown: RunView) -> Table | None:
 
 def _floors(run: Run) -> Table | None:
     """What npubench itself costs on each backend."""
-    items = [Item(run, cell, {}) for cell in run.cells if cell.purpose == "floor"]
+    items = [Item(run, cell, {}, {}) for cell in run.cells if cell.purpose == "floor"]
     if not items:
         return None
     columns = [

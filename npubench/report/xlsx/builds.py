@@ -56,7 +56,13 @@ def builds(items: Sequence[Item]) -> list[Build]:
         found.setdefault((*key, variant), []).append(item)
     order = list(dict.fromkeys((item.cell.model, *_use(item)) for item in items))
     rows = [Build(tuple(each)) for each in found.values()]
-    return sorted(rows, key=lambda row: order.index((row.first.cell.model, *_use(row.first))))
+
+    def place(row: Build) -> tuple[int, bool]:
+        """Of one model those of which a load was searched come first."""
+        searched = any(item.cell.capacity is not None for item in row.items)
+        return order.index((row.first.cell.model, *_use(row.first))), not searched
+
+    return sorted(rows, key=place)
 
 
 def _use(item: Item) -> tuple[str, ...]:

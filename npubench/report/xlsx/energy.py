@@ -6,7 +6,7 @@ Not aware of: single channels and launches (the page's sheets have those).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from statistics import median
 
 from npubench.lang import Text
@@ -30,12 +30,12 @@ from npubench.report.xlsx.parts import (
     table,
     text,
 )
-from npubench.schema import Launch
 from npubench.spi import MeterScope
 
 ENERGY_NAME = Text(en="Energy", ko="에너지")
 _TITLE = Text(en="Power and energy", ko="전력과 에너지")
 _IDLE = Column(title=Text(en="Idle power before the run (W)", ko="실행 전 유휴 전력 (W)"))
+_MOST_CHARTS = 4
 _NO_IDLE = Text(en="no idle baseline in this scope", ko="이 범위의 유휴 전력을 읽지 못함")
 # What a service's energy is drawn by.
 _CHARTED = {
@@ -45,9 +45,6 @@ _CHARTED = {
     "sample": "energy_per_request_j",
 }
 _WORK = Head(text("Configuration and load", "구성과 부하"), lambda item: Figure(_work(item)))
-
-Launches = Mapping[str, Mapping[str, Launch]]
-"""Run id → `<cell>-<n>` → launch."""
 
 
 def _work(item: Item) -> Text:
@@ -65,14 +62,14 @@ def _figure(key: str, where: MeterScope) -> Head:
     return Head(column_of(known.title, known.unit), lambda item: checked(item, says))
 
 
-def _idle(where: MeterScope, launches: Launches) -> Head:
+def _idle(where: MeterScope) -> Head:
     """The idle baseline: the median over the launches' ledgers, external logs included."""
 
     def says(item: Item) -> Figure:
         found, run = [], item.run
         for name in item.cell.launches:
             ledgers = [log.ledgers[name] for log in run.logs if name in log.ledgers]
-            launch = launches.get(run.id, {}).get(name)
+            launch = item.launches.get(name)
             ledgers += [launch.energy] if launch is not None else []
             seen = [ledger.scopes[where].idle_w for ledger in ledgers if where in ledger.scopes]
             found += [watts for watts in seen if watts is not None]
@@ -81,7 +78,7 @@ def _idle(where: MeterScope, launches: Launches) -> Head:
     return Head(_IDLE, lambda item: checked(item, says))
 
 
-def _table(kind: Kind, where: MeterScope, items: list[Item], launches: Launches) -> Table:
+def _table(kind: Kind, where: MeterScope, items: list[Item]) -> Table:
     name, meaning = scope_name(where), POWER_SCOPES[where][1]
     keys = {key for item in items for key in item.cell.efficiency.get(where, {})}
     # A request of one frame is that frame: the same number need not stand twice.
@@ -95,8 +92,8 @@ def _table(kind: Kind, where: MeterScope, items: list[Item], launches: Launches)
     for key in ENERGY:
         if key in keys:
             head = _figure(key, where)
-            columns.append(charted(head, chart) if key == shown else head)
-    columns += [_idle(where, launches), heads.JUDGED, heads.WHY]
+            columns.append(charted(head, chart) if key == shown and heads.alike(where, items) else head)
+    columns += [_idle(where), heads.JUDGED, heads.WHY]
     # Equal work stands together, so that bars of equal work do.
     order = list(dict.fromkeys(_same_work(item) for item in items))
     items.sort(key=lambda item: order.index(_same_work(item)))
@@ -122,10 +119,12 @@ def _parts(items: Sequence[Item]) -> list[tuple[int, int, Text]]:
         name = own_words([_same_work(item)])[0]
         start = found.pop()[0] if found and found[-1][2] == name else at
         found.append((start, at + 1, name))
-    return found
+    # Of very many loads the searched ones are what people plan by.
+    searched = [part for part in found if loads.searched(items[part[0]].cell.scenario) is not None]
+    return [*searched, *(part for part in found if part not in searched)][:_MOST_CHARTS]
 
 
-def sheet(items: list[Item], launches: Launches) -> Sheet | None:
+def sheet(items: list[Item]) -> Sheet | None:
     """The tables of every scope; where nothing was read a sentence says why. None where no cell was measured."""
     if not items:
         return None
@@ -134,7 +133,7 @@ def sheet(items: list[Item], launches: Launches) -> Sheet | None:
         read = [item for item in items if item.cell.efficiency.get(where)]
         for kind, together in grouped(read).items():
             if not kind.mixed and kind.kind is not None:
-                found.append(_table(kind, where, together, launches))
+                found.append(_table(kind, where, together))
     if found:
         return Sheet(name=ENERGY_NAME, title=_TITLE, tables=tuple(found))
     why = why_dark([item.cell for item in items], items[0].said)

@@ -8,7 +8,7 @@ Not aware of: which columns a sheet has (`cells`, `services`, `llm`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from npubench.lang import Text
@@ -22,7 +22,7 @@ from npubench.report.power_figures import Sayings, spoken
 from npubench.report.power_words import scope_name
 from npubench.report.words import EXTENTS, KINDS, SERVICES, VERDICTS, scope
 from npubench.report.xlsx.parts import Column, Figure, Form, Head, Tone, led, listed, text
-from npubench.schema import Cell, Run, Spread
+from npubench.schema import Cell, Launch, Run, Spread
 from npubench.spi import MeterScope
 
 # Stored unit → (factor, unit of the column).
@@ -56,12 +56,16 @@ REASONS = Text(en="Why this verdict, and what to know", ko="판정 이유와 참
 
 
 class Item(NamedTuple):
-    """A cell with its run, what the ledgers of that run say, and whether several runs stand side by side."""
+    """A cell with its run, what the ledgers of that run say, its launches, and what tells its run apart from others.
+
+    `launches` maps `<cell>-<n>`; `where` is empty where one run stands alone.
+    """
 
     run: Run
     cell: Cell
     said: Sayings
-    several: bool = False
+    launches: Mapping[str, Launch]
+    where: str = ""
 
     @property
     def usable(self) -> bool:
@@ -70,6 +74,16 @@ class Item(NamedTuple):
     @property
     def tone(self) -> Tone:
         return VERDICTS[self.cell.verdict][0]
+
+
+_WHOLE: tuple[MeterScope, ...] = ("node", "wall")
+
+
+def alike(where: MeterScope, items: Iterable[Item]) -> bool:
+    """Whether bars of a scope of metering may stand side by side: what a scope smaller than the machine covers differs
+    between unlike devices (METRICS.md, Energy).
+    """
+    return where in _WHOLE or len({item.cell.backend for item in items if item.cell.efficiency.get(where)}) == 1
 
 
 def unit_of(unit: str) -> tuple[float, Text]:
@@ -159,7 +173,7 @@ def label(item: Item) -> Text:
     parts += [_same(variant)] if variant != "portable" else []
     use = loads.use(item.cell.scenario)
     parts += [use] if use is not None else []
-    parts += [_same(f"{item.run.machine.name} {item.run.id}")] if item.several else []
+    parts += [_same(item.where)] if item.where else []
     return listed(parts, " · ")
 
 

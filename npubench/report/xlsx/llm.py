@@ -146,7 +146,7 @@ def _scopes(items: Sequence[Item]) -> tuple[MeterScope, ...]:
 
 def _columns(items: Sequence[Item]) -> list[Head]:
     found = [
-        heads.LABEL,
+        _LABEL,
         heads.MODEL,
         heads.PRECISION,
         heads.BACKEND,
@@ -182,6 +182,7 @@ class _Shown(NamedTuple):
     title: Text
     unit: Text
     head: Head
+    where: MeterScope | None = None
 
 
 def _shown(items: Sequence[Item]) -> list[_Shown]:
@@ -193,11 +194,14 @@ def _shown(items: Sequence[Item]) -> list[_Shown]:
     for where in _scopes(items):
         title, name = METRICS["tokens_per_j"].title, scope_name(where)
         said = Text(en=f"{title.en}, {name.en}", ko=f"{title.ko}, {name.ko}")
-        found.append(_Shown(said, unit_of("tokens/J")[1], efficiency("tokens_per_j", where)))
+        found.append(_Shown(said, unit_of("tokens/J")[1], efficiency("tokens_per_j", where), where))
     return found
 
 
 _Place = tuple[float, float, float]
+
+
+_LABEL = Head(heads.LABEL.column, lambda item: Figure(_series(item)))
 
 
 def _grid(kind: Kind, model: Text, arrival: Text, items: Sequence[Item], shown: _Shown) -> Table | None:
@@ -227,7 +231,7 @@ def _grid(kind: Kind, model: Text, arrival: Text, items: Sequence[Item], shown: 
         row = values[ins, outs, at_once]
         rows.append((words, at_once, *(row.get(name) for name in columns)))
     axis = with_unit(shown.title, shown.unit)
-    chart = Chart(axis, axis)
+    chart = Chart(axis, axis) if shown.where is None or heads.alike(shown.where, items) else None
     series = [Column(title=name, decimals=decimals(numbers), chart=chart) for name in columns]
     made = Table(
         title=listed([axis, model, arrival, kind.title], " · "),

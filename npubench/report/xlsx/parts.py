@@ -264,7 +264,8 @@ def bars(found: Table, parts: Sequence[tuple[int, int, Text]], labels: tuple[int
     for start, end, name in parts:
         for chart, columns in charts.items():
             series = tuple(n for n in columns if any(found.rows[at][n] is not None for at in range(start, end)))
-            values = [found.rows[at][n] for at in range(start, end) for n in series]
+            known = [at for at in range(start, end) if any(found.rows[at][n] is not None for n in series)]
+            values = [found.rows[at][n] for at in known for n in series]
             numbers = [value for value in values if isinstance(value, (int, float))]
             if len(numbers) > 1:
                 drawn.append(
@@ -274,7 +275,7 @@ def bars(found: Table, parts: Sequence[tuple[int, int, Text]], labels: tuple[int
                         y_title=chart.axis,
                         labels=labels,
                         series=series,
-                        rows=(start, end),
+                        rows=(known[0], known[-1] + 1),
                         decimals=decimals(numbers, 2),
                         percent=found.columns[series[0]].form == "percent",
                     )

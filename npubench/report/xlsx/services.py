@@ -106,7 +106,7 @@ def _energy_chart(en: str, ko: str, axis: Text, where: MeterScope) -> Chart:
     return Chart(Text(en=f"{en}, {name.en}", ko=f"{ko}, {name.ko}"), axis)
 
 
-def _per_camera(fps: float, where: MeterScope) -> Head:
+def _per_camera(fps: float, where: MeterScope, drawn: bool) -> Head:
     """Watts of one camera: one over the cameras of a watt."""
     name = scope_name(where)
     said = Text(
@@ -121,12 +121,13 @@ def _per_camera(fps: float, where: MeterScope) -> Head:
             return Figure(None, own_words([why])[0] if why is not None else _NOT_HERE)
         return Figure(1 / spread.median)
 
-    chart = _energy_chart("Power of one camera", "카메라당 전력", Text(en="W per camera", ko="카메라당 W"), where)
+    axis = Text(en="W per camera", ko="카메라당 W")
+    chart = _energy_chart("Power of one camera", "카메라당 전력", axis, where) if drawn else None
     column = Column(title=with_unit(said, Text(en="W", ko="W")), chart=chart, lead=True)
     return under(partial(_at, fps), Head(column, lambda item: checked(item, says)))
 
 
-def _per_kwh(where: MeterScope) -> Head:
+def _per_kwh(where: MeterScope, drawn: bool) -> Head:
     """Pages of a kilowatt-hour, from the joules of a page."""
     head = efficiency("energy_per_page_j", where)
     name = scope_name(where)
@@ -136,7 +137,8 @@ def _per_kwh(where: MeterScope) -> Head:
         found = head.says(item)
         return Figure(_J_PER_KWH / found.value) if isinstance(found.value, float) and found.value else found
 
-    chart = _energy_chart("Pages per kWh", "kWh당 페이지", Text(en="pages/kWh", ko="페이지/kWh"), where)
+    axis = Text(en="pages/kWh", ko="페이지/kWh")
+    chart = _energy_chart("Pages per kWh", "kWh당 페이지", axis, where) if drawn else None
     return Head(Column(title=said, chart=chart, lead=True), says)
 
 
@@ -170,7 +172,7 @@ def _cctv(rows: Sequence[Build], items: Sequence[Item]) -> list[Head]:
     found.append(charted(sustained(_searched, "frame"), _STEADY))
     if rates:
         usual = _USUAL_FPS if _USUAL_FPS in rates else rates[0]
-        found += [_per_camera(usual, where) for where in _scopes(rows)]
+        found += [_per_camera(usual, where, heads.alike(where, items)) for where in _scopes(rows)]
     found.append(led(any_of(quality("map50"))))
     for fps in rates:
         at = cameras_at(fps)
@@ -191,7 +193,7 @@ def _ocr(rows: Sequence[Build], items: Sequence[Item]) -> list[Head]:
         led(any_of(quality("page_char_accuracy", Text(en="CER of whole pages", ko="쪽 전체 CER"), error=True))),
         any_of(quality("char_accuracy", Text(en="CER of words in their places", ko="단어 CER"), error=True)),
     ]
-    found += [any_of(_per_kwh(where)) for where in _scopes(rows)]
+    found += [any_of(_per_kwh(where, heads.alike(where, items))) for where in _scopes(rows)]
     found += [_single("latency_p50_ns"), held_p99(_searched, Text(en="p99 at that load", ko="그 부하의 p99"))]
     return found + _tail_columns()
 
