@@ -101,8 +101,10 @@ def with_unit(title: Text, unit: Text) -> Text:
 def column_of(title: Text, unit: str) -> Column:
     """The column of values that are stored in `unit`."""
     form: Form = "percent" if unit == "ratio" else "count" if unit in _COUNTED else "number"
-    capital = Text(en=title.en[:1].upper() + title.en[1:], ko=title.ko)
-    return Column(title=with_unit(capital, unit_of(unit)[1]), form=form)
+    word = title.en.partition(" ")[0]
+    # Not `mAP50`.
+    english = title.en[:1].upper() + title.en[1:] if word.isalpha() and word.islower() else title.en
+    return Column(title=with_unit(Text(en=english, ko=title.ko), unit_of(unit)[1]), form=form)
 
 
 def scaled(spread: Spread | None, unit: str, why: Text | None = None) -> Figure:
