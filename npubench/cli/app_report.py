@@ -47,9 +47,22 @@ def report(
             ),
         ),
     ] = None,
+    baseline: Annotated[
+        str,
+        typer.Option(
+            "--baseline",
+            metavar="RUN",
+            help=here(
+                "Changes against this run, or none (default: the accepted one).",
+                "이 실행과 비교한 변화, 또는 none(기본: 승인된 실행).",
+            ),
+        ),
+    ] = "",
     out: Out = None,
 ) -> None:
     """See `report.report`."""
     from npubench.cli import report as reporting
 
-    reporting.report(reporting.Asked(runs=tuple(runs), output=output, lang=language, out=out, form=form))
+    reporting.report(
+        reporting.Asked(runs=tuple(runs), output=output, lang=language, baseline=baseline, out=out, form=form)
+    )

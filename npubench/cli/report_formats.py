@@ -19,7 +19,6 @@ from npubench.lang import Language
 
 if TYPE_CHECKING:
     from npubench.report.view import RunFiles
-    from npubench.stats.compared import Comparison
     from npubench.stats.readings import Readings
     from npubench.stats.samples import Samples
 
@@ -36,7 +35,7 @@ class Format(str, Enum):
         return "md" if self is Format.markdown else self.value
 
 
-_ENDINGS = {"html": Format.html, "htm": Format.html, "xlsx": Format.xlsx, "md": Format.markdown}
+_ENDINGS = {"html": Format.html, "xlsx": Format.xlsx, "md": Format.markdown}
 # Forms that people ask for and that are not written.
 _FOREIGN = ("xls", "xlsm", "ods", "csv", "pdf", "json")
 
@@ -59,10 +58,8 @@ def chosen(asked: Format | None, output: Path | None) -> Format:
     return asked or meant or Format.html
 
 
-def rendered(
-    form: Format, files: Sequence[RunFiles], spoken: Language, comparisons: Sequence[Comparison] = ()
-) -> str | bytes:
-    """The report of these runs in a form. `comparisons`: with their baselines."""
+def rendered(form: Format, files: Sequence[RunFiles], spoken: Language) -> str | bytes:
+    """The report of these runs in a form."""
     from npubench.report import view
 
     if form is Format.html:
@@ -75,10 +72,10 @@ def rendered(
     if form is Format.xlsx:
         from npubench.report import xlsx
 
-        return xlsx.render(shown, light, spoken, comparisons)
+        return xlsx.render(shown, light, spoken)
     from npubench.report.markdown import markdown
 
-    return markdown(shown, [each.run for each in light], spoken, comparisons)
+    return markdown(shown, light, spoken)
 
 
 def _no_samples(launch: str) -> Samples | None:

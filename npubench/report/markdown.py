@@ -17,7 +17,7 @@ from npubench.report.comparison.markdown import markdown as compared
 from npubench.report.marked import text
 from npubench.report.shown import Fact, Fault, Number, Row, RunView, Service, ServiceRow, Term, View
 from npubench.report.shown_power import PowerRow
-from npubench.schema import Run
+from npubench.report.view import RunFiles
 from npubench.stats.compared import Comparison
 from npubench.stats.ranking import rank
 from npubench.units import UNKNOWN
@@ -29,15 +29,15 @@ _LOAD = Text(en="load", ko="부하")
 _TICK = {"good": "✅", "warn": "⚠️", "bad": "❌", "plain": ""}
 
 
-def markdown(view: View, runs: Sequence[Run], spoken: Language, comparisons: Sequence[Comparison] = ()) -> str:
-    """The document, ending with a line feed. `runs` are those of `view`; `comparisons`: with their baselines."""
-    parts = [f"# {text(view.title[spoken])}\n"]
-    for run in view.runs:
-        parts += _lead(run, spoken, several=len(view.runs) > 1)
+def markdown(view: View, runs: Sequence[RunFiles], spoken: Language) -> str:
+    """The document, ending with a line feed. `runs` are those of `view`."""
+    parts = [f"# {text(view.title[spoken])}\n", *_lead(view, spoken)]
     for run in view.runs:
         parts += _services(run, spoken)
-    parts.append("\n" + _lower(ranking.markdown(rank(runs), spoken)))
-    parts += ["\n" + _lower(compared(found, spoken)) for found in comparisons]
+    parts.append("\n" + _lower(ranking.markdown(rank([files.run for files in runs]), spoken)))
+    for files in runs:
+        if isinstance(files.changes, Comparison):
+            parts.append("\n" + _lower(compared(files.changes, spoken)))
     for run in view.runs:
         parts += _run(run, spoken)
     parts += _method(view, spoken)
@@ -58,12 +58,17 @@ def _of(run: RunView, title: Text, spoken: Language) -> str:
     return f"\n## {title[spoken]} · {text(run.machine)}\n"
 
 
-def _lead(run: RunView, spoken: Language, *, several: bool) -> Iterator[str]:
-    if several:
-        yield f"\n## {text(run.machine)} · {text(run.id)}\n"
-    yield f"\n{_TICK[run.tone]} **{_say(run.verdict, spoken)}**\n\n{_say(run.sentence, spoken)}\n"
-    if run.caveats:
-        yield "\n" + "".join(f"- {_say(caveat, spoken)}\n" for caveat in run.caveats)
+def _lead(view: View, spoken: Language) -> Iterator[str]:
+    """What the page opens with, folded caveats included: Markdown has no room to hide them in."""
+    lead = view.lead
+    if lead is None:
+        return
+    yield f"\n{_TICK[lead.tone]} **{_say(lead.verdict, spoken)}**\n\n{_say(lead.sentence, spoken)}\n"
+    for answer in lead.answers:
+        more = " ".join(_say(said, spoken) for said in (answer.answer, *answer.more))
+        yield f"\n**{_say(answer.question, spoken)}** {more}\n"
+    if said := (*lead.caveats, *lead.folded):
+        yield "\n" + "".join(f"- {_say(caveat, spoken)}\n" for caveat in said)
 
 
 def _number(found: Number, spoken: Language) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from markdown_it import MarkdownIt
 
@@ -19,8 +20,8 @@ from tests.report.test_html import hostile
 OURS = ("<br>", "<sub>", "</sub>", "<details>", "</details>", "<summary>", "</summary>")
 
 
-def page(files: list[RunFiles], language: Language = "en", **more: Any) -> str:
-    return markdown(view.build(files), [each.run for each in files], language, **more)
+def page(files: list[RunFiles], language: Language = "en") -> str:
+    return markdown(view.build(files), files, language)
 
 
 def tokens(text: str) -> list[Any]:
@@ -97,7 +98,7 @@ def test_scopes_have_tables_of_their_own() -> None:
 
 def test_changes_against_a_baseline() -> None:
     base, new = hall.night("sample-npu", 20), hall.night("sample-npu", 21, factor=1.2)
-    text = page([new], comparisons=[compare(base.run, new.run)])
+    text = page([msgspec.structs.replace(new, changes=compare(base.run, new.run))])
     assert "## ❌" in text
     assert text.index("Ranking") < text.index("## ❌") < text.index("## All cells")
 

@@ -27,9 +27,9 @@ from npubench.schema import Run
 from npubench.stats.compared import Comparison
 
 
-def render(view: View, runs: Sequence[RunFiles], language: Language, comparisons: Sequence[Comparison] = ()) -> bytes:
-    """The workbook of `runs`, of which `view` is the report (its sentences are used). `comparisons`: with baselines."""
-    every = sheets(view, runs, comparisons)
+def render(view: View, runs: Sequence[RunFiles], language: Language) -> bytes:
+    """The workbook of `runs`, of which `view` is the report (its sentences are used)."""
+    every = sheets(view, runs)
     ids = clean(", ".join(files.run.id for files in runs), 250)
     dates = sorted(book.created(files.run.created) for files in runs)
     properties = {
@@ -42,7 +42,7 @@ def render(view: View, runs: Sequence[RunFiles], language: Language, comparisons
     return book.render(every, language, properties)
 
 
-def sheets(view: View, runs: Sequence[RunFiles], comparisons: Sequence[Comparison] = ()) -> list[Sheet]:
+def sheets(view: View, runs: Sequence[RunFiles]) -> list[Sheet]:
     """Everything that the workbook shows, in its order."""
     said = [power_figures.sayings(files.run, files.launches) for files in runs]
     by_run = [
@@ -51,8 +51,8 @@ def sheets(view: View, runs: Sequence[RunFiles], comparisons: Sequence[Compariso
     ]
     every = [item for items in by_run for item in items]
     led = [services.sheet(every, "frame"), services.sheet(every, "page"), llm.sheet(every)]
-    more = [llm.grid(every), energy.sheet(every), standing.ranking([files.run for files in runs])]
-    changed = [standing.changes(found) for found in comparisons]
+    more = [llm.grid(every), energy.sheet(every), *standing.ranking([files.run for files in runs])]
+    changed = [standing.changes(found) for found in (files.changes for files in runs) if isinstance(found, Comparison)]
     own = [
         cells.sheet([item._replace(where="") for item in items], files.run, shown)
         for items, files, shown in zip(by_run, runs, view.runs, strict=True)

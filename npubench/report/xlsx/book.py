@@ -19,7 +19,7 @@ from npubench.report.export_csv import FORMULA
 from npubench.report.xlsx import charts, look, names
 from npubench.report.xlsx.parts import Column, Lead, Link, Sheet, Table, Tone, Value
 
-_SPAN, _TALL_PX = 110.0, 150
+_SPAN = 150.0
 _A4 = 9
 _WIDEST_ON_A_PAGE = 230.0
 EPOCH = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -167,8 +167,8 @@ class _Page:
             self._line(said, font_color=look.GREY)
         head = self.row
         titles = list(self._titles(table))
-        tall = max((look.lines(title, self.widths[n] - 3) for n, title in enumerate(titles)), default=1)
-        self.at.set_row(head, max(20, tall * 14 + 6))
+        tall = max((look.lines(title, self.widths[n] - 2) for n, title in enumerate(titles)), default=1)
+        self.at.set_row(head, max(20, tall * 14 + 4))
         if table.filtered and table.rows:
             self.at.add_table(head, 0, head + len(table.rows), len(titles) - 1, {
                 "name": f"t{self.book.book.worksheets().index(self.at) + 1}_{number + 1}",
@@ -178,7 +178,14 @@ class _Page:
         for n, (column, title) in enumerate(zip(table.columns, titles, strict=True)):
             side = "left" if column.form in ("text", "long") else "right"
             form = self.book.form(
-                bold=True, text_wrap=True, bg_color=look.HEAD, bottom=1, top=1, border_color=look.INK, align=side
+                bold=True,
+                text_wrap=True,
+                bg_color=look.HEAD,
+                bottom=1,
+                top=1,
+                border_color=look.INK,
+                align=side,
+                indent=int(side == "left"),
             )
             self.at.write_string(head, n, title, form)
         for at, row in enumerate(table.rows):
@@ -208,6 +215,8 @@ class _Page:
     def _cell(self, row: int, n: int, column: Column, value: Value, tone: Tone) -> None:
         ink, ground = look.TONES[tone]
         edge: dict[str, Any] = {"bottom": 4, "border_color": look.RULE}
+        # Words keep off the numbers before them.
+        edge.update(indent=1 if column.form in ("text", "long") and n else 0)
         if tone != "plain":
             edge.update(bg_color=ground, font_color=ink, bold=True)
         if isinstance(value, (int, float)):

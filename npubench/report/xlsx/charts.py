@@ -30,7 +30,8 @@ def draw(book: Any, at: Any, name: str, table: Table, row: int, first: int, lang
             row, x, tallest = row + _rows(tallest), 0, 0
         said = " · ".join((bars.title[language], bars.y_title[language], bars.x_title[language]))
         options = {"x_offset": x, "y_offset": 4, "object_position": 2, "description": said[:250]}
-        at.insert_chart(row, 0, chart, options)
+        # Not in the first column, which is repeated on every printed page.
+        at.insert_chart(row, min(1, len(table.columns) - 1), chart, options)
         x, tallest = x + width + _GAP, max(tallest, height)
     return row + _rows(tallest) if tallest else row
 

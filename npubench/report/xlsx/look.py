@@ -61,7 +61,7 @@ def _width(line: str) -> float:
 
 def lines(text: str, width: float) -> int:
     """Lines of a text that is wrapped at `width`."""
-    return sum(max(1, math.ceil(_width(line) * 1.06 / max(width, 1))) for line in text.split("\n"))
+    return sum(max(1, math.ceil(_width(line) / max(width, 1))) for line in text.split("\n"))
 
 
 def column_width(column: Column, title: str, values: Sequence[str]) -> float:

@@ -276,7 +276,7 @@ def bars(found: Table, parts: Sequence[tuple[int, int, Text]], labels: tuple[int
                         labels=labels,
                         series=series,
                         rows=(known[0], known[-1] + 1),
-                        decimals=decimals(numbers, 2),
+                        decimals=0 if all(number == int(number) for number in numbers) else decimals(numbers, 2),
                         percent=found.columns[series[0]].form == "percent",
                     )
                 )

@@ -41,6 +41,7 @@ from npubench.stats.ranking import rank
 RANKING = Text(en="Ranking", ko="순위")
 CHANGES = Text(en="Changes", ko="변화")
 _NO_BOUND = Text(en="no interval: too few launches", ko="실행 횟수가 적어 구간 없음")
+_LEFT_OUT = Text(en="Not ranked, and why", ko="순위에 없는 항목과 이유")
 _NO_PLACE = Text(en="no place", ko="순위 없음")
 
 
@@ -70,9 +71,9 @@ def _shared(entry: _Entry) -> Figure:
 
 def _columns(found: Standing, confidence: str) -> list[Head]:
     heads = [
+        Head(text("Entry", "항목"), lambda entry: Figure(entry.name)),
         Head(Column(title=Text(en="Place", ko="순위"), form="count"), _place(0), kept=True),
         Head(text("Shared (=), front (★)", "공동(=), 최적 경계(★)"), _shared),
-        Head(text("Entry", "항목"), lambda entry: Figure(entry.name)),
     ]
     for at, key in enumerate(found.metrics):
         known = METRICS[key]
@@ -103,9 +104,9 @@ def _high(figure: Ranked) -> float | None:
     return figure.high
 
 
-def ranking(runs: Sequence[Run], allow: Sequence[str] = ()) -> Sheet:
-    """The ranking of these runs. `allow`: as of `npubench rank`."""
-    found = rank(runs, allow=allow)
+def ranking(runs: Sequence[Run]) -> list[Sheet]:
+    """The ranking of these runs, and on a sheet of its own what is in none of its tables."""
+    found = rank(runs)
     shown = view(found)
     confidence = f"{found.confidence * 100:g}"
     tables = []
@@ -113,20 +114,21 @@ def ranking(runs: Sequence[Run], allow: Sequence[str] = ()) -> Sheet:
         entries = [_Entry(row.name, item, row.said) for row, item in zip(each.rows, each.table.rows, strict=True)]
         made = table(each.title, _columns(each.table, confidence), entries, notes=each.notes)
         tables.append(made)
-    if shown.unranked:
-        rows = [(why, name) for why, names in shown.unranked for name in names]
-        columns = [
-            Head(text("What", "대상"), lambda row: Figure(row[1])),
-            Head(text("Why it is not ranked", "순위에 없는 이유", "long"), lambda row: Figure(row[0])),
-        ]
-        tables.append(table(NOT_RANKED, columns, rows))
     nothing = () if shown.tables else (Text(en="Nothing could be ranked.", ko="순위를 매길 수 있는 것이 없습니다."),)
-    return Sheet(
+    first = Sheet(
         name=RANKING,
         title=Text(en="Ranking, with intervals", ko="순위와 신뢰 구간"),
         prose=(*nothing, shown.legend, *shown.notes),
         tables=tuple(tables),
     )
+    rows = [(why, name) for why, names in shown.unranked for name in names]
+    if not rows:
+        return [first]
+    columns = [
+        Head(text("What", "대상"), lambda row: Figure(row[1])),
+        Head(text("Why it is not ranked", "순위에 없는 이유", "long"), lambda row: Figure(row[0])),
+    ]
+    return [first, Sheet(name=NOT_RANKED, title=_LEFT_OUT, tables=(table(NOT_RANKED, columns, rows),))]
 
 
 def _metric(says: Callable[[Finding], Figure]) -> Callable[[Finding], Figure]:

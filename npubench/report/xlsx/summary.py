@@ -17,11 +17,14 @@ _CAVEAT = Text(en="· {}", ko="· {}")
 def sheet(view: View, services: Sequence[Sheet], others: Sequence[Sheet]) -> Sheet:
     """`services`: whose tables lead; `others`: every further sheet, in its order."""
     prose: list[Text | Lead | Link] = []
-    for run in view.runs:
-        if len(view.runs) > 1:
-            prose.append(Text(en=f"{run.machine} · {run.id}", ko=f"{run.machine} · {run.id}"))
-        prose += [Lead(text=run.verdict, tone=run.tone), run.sentence]
-        prose += [Text(en=_CAVEAT.en.format(said.en), ko=_CAVEAT.ko.format(said.ko)) for said in run.caveats]
+    if view.lead is not None:
+        prose += [Lead(text=view.lead.verdict, tone=view.lead.tone), view.lead.sentence]
+        prose += [
+            Text(en=f"{each.question.en} {each.answer.en}", ko=f"{each.question.ko} {each.answer.ko}")
+            for each in view.lead.answers
+        ]
+        caveats = (*view.lead.caveats, *view.lead.folded)
+        prose += [Text(en=_CAVEAT.en.format(said.en), ko=_CAVEAT.ko.format(said.ko)) for said in caveats]
     prose.append(_CONTENTS)
     prose += [Link(to=n, said=each.title) for n, each in enumerate((*services, *others), 1)]
     tables = [briefly(table, _MOST_ROWS, each.name) for each in services for table in each.tables]

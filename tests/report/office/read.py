@@ -16,8 +16,8 @@ from npubench.report.view import RunFiles
 Rows = list[list[Any]]
 
 
-def made(files: list[RunFiles], language: Language = "en", **more: Any) -> bytes:
-    return xlsx.render(view.build(files), files, language, **more)
+def made(files: list[RunFiles], language: Language = "en") -> bytes:
+    return xlsx.render(view.build(files), files, language)
 
 
 def workbook(data: bytes) -> Any:

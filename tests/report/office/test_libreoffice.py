@@ -31,9 +31,10 @@ pytestmark = [
 def converted(book: Path, to: str, folder: Path) -> Path:
     """What LibreOffice makes of the file, with a profile of its own."""
     assert SOFFICE is not None, "CI has no soffice: apt-get install libreoffice-calc-nogui"
+    profile = f"-env:UserInstallation={(folder / 'profile').as_uri()}"
     done = subprocess.run(
         [
-            SOFFICE, "--headless", "--norestore", "--nolockcheck", f"-env:UserInstallation={(folder / 'profile').as_uri()}",
+            SOFFICE, "--headless", "--norestore", "--nolockcheck", profile,
             "--convert-to", to, "--outdir", str(folder), str(book),
         ],
         capture_output=True, text=True, timeout=600, check=True,
