@@ -16,7 +16,7 @@ from tests.report import hall
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return hall.put(tmp_path / "results", hall.night("sample-npu", 24), whole=True)
+    return hall.put(tmp_path / "results", hall.night(), whole=True)
 
 
 def test_the_ending_is_enough(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -97,7 +97,7 @@ def test_scopes_have_tables_of_their_own() -> None:
 
 
 def test_changes_against_a_baseline() -> None:
-    base, new = hall.night("sample-npu", 20), hall.night("sample-npu", 21, factor=1.2)
+    base, new = hall.night(number=20), hall.night(number=21, factor=1.2)
     text = page([msgspec.structs.replace(new, changes=compare(base.run, new.run))])
     assert "## ❌" in text
     assert text.index("Ranking") < text.index("## ❌") < text.index("## All cells")

@@ -116,6 +116,7 @@ def machines(runs: Sequence[Run], view: View) -> Sheet:
     return Sheet(
         name=MACHINES,
         title=Text(en="Machines, versions, cards and warnings", ko="장비, 버전, 카드, 경고"),
+        prose=view.lead.folded if view.lead is not None else (),
         tables=tuple(found for found in tables if found is not None),
     )
 

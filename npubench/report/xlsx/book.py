@@ -242,7 +242,7 @@ class _Page:
         at.set_landscape()
         at.set_paper(_A4)
         at.set_margins(left=0.4, right=0.4, top=0.6, bottom=0.6)
-        if sum(self.widths) <= _WIDEST_ON_A_PAGE:
+        if self.sheet.one_wide or sum(self.widths) <= _WIDEST_ON_A_PAGE:
             at.fit_to_pages(1, 0)
         else:
             # Smaller would be unreadable: the rest goes on further pages, with the first column on each.

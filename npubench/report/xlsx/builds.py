@@ -116,6 +116,17 @@ def any_of(head: Head) -> Head:
     return Head(head.column, says)
 
 
+def rather(takes: Takes, head: Head) -> Head:
+    """What `head` says of the cell that was measured under a load, else of any of which it says something."""
+    first_choice, otherwise = under(takes, head), any_of(head)
+
+    def says(build: Build) -> Figure:
+        found = first_choice.says(build)
+        return found if found.value is not None else otherwise.says(build)
+
+    return Head(head.column, says)
+
+
 def held(takes: Takes, title: Text, unit: Text) -> Head:
     """The largest load that was confirmed."""
 

@@ -21,7 +21,6 @@ from npubench.report.xlsx.heads import Item, Kind, efficiency, grouped, metric, 
 from npubench.report.xlsx.parts import Column, Figure, Head, Lead, Sheet, Table, table, text
 from npubench.schema import Run, UnsupportedCell
 
-_NONE = Text(en="Gave no result", ko="결과 없음")
 _UNSUPPORTED = Text(en="Not supported: a result, not a failure", ko="미지원: 실패가 아니라 결과")
 _EMPTY = Text(en="No cell was measured.", ko="측정한 셀이 없습니다.")
 
@@ -48,9 +47,8 @@ def _columns(items: Sequence[Item]) -> list[Head]:
 
 
 def _table(kind: Kind, items: list[Item]) -> Table:
-    title = kind.title if kind.kind is not None else Text(en=f"{kind.title.en}", ko=kind.title.ko)
     said = [words.kind(kind.kind)[1]] if kind.kind != "hardware" else []
-    return table(title, _columns(items), items, said=said, tone=lambda item: item.tone, toned=heads.VERDICT)
+    return table(kind.title, _columns(items), items, said=said, tone=lambda item: item.tone, toned=heads.VERDICT)
 
 
 def _unsupported(run: Run) -> Table:

@@ -12,7 +12,7 @@ from npubench.report.charts import PALETTE
 from npubench.report.xlsx import look
 from npubench.report.xlsx.parts import Bars, Table
 
-_WIDTH, _GAP, _TALLEST = 600, 24, 900
+_WIDTH, _GAP, _TALLEST = 550, 20, 900
 _MOST_BARS, _MOST_LABELLED = 120, 30
 # Besides its colour every series has a pattern of its own from the third on, for grey paper.
 _PATTERNS = (None, None, "wide_upward_diagonal", "percent_25", "wide_downward_diagonal", "light_horizontal")

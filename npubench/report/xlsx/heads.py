@@ -98,13 +98,17 @@ def with_unit(title: Text, unit: Text) -> Text:
     )
 
 
+def capital(title: Text) -> Text:
+    """A title as it stands at the head of a column; `mAP50` stays."""
+    word = title.en.partition(" ")[0].strip(",")
+    small = word.isalpha() and word.islower()
+    return Text(en=title.en[:1].upper() + title.en[1:] if small else title.en, ko=title.ko)
+
+
 def column_of(title: Text, unit: str) -> Column:
     """The column of values that are stored in `unit`."""
     form: Form = "percent" if unit == "ratio" else "count" if unit in _COUNTED else "number"
-    word = title.en.partition(" ")[0]
-    # Not `mAP50`.
-    english = title.en[:1].upper() + title.en[1:] if word.isalpha() and word.islower() else title.en
-    return Column(title=with_unit(Text(en=english, ko=title.ko), unit_of(unit)[1]), form=form)
+    return Column(title=with_unit(capital(title), unit_of(unit)[1]), form=form)
 
 
 def scaled(spread: Spread | None, unit: str, why: Text | None = None) -> Figure:
@@ -248,13 +252,15 @@ class Kind(NamedTuple):
         """Told in full, so that no table is read for another."""
         service = SERVICES.get(self.unit, SERVICES["sample"])[1]
         kind = KINDS[self.kind][0] if self.kind in KINDS else KINDS["unknown"][0]
-        parts = [service, scope(self.scope)[0], kind]
+        # What no launch finished of has no service unit either.
+        parts = [service, scope(self.scope)[0], kind] if self.kind is not None else [kind, scope(self.scope)[0]]
         parts += [Text(en="beside other services", ko="다른 서비스와 동시에")] if self.mixed else []
         return listed(parts, " · ")
 
 
 def kind_of(cell: Cell) -> Kind:
-    return Kind(cell.execution_kind, cell.scope, cell.unit if cell.unit in SERVICES else "sample", cell.mix is not None)
+    unit = cell.unit if cell.unit in SERVICES and cell.execution_kind is not None else "sample"
+    return Kind(cell.execution_kind, cell.scope, unit, cell.mix is not None)
 
 
 def grouped(items: list[Item]) -> dict[Kind, list[Item]]:

@@ -230,7 +230,7 @@ def _grid(kind: Kind, model: Text, arrival: Text, items: Sequence[Item], shown: 
         before = (ins, outs)
         row = values[ins, outs, at_once]
         rows.append((words, at_once, *(row.get(name) for name in columns)))
-    axis = with_unit(shown.title, shown.unit)
+    axis = heads.capital(with_unit(shown.title, shown.unit))
     chart = Chart(axis, axis) if shown.where is None or heads.alike(shown.where, items) else None
     series = [Column(title=name, decimals=decimals(numbers), chart=chart) for name in columns]
     made = Table(

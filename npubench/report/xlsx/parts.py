@@ -1,8 +1,8 @@
 """What a workbook is made of: sheets of tables with real numbers, and bars over their columns. Decided, not drawn.
 
 Guarantees: a number is the stored value times a constant of its column, whose head names the unit; it never comes from
-text. Unknown is None, and the row says why. A `Text` is ours, in both languages; a `str` is a name or somebody else's
-words, already cleaned.
+text, and is written with 16 digits. Unknown is None, and the row says why. A `Text` is ours, in both languages; a `str`
+is a name or somebody else's words, already cleaned.
 
 Not aware of: XlsxWriter (`book`), what stands in a sheet (`cells`, `services`, `llm` …).
 """
@@ -91,12 +91,16 @@ class Lead(Shown, frozen=True, kw_only=True):
 
 
 class Sheet(Shown, frozen=True, kw_only=True):
-    """A sheet: a title, lines of prose, tables below each other. `name` is made fit and unique by `book`."""
+    """A sheet: a title, lines of prose, tables below each other. `name` is made fit and unique by `book`.
+
+    `one_wide`: it is printed one page wide, however small.
+    """
 
     name: Text
     title: Text
     prose: tuple[Text | Lead | Link, ...] = ()
     tables: tuple[Table, ...] = ()
+    one_wide: bool = False
 
 
 class Figure(NamedTuple):

@@ -31,6 +31,7 @@ from npubench.report.xlsx.builds import (
     held,
     held_p99,
     of_scenario,
+    rather,
     sustained,
     under,
 )
@@ -193,7 +194,7 @@ def _ocr(rows: Sequence[Build], items: Sequence[Item]) -> list[Head]:
         led(any_of(quality("page_char_accuracy", Text(en="CER of whole pages", ko="쪽 전체 CER"), error=True))),
         any_of(quality("char_accuracy", Text(en="CER of words in their places", ko="단어 CER"), error=True)),
     ]
-    found += [any_of(_per_kwh(where, heads.alike(where, items))) for where in _scopes(rows)]
+    found += [rather(_searched, _per_kwh(where, heads.alike(where, items))) for where in _scopes(rows)]
     found += [_single("latency_p50_ns"), held_p99(_searched, Text(en="p99 at that load", ko="그 부하의 p99"))]
     return found + _tail_columns()
 

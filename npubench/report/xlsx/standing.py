@@ -18,7 +18,7 @@ from npubench.report.comparison import findings as of
 from npubench.report.comparison.findings import Finding
 from npubench.report.foreign import LINE_LIMIT, clean
 from npubench.report.ranking import FRONT, NOT_RANKED, view
-from npubench.report.xlsx.heads import column_of, unit_of, with_unit
+from npubench.report.xlsx.heads import capital, column_of, unit_of, with_unit
 from npubench.report.xlsx.parts import (
     Column,
     Figure,
@@ -84,7 +84,7 @@ def _columns(found: Standing, confidence: str) -> list[Head]:
             said = Text(
                 en=f"{known.title.en}, {confidence} % {name}", ko=f"{known.title.ko} {confidence} % 구간 {name_ko}"
             )
-            heads.append(Head(Column(title=with_unit(said, unit)), _figure(at, says, _NO_BOUND)))
+            heads.append(Head(Column(title=with_unit(capital(said), unit)), _figure(at, says, _NO_BOUND)))
         if at:
             said = Text(en=f"Place by {known.title.en}", ko=f"{known.title.ko} 순위")
             heads.append(Head(Column(title=said, form="count"), _place(at)))

@@ -15,7 +15,10 @@ _CAVEAT = Text(en="· {}", ko="· {}")
 
 
 def sheet(view: View, services: Sequence[Sheet], others: Sequence[Sheet]) -> Sheet:
-    """`services`: whose tables lead; `others`: every further sheet, in its order."""
+    """`services`: whose tables lead; `others`: every further sheet, in its order.
+
+    What is merely worth knowing stands with the machines (`about`).
+    """
     prose: list[Text | Lead | Link] = []
     if view.lead is not None:
         prose += [Lead(text=view.lead.verdict, tone=view.lead.tone), view.lead.sentence]
@@ -23,9 +26,8 @@ def sheet(view: View, services: Sequence[Sheet], others: Sequence[Sheet]) -> She
             Text(en=f"{each.question.en} {each.answer.en}", ko=f"{each.question.ko} {each.answer.ko}")
             for each in view.lead.answers
         ]
-        caveats = (*view.lead.caveats, *view.lead.folded)
-        prose += [Text(en=_CAVEAT.en.format(said.en), ko=_CAVEAT.ko.format(said.ko)) for said in caveats]
+        prose += [Text(en=_CAVEAT.en.format(said.en), ko=_CAVEAT.ko.format(said.ko)) for said in view.lead.caveats]
     prose.append(_CONTENTS)
     prose += [Link(to=n, said=each.title) for n, each in enumerate((*services, *others), 1)]
     tables = [briefly(table, _MOST_ROWS, each.name) for each in services for table in each.tables]
-    return Sheet(name=SUMMARY, title=view.title, prose=tuple(prose), tables=tuple(tables))
+    return Sheet(name=SUMMARY, title=view.title, prose=tuple(prose), tables=tuple(tables), one_wide=True)

@@ -81,7 +81,7 @@ def test_services_by_the_buyer_s_units(night: Any) -> None:
     assert row["Arithmetic on the device (%)"] == 1
     per_watt = cell.efficiency["node"]["cameras_per_w"].median
     assert row["Power of one camera at 15 fps, whole machine (W)"] == pytest.approx(1 / per_watt, rel=1e-15)
-    assert row["Frames per second sustained (frames/s)"] == cell.capacity.sustained_per_s
+    assert row["Frames per second sustained (frames/s)"] == pytest.approx(cell.capacity.sustained_per_s, rel=1e-15)
     pages = {row["Configuration"]: row for row in read.table(book["OCR"], "Reading documents (OCR) · Whole")}
     good, wrong = pages["Sample NP-1 (NPU) · fp32"], pages["Sample NP-1 (NPU) · int8"]
     assert good["CER of whole pages (%)"] == pytest.approx(0.038)
@@ -101,7 +101,7 @@ def test_the_grid_has_k_perf_s_axes() -> None:
     data = read.made([gridded.grid()])
     book = read.workbook(data)
     every = read.rows(book["LLM grid"])
-    at = next(n for n, row in enumerate(every) if str(row[0]).startswith("Tokens per second (tokens/s)".lower()))
+    at = next(n for n, row in enumerate(every) if str(row[0]).startswith("Tokens per second (tokens/s)"))
     assert every[at + 1][:3] == ["Input → output tokens", "Concurrency", "Sample NPU (test data) · fp16"]
     body = every[at + 2 : at + 2 + 12]
     assert [row[0] for row in body if row[0]] == ["128 → 128", "1,024 → 128", "1,024 → 1,024"]
@@ -112,12 +112,12 @@ def test_the_grid_has_k_perf_s_axes() -> None:
         if (c.backend, c.precision) == ("sample-gpu", "int8")
         and c.scenario.params == {"in": 1024, "out": 128, "users": 16}
     )  # fmt: skip
-    assert body[6][5] == found.summary["tokens_per_s"].median
+    assert body[6][5] == pytest.approx(found.summary["tokens_per_s"].median, rel=1e-15)
     # The point that failed is empty, and the list of cells says why.
     assert body[11][2] is None
     failed = [row for row in read.table(book["LLM"], "Language model") if row["Verdict"] == "invalid"]
     assert len(failed) == 0
-    lost = read.table(book["sample-node-7"], "Language model · Whole service · Gave no result")
+    lost = read.table(book["sample-node-7"], "Gave no result · Whole service")
     assert len(lost) == 1
     assert "=cmd" in lost[0]["Why this verdict, and what to know"]
     assert len(book["LLM grid"]._charts) == 5
@@ -200,7 +200,7 @@ def test_what_looks_like_a_formula_is_text(start: str) -> None:
     assert b"<f>" not in b"".join(read.parts(data).values())
     if start[0] in "=+-@＝":
         # Typed again it stays text.
-        assert all(cell.style.name and cell.quotePrefix for cell in found)
+        assert all(cell.quotePrefix for cell in found)
 
 
 def test_sheets_of_machines_with_impossible_names() -> None:
@@ -296,7 +296,7 @@ def test_places_and_intervals(night: Any) -> None:
 
 
 def test_changes_against_a_baseline() -> None:
-    base, new = hall.night("sample-npu", 20), hall.night("sample-npu", 21, factor=1.2)
+    base, new = hall.night(number=20), hall.night(number=21, factor=1.2)
     found = compare(base.run, new.run)
     book = read.workbook(read.made([msgspec.structs.replace(new, changes=found)]))
     rows = read.table(book["Changes"], "Run on real hardware · Whole service")
@@ -320,7 +320,7 @@ def test_it_prints_on_a4(two: bytes) -> None:
     assert str(book.properties.created).startswith("2026-11-24 01:02:03")
     for sheet in book:
         assert sheet.page_setup.orientation == "landscape"
-        assert sheet.page_setup.paperSize == "9"
+        assert sheet.page_setup.paperSize == 9
         assert sheet.freeze_panes is not None
     assert book["CCTV"].tables
     assert book["CCTV"].print_title_rows
