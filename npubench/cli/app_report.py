@@ -42,8 +42,10 @@ def report(
         Format | None,
         typer.Option(
             "--format",
+            metavar="FORM",
             help=here(
-                "What to write; without it the ending of -o decides.", "출력 형식. 생략하면 -o의 확장자로 정합니다."
+                "html, xlsx or markdown; else the ending of -o decides.",
+                "html, xlsx, markdown. 생략하면 -o의 확장자로 정합니다.",
             ),
         ),
     ] = None,
