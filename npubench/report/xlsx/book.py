@@ -190,6 +190,10 @@ class _Page:
             self.at.write_string(head, n, title, form)
         for at, row in enumerate(table.rows):
             tone = table.tones[at] if at < len(table.tones) else "plain"
+            tall = self._tall(table, row)
+            if tall > 1:
+                # Programs that do not fit heights by themselves would cut the text.
+                self.at.set_row(head + 1 + at, min(tall * 14 + 4, 400))
             for n, (column, value) in enumerate(zip(table.columns, row, strict=True)):
                 self._cell(head + 1 + at, n, column, value, tone if n == table.toned else "plain")
         self.row = head + 1 + len(table.rows)
@@ -200,6 +204,11 @@ class _Page:
                 self.book.book, self.at, self.name, table, self.row + 1, head + 1, self.book.language
             )
         return head
+
+    def _tall(self, table: Table, row: tuple[Value, ...]) -> int:
+        """Lines of the longest text of a row that is wrapped."""
+        long = [(n, value) for n, value in enumerate(row) if table.columns[n].form == "long" and value]
+        return max((look.lines(self.say(value), self.widths[n] - 2) for n, value in long), default=1)
 
     def _titles(self, table: Table) -> list[str]:
         """Heads, each only once: a spreadsheet's table cannot have two of a name."""

@@ -180,7 +180,7 @@ def _cctv(rows: Sequence[Build], items: Sequence[Item]) -> list[Head]:
         found.append(
             held_p99(partial(_at, fps), Text(en=f"p99 with these cameras, {loads.exact(fps)} fps", ko=f"{at.ko}의 p99"))
         )
-    found += [_single("latency_p50_ns"), _single("latency_p99_ns"), _offline("frames_per_s")]
+    found += [_single("latency_p50_ns"), _single("latency_p99_ns"), led(_offline("frames_per_s"))]
     return found + _tail_columns()
 
 
