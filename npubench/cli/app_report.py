@@ -8,11 +8,17 @@ from typing import Annotated
 import typer
 
 from npubench.cli.options import Out
+from npubench.cli.report_formats import Format
 from npubench.cli.root import app
 from npubench.lang import here
 
 
-@app.command(help=here("Write the HTML report of one or more runs.", "하나 이상의 실행에 대한 HTML 보고서를 씁니다."))
+@app.command(
+    help=here(
+        "Write the report of one or more runs: a page, a workbook or Markdown.",
+        "하나 이상의 실행에 대한 보고서를 웹 페이지, 엑셀 또는 Markdown으로 씁니다.",
+    )
+)
 def report(
     runs: Annotated[
         list[str] | None,
@@ -30,9 +36,23 @@ def report(
         typer.Option(
             "--lang",
             metavar="LANG",
-            help=here("First language of the page: en or ko.", "페이지의 첫 언어: en 또는 ko."),
+            help=here(
+                "en or ko: the page's first language, a file's only one.",
+                "en 또는 ko: 페이지의 첫 언어, 다른 파일의 언어.",
+            ),
         ),
     ] = "",
+    form: Annotated[
+        Format | None,
+        typer.Option(
+            "--format",
+            metavar="FORM",
+            help=here(
+                "html, xlsx or markdown; else the ending of -o decides.",
+                "html, xlsx, markdown. 생략하면 -o의 확장자로 정합니다.",
+            ),
+        ),
+    ] = None,
     baseline: Annotated[
         str,
         typer.Option(
@@ -81,5 +101,6 @@ def report(
             out=out,
             index=index,
             pages=pages,
+            form=form,
         )
     )

@@ -1,4 +1,4 @@
-"""`npubench report RUN…`: finds the runs, puts together what the page is made from, and writes it.
+"""`npubench report RUN…`: finds the runs, puts together what the report is made from, and writes it.
 
 Guarantees: a failure to write is a UsageError that names the file; nothing is measured and no results folder is
 changed.
@@ -17,6 +17,7 @@ from rich.console import Console as RichConsole
 
 from npubench import store
 from npubench.cli.outputs import spoken_language, write
+from npubench.cli.report_formats import Format, chosen, rendered
 from npubench.cli.report_past import changes, history, home_of
 from npubench.discovery import checkout_root
 from npubench.errors import UsageError
@@ -28,7 +29,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """What was asked for on the command line. `lang` is empty where the environment decides, `runs` for the newest.
 
     `baseline`: a run, `none`, or empty for the accepted one. `index`: the page over all runs instead, and the missing
-    pages of its newest `pages` runs.
+    pages of its newest `pages` runs. `form` None: the ending of `output` decides.
     """
 
     runs: tuple[str, ...]
@@ -38,19 +39,28 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     out: Path | None = None
     index: bool = False
     pages: int = 0
+    form: Format | None = None
 
 
 def report(asked: Asked) -> None:
     """Writes what was asked and says where."""
+    form = chosen(asked.form, asked.output)
     root = store.results_root(asked.out, checkout_root())
     if asked.index:
+        if form is not Format.html:
+            raise UsageError(
+                here(
+                    f"--index is a page; found --format {form.value}",
+                    f"--index는 웹 페이지입니다: --format {form.value}",
+                )
+            )
         path = _index(asked, root)
     elif asked.pages:
         raise UsageError(here("--pages goes with --index", "--pages는 --index와 함께 씁니다"))
     else:
         folders = [store.open_run(name, root) for name in asked.runs or ("latest",)]
         path = write_report(
-            folders, asked.output, asked.lang, folders[0].path.name, root=asked.out, baseline=asked.baseline
+            folders, asked.output, asked.lang, folders[0].path.name, root=asked.out, baseline=asked.baseline, form=form
         )
     RichConsole(highlight=False, markup=False).print(str(path), soft_wrap=True)
 
@@ -73,7 +83,7 @@ def place(output: Path | None, stem: str, ending: str) -> Path:
     if output is None:
         root = checkout_root()
         output = root / "reports" if root else Path()
-    return output / f"{stem}.{ending}" if output.is_dir() or output.suffix != f".{ending}" else output
+    return output / f"{stem}.{ending}" if output.is_dir() or output.suffix.lower() != f".{ending}" else output
 
 
 def write_report(
@@ -84,14 +94,15 @@ def write_report(
     *,
     root: Path | None = None,
     baseline: str = "",
+    form: Format | None = None,
 ) -> Path:
-    """The HTML page of some runs, written to `output` (a file, or a folder for `<stem>.html`)."""
-    from npubench.report import html, view
+    """The report of some runs, written to `output` (a file, or a folder for `<stem>.<ending>`).
 
-    spoken = spoken_language(lang)
-    page = html.render(view.build(files_of(folders, root=root, baseline=baseline)), spoken)
-    path = place(output, stem, "html")
-    write(path, page)
+    `form` None: by the ending of `output`, else an HTML page.
+    """
+    spoken, found = spoken_language(lang), chosen(form, output)
+    path = place(output, stem, found.ending)
+    write(path, rendered(found, files_of(folders, root=root, baseline=baseline), spoken))
     return path
 
 
