@@ -1,4 +1,4 @@
-"""`npubench report RUN…`: finds the runs, puts together what the page is made from, and writes it.
+"""`npubench report RUN…`: finds the runs, puts together what the report is made from, and writes it.
 
 Guarantees: a failure to write is a UsageError that names the file; nothing is measured and no results folder is
 changed.
@@ -17,6 +17,7 @@ from rich.console import Console as RichConsole
 
 from npubench import store
 from npubench.cli.outputs import spoken_language, write
+from npubench.cli.report_formats import Format, chosen, rendered
 from npubench.cli.report_past import changes, history, home_of
 from npubench.discovery import checkout_root
 from npubench.errors import UsageError
@@ -25,9 +26,10 @@ from npubench.report.view import RunFiles
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """What was asked for on the command line. `lang` is empty where the environment decides.
+    """What was asked for on the command line. `lang` is empty where the environment decides, `runs` for the newest.
 
-    `baseline`: a run, `none`, or empty for the accepted one.
+    `baseline`: a run, `none`, or empty for the accepted one. `index`: the page over all runs instead, and the missing
+    pages of its newest `pages` runs. `form` None: the ending of `output` decides.
     `embed_media`: pictures of the user's own as well. `redact`: names, serial numbers, addresses and paths replaced.
     """
 
@@ -36,19 +38,52 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     lang: str = ""
     baseline: str = ""
     out: Path | None = None
+    index: bool = False
+    pages: int = 0
+    form: Format | None = None
     embed_media: bool = False
     redact: bool = False
 
 
 def report(asked: Asked) -> None:
     """Writes what was asked and says where."""
+    form = chosen(asked.form, asked.output)
     root = store.results_root(asked.out, checkout_root())
-    folders = [store.open_run(name, root) for name in asked.runs]
-    files = files_of(
-        folders, root=asked.out, baseline=asked.baseline, embed_media=asked.embed_media, redact=asked.redact
-    )
-    path = write_page(files, asked.output, asked.lang, folders[0].path.name)
+    if asked.index:
+        if form is not Format.html:
+            raise UsageError(
+                here(
+                    f"--index is a page; found --format {form.value}",
+                    f"--index는 웹 페이지입니다: --format {form.value}",
+                )
+            )
+        if asked.redact or asked.embed_media:
+            raise UsageError(
+                here(
+                    "--redact and --embed-media are for reports, not for --index",
+                    "--redact와 --embed-media는 보고서용이며 --index와 함께 쓸 수 없습니다",
+                )
+            )
+        path = _index(asked, root)
+    elif asked.pages:
+        raise UsageError(here("--pages goes with --index", "--pages는 --index와 함께 씁니다"))
+    else:
+        folders = [store.open_run(name, root) for name in asked.runs or ("latest",)]
+        files = files_of(
+            folders, root=asked.out, baseline=asked.baseline, embed_media=asked.embed_media, redact=asked.redact
+        )
+        path = write_files(files, asked.output, asked.lang, folders[0].path.name, form)
     RichConsole(highlight=False, markup=False).print(str(path), soft_wrap=True)
+
+
+def _index(asked: Asked, root: Path) -> Path:
+    from npubench.cli.index import write_index
+
+    if asked.runs:
+        raise UsageError(
+            here("--index is over all runs: name none", "--index는 모든 실행을 다루므로 실행을 지정하지 않습니다")
+        )
+    return write_index(root, asked.output, asked.lang, asked.pages)
 
 
 def place(output: Path | None, stem: str, ending: str) -> Path:
@@ -59,7 +94,7 @@ def place(output: Path | None, stem: str, ending: str) -> Path:
     if output is None:
         root = checkout_root()
         output = root / "reports" if root else Path()
-    return output / f"{stem}.{ending}" if output.is_dir() or output.suffix != f".{ending}" else output
+    return output / f"{stem}.{ending}" if output.is_dir() or output.suffix.lower() != f".{ending}" else output
 
 
 def write_report(
@@ -70,19 +105,22 @@ def write_report(
     *,
     root: Path | None = None,
     baseline: str = "",
+    form: Format | None = None,
 ) -> Path:
-    """The HTML page of some runs, written to `output` (a file, or a folder for `<stem>.html`)."""
-    return write_page(files_of(folders, root=root, baseline=baseline), output, lang, stem)
+    """The report of some runs, written to `output` (a file, or a folder for `<stem>.<ending>`).
+
+    `form` None: by the ending of `output`, else an HTML page.
+    """
+    return write_files(files_of(folders, root=root, baseline=baseline), output, lang, stem, form)
 
 
-def write_page(files: Sequence[RunFiles], output: Path | None, lang: str, stem: str) -> Path:
-    """The HTML page of what `files_of` put together."""
-    from npubench.report import html, view
-
-    spoken = spoken_language(lang)
-    page = html.render(view.build(files), spoken)
-    path = place(output, stem, "html")
-    write(path, page)
+def write_files(
+    files: Sequence[RunFiles], output: Path | None, lang: str, stem: str, form: Format | None = None
+) -> Path:
+    """What `files_of` put together, in the format `form`; see `write_report`."""
+    spoken, found = spoken_language(lang), chosen(form, output)
+    path = place(output, stem, found.ending)
+    write(path, rendered(found, files, spoken))
     return path
 
 
