@@ -16,7 +16,7 @@ from npubench.lang import here
 @app.command(
     help=here(
         "Write the report of one or more runs: a page, a workbook or Markdown.",
-        "하나 이상의 실행에 대한 보고서를 웹 페이지, 엑셀 또는 Markdown으로 씁니다.",
+        "실행 보고서를 웹 페이지, 엑셀, Markdown으로 씁니다.",
     )
 )
 def report(
