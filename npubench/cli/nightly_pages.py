@@ -73,7 +73,7 @@ class Pages(msgspec.Struct, frozen=True):
 
 def _page(night: Nightly, folder: store.RunFolder | None, past: Sequence[Past], spoken: Language) -> str:
     runs = [] if folder is None else [run_files(folder, assembled(folder))]
-    return html.render(view.build(runs), spoken, shown(night, past))
+    return html.render(view.build(runs), spoken, shown(night, past), follow=True)
 
 
 def shown_past(past: Sequence[Past], spoken: Language) -> tuple[str, ...]:

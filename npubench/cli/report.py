@@ -54,7 +54,8 @@ def write_report(folders: Sequence[store.RunFolder], output: Path | None, lang: 
     from npubench.stats.runs import assembled
 
     spoken = spoken_language(lang)
-    page = html.render(view.build([run_files(folder, assembled(folder)) for folder in folders]), spoken)
+    runs = [run_files(folder, assembled(folder)) for folder in folders]
+    page = html.render(view.build(runs), spoken, follow=not lang)
     path = place(output, stem, "html")
     write(path, page)
     return path

@@ -212,21 +212,22 @@ def load_spec(curve: Curve) -> dict[str, Any]:
     }
     layers: list[dict[str, Any]] = []
     if curve.bound is not None:
-        at = {"y": {"datum": curve.bound, "type": "quantitative"}}
+        level = {"y": {"datum": curve.bound, "type": "quantitative"}}
         layers += [
-            layer({"type": "rule", "color": INK, "strokeWidth": 1.4, "strokeDash": [5, 3]}, at),
-            _word(_BOUND, {**at, "x": {"value": 4}}, {"align": "left", "dy": -7}),
+            layer({"type": "rule", "color": INK, "strokeWidth": 1.4, "strokeDash": [5, 3]}, level),
+            _word(_BOUND, {**level, "x": {"value": 4}}, {"align": "left", "dy": -7}),
         ]
     for load, text, dashes, align, side in (
         (curve.held, _HELD, [1, 0], "right", -5),
         (curve.failed, _FAILED, [2, 2], "left", 5),
     ):
         if load is not None:
-            at = {"x": {"datum": load, "type": "quantitative"}}
+            upright = {"x": {"datum": load, "type": "quantitative"}}
             rule = {"type": "rule", "color": INK, "strokeWidth": 1.2, "strokeDash": dashes}
-            layers += [layer(rule, at), _word(text, {**at, "y": {"value": 0}}, {"align": align, "dx": side, "dy": 8})]
-    data: dict[str, list[dict[str, float]]] = {}
-    for name, points in curve.lines:
+            look = {"align": align, "dx": side, "dy": 8}
+            layers += [layer(rule, upright), _word(text, {**upright, "y": {"value": 0}}, look)]
+    data: dict[str, list[dict[str, Any]]] = {}
+    for column, (name, points) in enumerate(curve.lines, 1):
         look, pattern = LOAD_LINES[name]
         data[name] = [{"x": px, "y": py} for px, py, _ in points]
         line = {"type": "line", "color": colour(look), "strokeWidth": 1.8, "strokeDash": list(DASHES[pattern])}
@@ -236,22 +237,26 @@ def load_spec(curve: Curve) -> dict[str, Any]:
         # Hollow: of too few requests for its percentile.
         hollow = {"filled": True, "color": "#fffffe", "stroke": colour(look), "strokeWidth": 1.4}
         for kind, fill, wanted in (("full", full, True), ("few", hollow, False)):
-            chosen = [{"x": px, "y": py} for px, py, enough in points if enough is wanted]
+            chosen = [
+                {"x": px, "y": py, "at": at("k", curve.places[px], column)}
+                for px, py, enough in points
+                if enough is wanted
+            ]
             if chosen:
                 data[f"{name}-{kind}"] = chosen
-                layers.append(layer({**point, **fill}, {"x": x, "y": y}, f"{name}-{kind}"))
+                layers.append(layer({**point, **fill}, {"x": x, "y": y, **AT}, f"{name}-{kind}"))
     if curve.beyond:
         # At the upper edge, pointing out of the picture: p99 is infinite.
-        data["beyond"] = [{"x": px} for px in curve.beyond]
+        data["beyond"] = [{"x": px, "at": at("k", curve.places[px], 3)} for px in curve.beyond]
         mark = {"type": "point", "shape": "triangle-up", "size": 60, "filled": True, "opacity": 1}
-        layers.append(layer({**mark, "color": colour(0)}, {"x": x, "y": {"value": 4}}, "beyond"))
+        layers.append(layer({**mark, "color": colour(0)}, {"x": x, "y": {"value": 4}, **AT}, "beyond"))
     top: dict[str, Any] = {"width": _WIDTH, "height": _HEIGHT, "layer": layers}
     if not curve.drops:
         return {**top, "datasets": data, **HOUSE}
     for part in layers:
         if part["encoding"].get("x") is x:
             part["encoding"]["x"] = bare
-    data["drops"] = [{"x": px, "y": share} for px, share in curve.drops]
+    data["drops"] = [{"x": px, "y": share, "at": at("k", curve.places[px], 4)} for px, share in curve.drops]
     most = max(share for _, share in curve.drops)
     axis = {"values": [0, most], "labelExpr": labels(((0.0, "0 %"), (most, show_share(most)))), "title": _DROPPED.en}
     share = {"field": "y", "type": "quantitative", "scale": {"domain": [0, most], "nice": False}, "axis": axis}
@@ -259,7 +264,7 @@ def load_spec(curve: Curve) -> dict[str, Any]:
     below: dict[str, Any] = {
         "width": _WIDTH,
         "height": _DROPS_HEIGHT,
-        **layer(bars, {"x": x, "y": share}, "drops"),
+        **layer(bars, {"x": x, "y": share, **AT}, "drops"),
     }
     return {"vconcat": [top, below], "spacing": 10, "datasets": data, **HOUSE}
 

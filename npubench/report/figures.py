@@ -97,9 +97,14 @@ def _bins(drawn: Chart) -> Iterator[BinRow]:
             mine = [i for i, bars in enumerate(drawn.bars) if bars.series == series]
             here = [counts[i].get(index, (0, 0)) for i in mine]
             taken = " · ".join(count(each) for _, each in here) if any(each for _, each in here) else ""
-            numbers.append(" · ".join(count(n) for n, _ in here) + (f" ({taken})" if taken else ""))
-            numbers.append(" · ".join(show_share(done[i] / drawn.bars[i].total) for i in mine))
+            numbers.append(_once([count(n) for n, _ in here]) + (f" ({taken})" if taken else ""))
+            numbers.append(_once([show_share(done[i] / drawn.bars[i].total) for i in mine]))
         yield BinRow(span=f"{show_ns(drawn.edges[index])} – {show_ns(drawn.edges[index + 1])}", numbers=tuple(numbers))
+
+
+def _once(each: list[str]) -> str:
+    """What each launch says; `0` and `100 %` of all of them once, for most bins are empty for most cells."""
+    return each[0] if len(set(each)) == 1 and each[0] in ("0", "0 %", "100 %") else " · ".join(each)
 
 
 def _columns(drawn: Chart) -> tuple[int, ...]:

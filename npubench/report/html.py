@@ -22,6 +22,8 @@ from npubench.report.shown import View
 from npubench.report.timeline_chart import timeline_chart
 from npubench.report.words import VERDICTS
 
+# Cells beyond which a browser lays out what is seen and no more.
+_LONG = 200
 FOLDER = Path(__file__).resolve().parent / "templates"
 
 
@@ -46,8 +48,11 @@ def policy(style: str, script: str) -> str:
     )
 
 
-def render(view: View, language: Language, night: Shown | None = None) -> str:
-    """The page. `language` is shown first; the other is inside as well. `night`: what stands before the runs."""
+def render(view: View, language: Language, night: Shown | None = None, *, follow: bool = False) -> str:
+    """The page. `language` is shown first; the other is inside as well. `night`: what stands before the runs.
+
+    `follow`: where scripts run, the reader's browser decides which is first, if it asks for one of the two.
+    """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -107,6 +112,8 @@ def render(view: View, language: Language, night: Shown | None = None) -> str:
         view=view,
         night=night,
         language=language,
+        follow=follow,
+        long=sum(len(run.sheets) for run in view.runs) > _LONG,
         style=Markup(style),  # noqa: S704 - our own file, checked by _asset
         script=Markup(script),  # noqa: S704 - our own file, checked by _asset
         policy=policy(style, script),

@@ -228,6 +228,7 @@ class Sheet(Shown, frozen=True, kw_only=True):
     faults: tuple[Fault, ...]
     load: str = ""
     stages: StageRow | None = None
+    cold: StageRow | None = None
     tuned: Tuned | None = None
     energy: EnergyTable | None = None
     timeline: Timeline | None = None

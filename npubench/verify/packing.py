@@ -41,7 +41,7 @@ def pack(folder: RunFolder, output: Path) -> Manifest:
         )
     run, plan = folder.run(), without_paths(folder.plan())
     made = {
-        REPORT: html.render(view.build([run_files(folder, assembled(folder))]), "ko").encode(),
+        REPORT: html.render(view.build([run_files(folder, assembled(folder))]), "ko", follow=True).encode(),
         CARDS: _json({"models": run.models, "backends": run.backends}),
         ENVIRONMENTS: _json(msgspec.to_builtins(run.environments)),
         f"{RUN_PART}/{PLAN}": encode(plan),
