@@ -3,7 +3,7 @@
 "use strict";
 (() => {
   const page = document.documentElement;
-  const radios = [...document.querySelectorAll("input.lang")];
+  const radios = [...document.querySelectorAll('input[name="lang"]')];
   const follow = () => {
     const chosen = radios.find((radio) => radio.checked);
     if (!chosen) return;
@@ -267,7 +267,10 @@
       const now = marked ? steps.findIndex((mark) => mark.dataset.at === marked.dataset.at) : way < 0 ? steps.length : -1;
       const next = steps[Math.min(Math.max(now + way, 0), steps.length - 1)];
       next.scrollIntoView({ block: "nearest", inline: "nearest" });
-      if (show(next)) say(...told(next));
+      if (show(next)) {
+        const [title, value] = told(next);
+        say(title, ": ", value);
+      }
     });
     const hint = make("p", { class: "hidden", id: `${chart.querySelector("svg").dataset.key}-how` });
     hint.append(both("Left and right arrow: the values one by one.", "왼쪽·오른쪽 화살표로 값을 하나씩 읽습니다."));
