@@ -224,8 +224,8 @@ def load_spec(curve: Curve) -> dict[str, Any]:
         if load is not None:
             upright = {"x": {"datum": load, "type": "quantitative"}}
             rule = {"type": "rule", "color": INK, "strokeWidth": 1.2, "strokeDash": dashes}
-            look = {"align": align, "dx": side, "dy": 8}
-            layers += [layer(rule, upright), _word(text, {**upright, "y": {"value": 0}}, look)]
+            beside = {"align": align, "dx": side, "dy": 8}
+            layers += [layer(rule, upright), _word(text, {**upright, "y": {"value": 0}}, beside)]
     data: dict[str, list[dict[str, Any]]] = {}
     for column, (name, points) in enumerate(curve.lines, 1):
         look, pattern = LOAD_LINES[name]
