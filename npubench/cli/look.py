@@ -90,6 +90,7 @@ def doctor(as_json: bool, cards: Sequence[Path], machine: str | None, out: Path 
 def listing(kind: str, folders: Sequence[Path]) -> None:
     """One line per card, then its summary; scenarios, rulesets and traffic with all that they say (`listing`)."""
     from npubench.cli import listing as tables
+    from npubench.report.words import VERIFIED
 
     known = {
         "scenarios": tables.list_scenarios,
@@ -104,7 +105,8 @@ def listing(kind: str, folders: Sequence[Path]) -> None:
     if kind == "backends":
         for backend in cards.backends.values():
             card = backend.card
-            _print(f"{card.id:<18} {card.title[spoken]} · {', '.join(card.precisions)} · {card.verified.how}")
+            tried = VERIFIED[card.verified.how][1][spoken]
+            _print(f"{card.id:<18} {card.title[spoken]} · {', '.join(card.precisions)} · {tried}")
     elif kind == "models":
         for model in cards.models.values():
             forms = variants_of(model.card)

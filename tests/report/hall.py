@@ -8,6 +8,7 @@ assisted, one whose answers are wrong, a precision that a backend does not take,
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,7 @@ def machine(accelerator: str, number: int) -> Any:
     return sample.machine(name=f"{TYPES[accelerator]}-node-{number}", accelerators=(DEVICES[accelerator],))
 
 
+@cache
 def night(
     accelerator: str = "sample-npu", *, number: int = 24, factor: float = 1.0, name: str = "", profile: str = "standard"
 ) -> RunFiles:
