@@ -79,7 +79,7 @@ def _page(night: Nightly, folder: store.RunFolder | None, past: Sequence[Past], 
         # What a night found against the accepted run, red cells measured again and all, stands before its cells.
         before = history(run, home_of(folder, run))
         runs.append(msgspec.structs.replace(run_files(folder, run, media.reader()), history=before))
-    return html.render(view.build(runs), spoken, shown(night, past))
+    return html.render(view.build(runs), spoken, shown(night, past), follow=True)
 
 
 def shown_past(past: Sequence[Past], spoken: Language) -> tuple[str, ...]:

@@ -120,7 +120,7 @@ def write_files(
     """What `files_of` put together, in the format `form`; see `write_report`."""
     spoken, found = spoken_language(lang), chosen(form, output)
     path = place(output, stem, found.ending)
-    write(path, rendered(found, files, spoken))
+    write(path, rendered(found, files, spoken, follow=not lang))
     return path
 
 

@@ -58,14 +58,14 @@ def chosen(asked: Format | None, output: Path | None) -> Format:
     return asked or meant or Format.html
 
 
-def rendered(form: Format, files: Sequence[RunFiles], spoken: Language) -> str | bytes:
-    """The report of these runs in a form."""
+def rendered(form: Format, files: Sequence[RunFiles], spoken: Language, *, follow: bool = False) -> str | bytes:
+    """The report of these runs in a form. `follow`: as in `html.render`."""
     from npubench.report import view
 
     if form is Format.html:
         from npubench.report import html
 
-        return html.render(view.build(files), spoken)
+        return html.render(view.build(files), spoken, follow=follow)
     # Neither form has charts of single requests, so that their samples need not be read.
     light = [msgspec.structs.replace(each, samples=_no_samples, readings=_no_readings) for each in files]
     shown = view.build(light)

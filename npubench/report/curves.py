@@ -93,8 +93,10 @@ def curve(found: Capacity, unit: str) -> Curve | None:
     x_ticks = load_ticks(max(xs), whole=found.searched != "rate")
     drops = tuple((x, trial.dropped / trial.queries) for x, trial in zip(xs, shown, strict=True))
     word = capacity.counted_in(unit, found.searched)
+    order = _in_table(found)
     return Curve(
         lines=tuple(lines),
+        places={x: order.index(trial) for x, trial in zip(xs, shown, strict=True)},
         beyond=tuple(x for x, trial in zip(xs, shown, strict=True) if trial.p99_ns is None and trial.dropped),
         drops=drops if any(share for _, share in drops) else (),
         bound=bound,
@@ -127,6 +129,12 @@ def _result(trial: Trial) -> tuple[Tone, Text]:
     return "bad", Text(en=f"failed: {word.en}{early.en}", ko=f"실패: {word.ko}{early.ko}")
 
 
+def _in_table(found: Capacity) -> list[Trial]:
+    """Every trial by load; the confirming one of a load stands below the one that found it."""
+    order = sorted(enumerate(tried(found)), key=lambda item: (item[1].load or -1.0, item[0]))
+    return [trial for _, trial in order]
+
+
 def _rows(found: Capacity, unit: str, notes: Footnotes) -> tuple[LoadRow, ...]:
     def number(percent: int, value: float | None, trial: Trial) -> Number:
         if value is not None:
@@ -135,10 +143,8 @@ def _rows(found: Capacity, unit: str, notes: Footnotes) -> tuple[LoadRow, ...]:
         why = _INFINITE if trial.dropped else _FEW
         return notes.add(Number(text=UNKNOWN, reason=why), why)
 
-    # The confirming trial of a load stands below the one that found it.
-    order = sorted(enumerate(tried(found)), key=lambda item: (item[1].load or -1.0, item[0]))
     rows = []
-    for _, trial in order:
+    for trial in _in_table(found):
         tone, result = _result(trial)
         rows.append(
             LoadRow(

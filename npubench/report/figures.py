@@ -1,28 +1,34 @@
-"""Latency charts: one per model × scope × execution kind, one line per launch, the same numbers as a table below.
+"""Latency charts: one per model × scope × execution kind, one line per launch, the same numbers as tables below.
 
 Launches are never pooled: they are the unit of replication, so each has its own line in its cell's colour and dash.
 Offline cells have no latency of their own and cells that are not results are not drawn; both are said. A cell of which
-nothing proves where it ran, or that ran beside other services, has a chart to itself.
+nothing proves where it ran, or that ran beside other services, has a chart to itself. Many cells are shared out among
+several charts, and a run of thousands has its first MOST_PICTURES drawn: nobody reads more, and the tables are whole.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
 
 from npubench.errors import NpubenchError
 from npubench.lang import Text
 from npubench.report import loads
 from npubench.report.foreign import MESSAGE_LIMIT, clean
-from npubench.report.latency import Line, Mark, chart, level, thin
+from npubench.report.latency import Chart, Mark, Seen, chart, level
 from npubench.report.numbers import Footnotes, backend_name, count, model_name, of_cell
 from npubench.report.placement import assisted
-from npubench.report.shown import Figure, Number, SeriesRow
+from npubench.report.shown import BinRow, Figure, Histogram, Number, SeriesRow
 from npubench.report.words import KINDS, scope
 from npubench.schema import Cell, Launch, Run
 from npubench.stats.samples import Samples
-from npubench.units import UNKNOWN
+from npubench.units import UNKNOWN, show_ns, show_share
 
 COLOURS, DASHES = 7, 6
+# As many cells as can be told apart in one picture.
+MOST_CELLS = 8
+MOST_PICTURES = 60
 # Every request is due from the start: completion minus scheduled time is the length of the run, not a latency.
 WITHOUT_LATENCY = frozenset({"offline"})
 _MARKED = (("p50", 0.5), ("p90", 0.9), ("p99", 0.99))
@@ -35,6 +41,11 @@ _MISSING = Text(
 )
 _EMPTY = Text(en="no request succeeded: no line", ko="성공한 요청이 없어 선이 없습니다")
 _NO_RESULT = Text(en="not a result: not drawn", ko="결과가 아니므로 그리지 않습니다")
+_NOTHING = Text(en="Nothing to draw: the reasons are in the table.", ko="그릴 자료가 없습니다. 이유는 표에 있습니다.")
+_TOO_MANY = Text(
+    en=f"Not drawn: this run has more than {MOST_PICTURES} pictures of latency. The numbers are in the table.",
+    ko=f"지연 시간 그림이 {MOST_PICTURES}개를 넘어 그리지 않았습니다. 수치는 표에 있습니다.",
+)
 
 
 def counting(read: ReadSamples, launches: Mapping[str, Launch]) -> ReadSamples:
@@ -49,9 +60,9 @@ def counting(read: ReadSamples, launches: Mapping[str, Launch]) -> ReadSamples:
     return within
 
 
-def _lines(cell: Cell, read: ReadSamples, series: int, look: tuple[int, int]) -> tuple[list[Line], int, Text | None]:
-    """(lines, preempted samples in all launches, what is missing)."""
-    lines, preempted = [], 0
+def _seen(cell: Cell, read: ReadSamples, series: int, look: tuple[int, int]) -> tuple[list[Seen], int, Text | None]:
+    """(what each launch saw, pre-empted samples in all of them, what is missing)."""
+    found, taken = [], 0
     missing: Text | None = None
     for name in cell.launches:
         try:
@@ -63,14 +74,41 @@ def _lines(cell: Cell, read: ReadSamples, series: int, look: tuple[int, int]) ->
         if samples is None:
             missing = missing or _MISSING
             continue
-        good = samples.column("status") == 0
-        preempted += int(samples.preempted[good].sum())
-        points = thin(samples.latency_ns[good])
-        if points:
-            lines.append(Line(series=series, colour=look[0], dash=look[1], points=points))
+        good = np.flatnonzero(samples.column("status") == 0)
+        order = good[np.argsort(samples.latency_ns[good], kind="stable")]
+        taken += int(samples.preempted[order].sum())
+        if len(order):
+            values, marked = samples.latency_ns[order], samples.preempted[order]
+            found.append(Seen(series=series, colour=look[0], dash=look[1], values=values, taken=marked))
         else:
             missing = missing or _EMPTY
-    return lines, preempted, missing
+    return found, taken, missing
+
+
+def _bins(drawn: Chart) -> Iterator[BinRow]:
+    """The bars as rows, a bin each: of every cell how many requests, and how many were done by the bin's end."""
+    counts = [{index: (n, taken) for index, n, taken in bars.bins} for bars in drawn.bars]
+    done = [0] * len(counts)
+    columns = _columns(drawn)
+    for index in drawn.bins:
+        done = [before + found.get(index, (0, 0))[0] for before, found in zip(done, counts, strict=True)]
+        numbers: list[str] = []
+        for series in columns:
+            mine = [i for i, bars in enumerate(drawn.bars) if bars.series == series]
+            here = [counts[i].get(index, (0, 0)) for i in mine]
+            taken = " · ".join(count(each) for _, each in here) if any(each for _, each in here) else ""
+            numbers.append(_once([count(n) for n, _ in here]) + (f" ({taken})" if taken else ""))
+            numbers.append(_once([show_share(done[i] / drawn.bars[i].total) for i in mine]))
+        yield BinRow(span=f"{show_ns(drawn.edges[index])} – {show_ns(drawn.edges[index + 1])}", numbers=tuple(numbers))
+
+
+def _once(each: list[str]) -> str:
+    """What each launch says; `0` and `100 %` of all of them once, for most bins are empty for most cells."""
+    return each[0] if len(set(each)) == 1 and each[0] in ("0", "0 %", "100 %") else " · ".join(each)
+
+
+def _columns(drawn: Chart) -> tuple[int, ...]:
+    return tuple(dict.fromkeys(bars.series for bars in drawn.bars))
 
 
 def _counted(launches: int, preempted: int | None) -> Text:
@@ -82,41 +120,47 @@ def _counted(launches: int, preempted: int | None) -> Text:
     return Text(en=f"{english}, {count(preempted)} pre-empted", ko=f"{korean}, 선점 {count(preempted)}개")
 
 
-def _figure(run: Run, key: str, cells: list[Cell], read: ReadSamples, looks: dict[str, tuple[int, int]]) -> Figure:
-    lines: list[Line] = []
+def _figure(
+    run: Run, key: str, cells: list[Cell], read: ReadSamples | None, looks: dict[str, tuple[int, int]], part: Text
+) -> Figure:
+    """One picture and its tables. `read` None: it is not drawn. `part`: which of several it is, else empty."""
+    seen: list[Seen] = []
     marks: list[Mark] = []
     rows = []
     notes = Footnotes()
     for series, cell in enumerate(cells):
         look = looks[cell.id]
-        drawn: list[Line] = []
+        mine: list[Seen] = []
         preempted = 0
-        missing: Text | None = _NO_RESULT
-        if cell.verdict in ("valid", "degraded"):
-            drawn, preempted, missing = _lines(cell, read, series, look)
-        lines += drawn
+        missing: Text | None = None
+        if cell.verdict not in ("valid", "degraded"):
+            missing = _NO_RESULT
+        elif read is not None:
+            mine, preempted, missing = _seen(cell, read, series, look)
+        seen += mine
         numbers: dict[str, Number] = {}
         for name, share in _MARKED:
             number, why = of_cell(cell, f"latency_{name}_ns")
             numbers[name] = notes.add(number, why)
             spread = cell.summary.get(f"latency_{name}_ns")
-            if drawn and spread is not None and spread.median is not None:
+            if mine and spread is not None and spread.median is not None:
                 marks.append(Mark(series=series, colour=look[0], name=name, x=spread.median, y=level(share)))
         rows.append(
             SeriesRow(
                 colour=look[0],
                 dash=look[1],
-                drawn=bool(drawn),
+                drawn=bool(mine),
                 backend=backend_name(run, cell.backend),
                 precision=clean(cell.precision),
                 scenario=loads.title(cell.scenario),
                 samples=of_cell(cell, "sample_count")[0].text,
-                counted=_counted(len(cell.launches), preempted if drawn else None),
+                counted=_counted(len(cell.launches), preempted if mine else None),
                 assisted=assisted(cell.certificate),
                 missing=missing,
                 **numbers,
             )
         )
+    drawn = chart(seen, marks)
     model = model_name(run, cells[0].model)
     where = scope(cells[0].scope)[0]
     if cells[0].mix is not None:
@@ -127,12 +171,14 @@ def _figure(run: Run, key: str, cells: list[Cell], read: ReadSamples, looks: dic
     return Figure(
         key=key,
         model=model,
-        context=Text(en=f"{where.en} · {kind.en}", ko=f"{where.ko} · {kind.ko}"),
+        context=Text(en=f"{where.en} · {kind.en}{part.en}", ko=f"{where.ko} · {kind.ko}{part.ko}"),
         description=Text(
-            en=f"Latency distribution, one line per launch. {say}".strip(),
-            ko=f"지연 시간 분포, 실행마다 한 선. {say}".strip(),
+            en=f"Latency distribution: one line per launch, and a histogram per cell below. {say}".strip(),
+            ko=f"지연 시간 분포: 실행마다 한 선, 아래는 셀별 히스토그램. {say}".strip(),
         ),
-        chart=chart(lines, marks),
+        chart=drawn,
+        undrawn=_TOO_MANY if read is None else _NOTHING,
+        histogram=None if drawn is None else Histogram(columns=_columns(drawn), rows=tuple(_bins(drawn))),
         rows=tuple(rows),
         notes=notes.texts,
     )
@@ -162,4 +208,12 @@ def figures(run: Run, key: str, read: ReadSamples) -> tuple[Figure, ...]:
     for cell in drawable:
         alone = cell.id if cell.execution_kind == "unknown" or cell.mix is not None else ""
         found.setdefault((cell.model, cell.scope, str(cell.execution_kind), alone), []).append(cell)
-    return tuple(_figure(run, f"{key}-f{n}", cells, read, looks) for n, cells in enumerate(found.values(), 1))
+    shown: list[Figure] = []
+    for cells in found.values():
+        parts = [cells[i : i + MOST_CELLS] for i in range(0, len(cells), MOST_CELLS)]
+        for n, some in enumerate(parts, 1):
+            of = count(len(parts))
+            part = Text(en=f" · {n} of {of}", ko=f" · {n}/{of}") if len(parts) > 1 else Text(en="", ko="")
+            within = read if len(shown) < MOST_PICTURES else None
+            shown.append(_figure(run, f"{key}-f{len(shown) + 1}", some, within, looks, part))
+    return tuple(shown)

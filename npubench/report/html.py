@@ -23,9 +23,15 @@ from npubench.report.timeline_chart import timeline_chart
 from npubench.report.trend_chart import trend_chart
 from npubench.report.words import VERDICTS
 
+# Cells beyond which a browser lays out what is seen and no more.
+_LONG = 200
 
-def render(view: View, language: Language, night: Shown | None = None) -> str:
-    """The page. `language` is shown first; the other is inside as well. `night`: what stands before the runs."""
+
+def render(view: View, language: Language, night: Shown | None = None, *, follow: bool = False) -> str:
+    """The page. `language` is shown first; the other is inside as well. `night`: what stands before the runs.
+
+    `follow`: where scripts run, the reader's browser decides which is first, if it asks for one of the two.
+    """
     from markupsafe import Markup
 
     def picture(key: str) -> Markup:
@@ -76,6 +82,8 @@ def render(view: View, language: Language, night: Shown | None = None) -> str:
         view=view,
         night=night,
         language=language,
+        follow=follow,
+        long=sum(len(run.sheets) for run in view.runs) > _LONG,
         style=Markup(style),  # noqa: S704 - our own file, checked by asset
         script=Markup(script),  # noqa: S704 - our own file, checked by asset
         policy=policy(style, script),

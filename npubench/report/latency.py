@@ -1,14 +1,18 @@
-"""Latency distributions as lines: thinned ECDFs on a stretched scale, their axis, and which line looks how. Pure.
+"""Latency distributions as pictures: thinned ECDFs on a stretched scale, and histograms over the same axis. Pure.
 
-The vertical scale is −log10(1 − share): 0, 50, 90, 99 and 99.9 % stand apart, so that the slow requests, which decide
-whether a service holds, are visible. The share of sorted[i] is i/n, the same convention as the published percentiles
-(`sorted[floor(n·p)]`), so that a line passes through its own percentile marks.
+The vertical scale of the lines is −log10(1 − share): 0, 50, 90, 99 and 99.9 % stand apart, so that the slow requests,
+which decide whether a service holds, are visible. The share of sorted[i] is i/n, the same convention as the published
+percentiles (`sorted[floor(n·p)]`), so that a line passes through its own percentile marks. Launches are never pooled:
+a histogram has the bars of each.
+
+Not aware of: cells, words, which line looks how (`figures`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -17,18 +21,35 @@ import numpy.typing as npt
 from npubench.units import show_ns
 
 MOST_POINTS = 200
+# Crosses of pre-empted requests on one line: more would hide it.
+MOST_TAKEN = 24
+BINS = 80
 # Beyond this ratio of slowest to fastest a linear axis would press the fast lines together.
 _LOG_FROM = 8.0
 _MOST_TICKS = 7
 
 
+class Seen(NamedTuple):
+    """What one launch saw: (n,) latencies in ns, rising, and which of these requests the system pre-empted."""
+
+    series: int
+    colour: int
+    dash: int
+    values: npt.NDArray[np.int64]
+    taken: npt.NDArray[np.bool_]
+
+
 class Line(msgspec.Struct, frozen=True, kw_only=True):
-    """One launch of a cell: `points` are (latency ns, level)."""
+    """One launch of a cell: `points` and `taken` (its pre-empted requests, at most MOST_TAKEN) are (latency ns, level).
+
+    `series` is the place of its cell in the table below the picture.
+    """
 
     series: int
     colour: int
     dash: int
     points: tuple[tuple[float, float], ...]
+    taken: tuple[tuple[float, float], ...] = ()
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,8 +62,18 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True):
     y: float
 
 
+class Bars(msgspec.Struct, frozen=True, kw_only=True):
+    """The histogram of one launch: (bin, requests, of them pre-empted) of each bin that holds any, of `total`."""
+
+    series: int
+    colour: int
+    dash: int
+    total: int
+    bins: tuple[tuple[int, int, int], ...]
+
+
 class Chart(msgspec.Struct, frozen=True, kw_only=True):
-    """All that a latency chart draws. Ticks are (value, label)."""
+    """All that a latency picture draws. Ticks are (value, label); `edges` are the BINS + 1 edges of the bars in ns."""
 
     lines: tuple[Line, ...]
     marks: tuple[Mark, ...]
@@ -51,6 +82,13 @@ class Chart(msgspec.Struct, frozen=True, kw_only=True):
     x_log: bool
     y_ticks: tuple[tuple[float, str], ...]
     y_top: float
+    edges: tuple[float, ...]
+    bars: tuple[Bars, ...]
+
+    @property
+    def bins(self) -> tuple[int, ...]:
+        """The bins in which any launch has a request, rising."""
+        return tuple(sorted({index for each in self.bars for index, _, _ in each.bins}))
 
 
 def level(share: float) -> float:
@@ -74,6 +112,28 @@ def thin(values: npt.NDArray[np.int64], most: int = MOST_POINTS) -> tuple[tuple[
         index = np.unique(np.minimum(n - 1, np.floor(n * (1.0 - 10.0**-levels)).astype(np.int64)))
         index[0], index[-1] = 0, n - 1
     return tuple((float(ordered[i]), level(int(i) / n)) for i in index)
+
+
+def crosses(seen: Seen, most: int = MOST_TAKEN) -> tuple[tuple[float, float], ...]:
+    """At most `most` of a launch's pre-empted requests (latency ns, level), the slowest among them."""
+    n, places = len(seen.values), np.flatnonzero(seen.taken)
+    if len(places) > most:
+        places = places[np.linspace(0, len(places) - 1, most).round().astype(np.int64)]
+    return tuple((float(seen.values[i]), level(int(i) / n)) for i in places)
+
+
+def _edges(domain: tuple[float, float], *, log: bool) -> npt.NDArray[np.float64]:
+    """Of equal width on the axis."""
+    low, high = domain
+    return np.geomspace(low, high, BINS + 1) if log else np.linspace(low, high, BINS + 1)
+
+
+def _bars(seen: Seen, edges: npt.NDArray[np.float64]) -> Bars:
+    # A request on the last edge belongs to the last bin, and rounding of a logarithmic edge loses none.
+    place = np.clip(np.searchsorted(edges, seen.values, side="right") - 1, 0, BINS - 1)
+    counts, taken = np.bincount(place, minlength=BINS), np.bincount(place[seen.taken], minlength=BINS)
+    found = tuple((int(i), int(counts[i]), int(taken[i])) for i in np.flatnonzero(counts))
+    return Bars(series=seen.series, colour=seen.colour, dash=seen.dash, total=len(seen.values), bins=found)
 
 
 def axis(low: float, high: float) -> tuple[tuple[tuple[float, str], ...], tuple[float, float], bool]:
@@ -101,21 +161,35 @@ def axis(low: float, high: float) -> tuple[tuple[tuple[float, str], ...], tuple[
     return kept, (start, end), log
 
 
-def chart(lines: Sequence[Line], marks: Sequence[Mark]) -> Chart | None:
-    """The chart of these lines, or None when there is nothing to draw."""
-    xs = [x for line in lines for x, _ in line.points] + [mark.x for mark in marks]
-    if not any(line.points for line in lines):
+def chart(seen: Iterable[Seen], marks: Sequence[Mark]) -> Chart | None:
+    """The picture of these launches, or None when there is nothing to draw."""
+    drawn = [each for each in seen if len(each.values)]
+    if not drawn:
         return None
+    xs = [float(each.values[i]) for each in drawn for i in (0, -1)] + [mark.x for mark in marks]
     ticks, domain, log = axis(min(xs), max(xs))
-    top = max([level(0.9), *(y for line in lines for _, y in line.points), *(mark.y for mark in marks)])
+    lines = tuple(
+        Line(
+            series=each.series,
+            colour=each.colour,
+            dash=each.dash,
+            points=thin(each.values),
+            taken=crosses(each),
+        )
+        for each in drawn
+    )
+    top = max([level(0.9), *(line.points[-1][1] for line in lines), *(mark.y for mark in marks)])
     names = ((0.0, "min"), (0.5, "p50"), (0.9, "p90"), (0.99, "p99"), (0.999, "p99.9"), (0.9999, "p99.99"))
     y_ticks = tuple((level(share), name) for share, name in names if level(share) <= top + 0.15)
+    edges = _edges(domain, log=log)
     return Chart(
-        lines=tuple(lines),
+        lines=lines,
         marks=tuple(marks),
         x_ticks=ticks,
         x_domain=domain,
         x_log=log,
         y_ticks=y_ticks,
         y_top=top + 0.15,
+        edges=tuple(edges.tolist()),
+        bars=tuple(_bars(each, edges) for each in drawn),
     )

@@ -23,6 +23,7 @@ from npubench.report.words import EXTENTS, KINDS, STRICT, VERIFIED, kind, same, 
 from npubench.rules import load
 from npubench.schema import Cell, Run
 from npubench.spi import EnvironmentFacts
+from npubench.units import UNKNOWN
 
 Build = tuple[str, str, str, str]
 """Model, precision, variant, backend: what has one certificate."""
@@ -123,6 +124,7 @@ def _certified(run: Run, build: Build, cells: list[Cell], anchor: str, notes: Fo
     elif found.execution_kind != "hardware" and found.extent == "full":
         # Nobody may take a simulator's green tag for the device's.
         tone, label = "plain", kind(found.execution_kind)[0]
+    facts = certificate.facts(found, _steady(cells))
     return Certified(
         anchor=anchor,
         model=model_name(run, cell.model),
@@ -139,8 +141,14 @@ def _certified(run: Run, build: Build, cells: list[Cell], anchor: str, notes: Fo
         crossings=certificate.crossings(found, notes),
         strict=STRICT[found.strict],
         providers=certificate.rows(found, notes),
-        facts=certificate.facts(found, _steady(cells)),
+        # Without a certificate the sentence above says why; twenty times the same is no evidence.
+        facts=tuple(fact for fact in facts if cell.certificate is not None or _known(fact)),
     )
+
+
+def _known(fact: Fact) -> bool:
+    said = fact.value if isinstance(fact.value, str) else fact.value.en
+    return not said.startswith(UNKNOWN)
 
 
 def _bound(run: Run) -> float:

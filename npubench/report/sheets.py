@@ -16,6 +16,7 @@ from npubench.metrics import METRICS
 from npubench.report import (
     audits,
     capacity,
+    cold_start,
     conditions,
     energies,
     inputs,
@@ -242,6 +243,7 @@ def sheets(
                 faults=faults(cell.failures),
                 load=drawn.get(anchor(key, cell), ""),
                 stages=stages.row(run, key, cell),
+                cold=cold_start.row(run, key, cell, launches),
                 tuned=tuned.view_of(run, key, cell),
                 energy=energies.table(run, cell, launches),
                 timeline=(timelines or {}).get(cell.id),

@@ -168,8 +168,25 @@ class SeriesRow(Shown, frozen=True, kw_only=True):
     missing: Text | None = None
 
 
+class BinRow(Shown, frozen=True, kw_only=True):
+    """One bin of the histograms; `numbers` are two of each column: requests (pre-empted), share done by its end."""
+
+    span: str
+    numbers: tuple[str, ...]
+
+
+class Histogram(Shown, frozen=True, kw_only=True):
+    """A latency picture in numbers. `columns`: the places of its cells in the table beside; launches stand apart."""
+
+    columns: tuple[int, ...]
+    rows: tuple[BinRow, ...]
+
+
 class Figure(Shown, frozen=True, kw_only=True):
-    """A latency chart of one model, scope and execution kind, with the same numbers as a table."""
+    """A latency chart of one model, scope and execution kind, with the same numbers as tables.
+
+    `undrawn`: why there is no picture, where there is none.
+    """
 
     key: str
     model: Name
@@ -177,6 +194,8 @@ class Figure(Shown, frozen=True, kw_only=True):
     description: Text
     chart: Chart | None
     rows: tuple[SeriesRow, ...]
+    undrawn: Text
+    histogram: Histogram | None = None
     notes: tuple[Text, ...] = ()
 
 
@@ -211,6 +230,7 @@ class Sheet(Shown, frozen=True, kw_only=True):
     faults: tuple[Fault, ...]
     load: str = ""
     stages: StageRow | None = None
+    cold: StageRow | None = None
     tuned: Tuned | None = None
     energy: EnergyTable | None = None
     timeline: Timeline | None = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from npubench.lang import Text
 from npubench.report.shown_base import Name, Number, Shown, Tone
 
@@ -10,10 +12,12 @@ class Curve(Shown, frozen=True, kw_only=True):
     """All that a load curve draws. Loads are in what a buyer counts, latencies in ns, ticks are (value, label).
 
     Points are (load, latency, whether the percentile had the requests that it needs).
-    `beyond`: loads whose p99 dropped requests make infinite. `drops`: (load, share dropped), empty where none was.
+    `places`: load → the row of the table that says the same. `beyond`: loads whose p99 dropped requests make infinite.
+    `drops`: (load, share dropped), empty where none was.
     """
 
     lines: tuple[tuple[str, tuple[tuple[float, float, bool], ...]], ...]
+    places: Mapping[float, int]
     beyond: tuple[float, ...]
     drops: tuple[tuple[float, float], ...]
     bound: float | None

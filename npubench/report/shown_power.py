@@ -162,11 +162,18 @@ class TraceRow(Shown, frozen=True, kw_only=True):
     high: str
 
 
+class StepRow(Shown, frozen=True, kw_only=True):
+    """One slice of a time line's time. `numbers`: requests done, the slowest of them, the mean of each line in it."""
+
+    when: str
+    numbers: tuple[str, ...]
+
+
 class Timeline(Shown, frozen=True, kw_only=True):
     """What happened during one launch, over one time axis in seconds from the window's start.
 
     `requests`: (seconds, latency ns) of each request, where there are few; else `band`: (seconds, fastest, slowest) of
-    each slice of time.
+    each slice of time. The numbers of `steps` follow `rows`, after the two of the requests.
     """
 
     key: str
@@ -185,3 +192,4 @@ class Timeline(Shown, frozen=True, kw_only=True):
     x_domain: tuple[float, float]
     rows: tuple[TraceRow, ...]
     moments: tuple[Moment, ...]
+    steps: tuple[StepRow, ...] = ()

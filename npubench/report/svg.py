@@ -2,11 +2,13 @@
 
 Guarantees: only drawing elements and presentation attributes remain (no script, style, link, image, handler, or `style`
 attribute, which the page's content policy would block), references stay inside the picture, and a text that has a
-translation stands there in both languages. Inline in HTML, so no namespace is needed.
+translation stands there in both languages; where a mark's number stands in the tables is kept (`data-at`). What changes
+nothing that is seen is left out, for pictures are most of a page's weight. Inline in HTML, so no namespace is needed.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from xml.etree import ElementTree
 
@@ -25,6 +27,19 @@ _GEOMETRY = frozenset(
 )
 
 
+# What the script looks up: the table of the figure, the row and the column (`charts.at`).
+_AT = re.compile(r"[a-z]:\d{1,6}:\d{1,4}")
+# The renderer writes three decimals of a unit that is less than two pixels of a screen.
+_DECIMALS = re.compile(r"(\d+\.\d)\d+")
+_STROKE = re.compile(r"([ML])(-?[\d.]+),(-?[\d.]+)")
+_POLYLINE = re.compile(r"(?:[ML]-?[\d.]+,-?[\d.]+)+")
+_DEFAULTS = {
+    "opacity": ("1",), "stroke-width": ("1",), "transform": ("translate(0,0)",), "stroke-opacity": ("1",),
+    "stroke-miterlimit": ("10",),
+}  # fmt: skip
+_ROUNDED = frozenset({"d", "transform", "x", "y", "x1", "x2", "y1", "y2"})
+
+
 def _name(tag: object) -> str:
     return str(tag).rpartition("}")[2]
 
@@ -37,7 +52,9 @@ def _attributes(element: ElementTree.Element, prefix: str) -> dict[str, str]:
             found[key.strip()] = value.strip()
     kept = {}
     for key, value in found.items():
-        if key not in _PRESENTATION and key not in _GEOMETRY:
+        if key == "aria-label" and _AT.fullmatch(value):
+            kept["data-at"] = value
+        if (key not in _PRESENTATION and key not in _GEOMETRY) or value in _DEFAULTS.get(key, ()):
             continue
         if key == "id":
             kept[key] = f"{prefix}-{value}"
@@ -46,11 +63,29 @@ def _attributes(element: ElementTree.Element, prefix: str) -> dict[str, str]:
             if value.startswith("url(#"):
                 kept[key] = value.replace("url(#", f"url(#{prefix}-", 1)
         else:
-            kept[key] = value
+            kept[key] = _DECIMALS.sub(r"\1", value) if key in _ROUNDED else value
+    if "d" in kept:
+        kept["d"] = _shorter(kept["d"])
     return kept
 
 
-def _copy(element: ElementTree.Element, prefix: str, words: Mapping[str, Text]) -> list[ElementTree.Element]:
+def _shorter(path: str) -> str:
+    """The same polyline, its level and upright strokes with one number each: of a staircase, half."""
+    if not _POLYLINE.fullmatch(path):
+        return path
+    written, before = [], ("", "")
+    for letter, x, y in _STROKE.findall(path):
+        if letter == "M":
+            written.append(f"M{x},{y}")
+        elif (x, y) != before:
+            written.append(f"V{y}" if x == before[0] else f"H{x}" if y == before[1] else f"L{x},{y}")
+        before = (x, y)
+    return "".join(written)
+
+
+def _copy(
+    element: ElementTree.Element, prefix: str, words: Mapping[str, Text], *, clips: bool = False
+) -> list[ElementTree.Element]:
     name = _name(element.tag)
     if name not in _ELEMENTS:
         return []
@@ -63,14 +98,17 @@ def _copy(element: ElementTree.Element, prefix: str, words: Mapping[str, Text]) 
             twin.text = shown
             both.append(twin)
         return both
+    if name == "g" and not attributes and not text:
+        # A group that says nothing only makes the page heavier, and so do the defaults below.
+        return [part for child in element for part in _copy(child, prefix, words)]
     copy = ElementTree.Element(name, attributes)
     copy.text = text or None
     for child in element:
-        copy.extend(_copy(child, prefix, words))
-    # What draws nothing only makes the page heavier.
+        copy.extend(_copy(child, prefix, words, clips=name == "clipPath"))
+    # What draws nothing only makes the page heavier. The renderer colours every path itself, but those that clip.
     if name == "g" and not len(copy):
         return []
-    if name == "path" and not copy.get("d"):
+    if name == "path" and not (copy.get("d") and (clips or copy.get("fill") or copy.get("stroke"))):
         return []
     return [copy]
 

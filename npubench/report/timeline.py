@@ -9,6 +9,7 @@ Not aware of: pictures (`timeline_chart`), joules (`energies`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from npubench.report.foreign import clean
 from npubench.report.latency import axis
 from npubench.report.numbers import count
 from npubench.report.power_words import KINDS, SCOPE_ORDER, device_name, scope_name
-from npubench.report.shown_power import Moment, Points, Span, Timeline, Trace, TraceRow, Track
+from npubench.report.shown_power import Moment, Points, Span, StepRow, Timeline, Trace, TraceRow, Track
 from npubench.report.traces import SLICES, Drawn, drawn, pieces, ticks
 from npubench.report.words import same
 from npubench.schema import Cell, Launch, Run
@@ -30,10 +31,12 @@ from npubench.stats.conditions import CAUSES
 from npubench.stats.readings import Readings
 from npubench.stats.samples import Samples
 from npubench.stats.series import is_power, series
-from npubench.units import NS_PER_MS, NS_PER_S, UNKNOWN, show
+from npubench.units import NS_PER_MS, NS_PER_S, UNKNOWN, show, show_ns
 
 COLOURS, DASHES = 7, 6
 _MOST_EVENTS = 40
+# Rows of the table that says what the picture shows: as many as a person reads.
+_STEPS = 16
 
 # What happened → its lane, in this order from above.
 LANES: dict[str, Text] = {
@@ -75,7 +78,7 @@ def _track(title: Text, lines: Sequence[Drawn], looks: dict[str, tuple[int, int]
 def _row(each: Drawn, look: tuple[int, int], shown: bool, length_s: float) -> TraceRow:
     inside = each.values[(each.times >= 0) & (each.times <= length_s)]
     channel = each.channel
-    unit = {"temperature": "°C", "clock": "MHz"}.get(channel.quantity, "W")
+    unit = _unit(channel)
     mean, low, high = (
         (show(float(value), unit) for value in (inside.mean(), inside.min(), inside.max()))
         if len(inside)
@@ -153,6 +156,34 @@ def _requests(samples: Samples | None, start_ns: int) -> tuple[Points, Band]:
     return (), band
 
 
+def _steps(
+    lines: Sequence[Drawn], samples: Samples | None, start_ns: int, domain: tuple[float, float]
+) -> Iterator[StepRow]:
+    """The whole time in equal slices."""
+    empty = np.zeros(0, dtype=np.int64)
+    good = empty if samples is None else np.flatnonzero(samples.column("status") == 0)
+    done = empty if samples is None else samples.column("completed_ns")[good]
+    took = empty if samples is None else samples.latency_ns[good]
+    times = (done - start_ns) / NS_PER_S
+    edges = np.linspace(*domain, _STEPS + 1)
+    for index, (low, high) in enumerate(pairwise(edges)):
+        last = index == _STEPS - 1
+
+        def inside(at: npt.NDArray[Any], low: float = low, high: float = high, last: bool = last) -> npt.NDArray[Any]:
+            return np.flatnonzero((at >= low) & ((at <= high) if last else (at < high)))
+
+        here = took[inside(times)]
+        numbers = [count(len(here)), show_ns(float(here.max())) if len(here) else UNKNOWN]
+        for each in lines:
+            values = each.values[inside(each.times)]
+            numbers.append(show(float(values.mean()), _unit(each.channel)) if len(values) else UNKNOWN)
+        yield StepRow(when=f"{_seconds(float(low))} – {_seconds(float(high))} s", numbers=tuple(numbers))
+
+
+def _unit(channel: Channel) -> str:
+    return {"temperature": "°C", "clock": "MHz"}.get(channel.quantity, "W")
+
+
 def _ours(ledger: EnergyLedger, channel: Channel) -> bool:
     """Whether a channel belongs to the device under test: heat and clocks go with the power of their device."""
     if (found := ledger.channels.get(channel.name)) is not None:
@@ -200,6 +231,7 @@ def timeline(key: str, title: Text, launch: Launch, readings: Readings, samples:
     y_ticks, y_domain, y_log = axis(min(latencies), max(latencies))
     shown = {trace.name for track in tracks for trace in track.traces}
     n = count(len(seen.table)) if seen is not None else "0"
+    steps = tuple(_steps(known, seen, start_ns, domain))
     return Timeline(
         key=key,
         title=title,
@@ -220,6 +252,7 @@ def timeline(key: str, title: Text, launch: Launch, readings: Readings, samples:
         x_domain=domain,
         rows=tuple(_row(each, looks[each.channel.name], clean(each.channel.name) in shown, length_s) for each in known),
         moments=tuple(moment for moment, _ in pairs),
+        steps=steps,
     )
 
 

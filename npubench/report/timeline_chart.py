@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from npubench.lang import Text
-from npubench.report.charts import DASHES, GRID, HOUSE, INK, colour, drawn, labels, layer
+from npubench.report.charts import DASHES, GRID, HOUSE, INK, at, colour, drawn, labels, layer
 from npubench.report.shown_power import Timeline, Track
 
 _WIDTH = 640
@@ -126,6 +126,7 @@ def _lanes(line: Timeline, data: dict[str, list[dict[str, float]]]) -> Any:
         place = {
             "x": _at(span.start), "x2": _at(max(span.end, span.start + short)),
             "y": _at(span.lane + 0.25), "y2": _at(span.lane + 0.75),
+            "description": {"datum": at("m", span.number - 1, 3), "type": "nominal"},
         }  # fmt: skip
         layers.append(layer(look, place))
         word = {"type": "text", "text": str(span.number), "color": INK, "fontSize": 11, "align": "right", "dx": -4}

@@ -42,7 +42,9 @@ def pack(folder: RunFolder, output: Path) -> Manifest:
         )
     run, plan = folder.run(), without_paths(folder.plan())
     made = {
-        REPORT: html.render(view.build([run_files(folder, assembled(folder), media.reader())]), "ko").encode(),
+        REPORT: html.render(
+            view.build([run_files(folder, assembled(folder), media.reader())]), "ko", follow=True
+        ).encode(),
         CARDS: _json({"models": run.models, "backends": run.backends}),
         ENVIRONMENTS: _json(msgspec.to_builtins(run.environments)),
         f"{RUN_PART}/{PLAN}": encode(plan),

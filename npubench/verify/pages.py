@@ -67,7 +67,7 @@ class _Sheets(HTMLParser):
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
-        self.language = "en"
+        self.language, self.follow = "en", False
         self.rows: dict[str, list[tuple[str, str, str]]] = {}
         self._sheet = ""
         self._values = False
@@ -81,7 +81,7 @@ class _Sheets(HTMLParser):
         given = dict(attrs)
         classes = (given.get("class") or "").split()
         if tag == "html":
-            self.language = given.get("lang") or "en"
+            self.language, self.follow = given.get("lang") or "en", "data-reader" in given
         elif tag == "details" and "sheet" in classes:
             self._sheet = given.get("id") or ""
             self.rows.setdefault(self._sheet, [])
@@ -158,7 +158,7 @@ def verify_page(path: Path, runs: Mapping[str, RunFolder], of: str = "") -> Veri
         tally.remark(_OWN_PICTURES)
     if data.runs and len(known) == len(data.runs) and all(folder.sealed() for folder in known):
         if not data.own_pictures:
-            _drawn(tally, file, bare, known, data, sheets.language)
+            _drawn(tally, file, bare, known, data, sheets)
     elif not known and data.runs:
         tally.remark(
             Text(
@@ -243,7 +243,7 @@ def _anew(folder: RunFolder) -> Run:
     return with_logs(derived(folder), folder)
 
 
-def _drawn(tally: Tally, file: str, bare: str, folders: list[RunFolder], data: PageData, language: str) -> None:
+def _drawn(tally: Tally, file: str, bare: str, folders: list[RunFolder], data: PageData, head: _Sheets) -> None:
     """The page drawn anew. Charts are left out: another version of the drawing library may round otherwise."""
     if data.npubench != __version__:
         tally.remark(
@@ -256,12 +256,12 @@ def _drawn(tally: Tally, file: str, bare: str, folders: list[RunFolder], data: P
         return
     from npubench.report import html, view
 
-    spoken = cast(Language, language if language in ("en", "ko") else "en")
+    spoken = cast(Language, head.language if head.language in ("en", "ko") else "en")
     # When a run was sealed is the one thing in it that cannot be derived.
     runs = [msgspec.structs.replace(_anew(folder), sealed=folder.run().sealed) for folder in folders]
     files = [run_files(folder, run) for folder, run in zip(folders, runs, strict=True)]
     files = redacted(files) if data.redacted else files
-    page = html.render(view.build(files), spoken)
+    page = html.render(view.build(files), spoken, follow=head.follow)
     again = taken_apart(page)
     assert again is not None
     if _PAST.findall(bare) != _PAST.findall(again[0]):

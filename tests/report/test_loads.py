@@ -433,7 +433,7 @@ def test_the_page_has_a_curve_and_a_table_for_each_search(language: Any) -> None
     shown = view.build([loaded.services()])
     page = html.render(shown, language)
     found = checked(page)
-    assert page.count('<table class="key trials">') == len(shown.runs[0].curves) == 10
+    assert page.count('<table class="key trials"') == len(shown.runs[0].curves) == 10
     assert page.count('<svg class="bar stack"') > 6
     assert "cameras:fps=15" in page
     assert "14" in page
