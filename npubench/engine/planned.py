@@ -42,23 +42,21 @@ def machine_identity(machine: Machine) -> dict[str, Any]:
     }
 
 
-def scenarios_of(text: str, card: ModelCard, backend: BackendCard) -> tuple[Scenario, ...]:
+def scenarios_of(text: str, card: ModelCard, backend: BackendCard | None = None) -> tuple[Scenario, ...]:
     """The scenarios that `text` stands for, with their parameters for a model: offline takes the card's batch.
 
     A server takes one prompt per request and any number of requests at once; offline it gets `OFFLINE_IN_FLIGHT`.
     """
-    usual: dict[str, Any] = {"batch": card.offline_batch}
-    if backend.device.type == ENDPOINT:
-        usual = {"batch": 1}
-    found = []
-    for scenario in parse(text):
-        if backend.device.type == ENDPOINT:
-            usual["inflight"] = OFFLINE_IN_FLIGHT if KINDS[scenario.name].arrival == "at-once" else 0
-        found.append(with_defaults(scenario, usual))
-    return tuple(found)
+    if backend is None or backend.device.type != ENDPOINT:
+        return tuple(with_defaults(scenario, {"batch": card.offline_batch}) for scenario in parse(text))
+    at_once = {"batch": 1, "inflight": OFFLINE_IN_FLIGHT}
+    return tuple(
+        with_defaults(scenario, at_once if KINDS[scenario.name].arrival == "at-once" else {"inflight": 0})
+        for scenario in parse(text)
+    )
 
 
-def scenario_of(text: str, card: ModelCard, backend: BackendCard) -> Scenario:
+def scenario_of(text: str, card: ModelCard, backend: BackendCard | None = None) -> Scenario:
     """The one scenario that `text` stands for. Raises UsageError where it stands for several."""
     found = scenarios_of(text, card, backend)
     if len(found) != 1:
@@ -249,8 +247,9 @@ def headline(card: ModelCard, backend: BackendCard, machine: Machine) -> str:
     """The precision in which a model is measured where nobody names one: its own first, else the backend's first.
 
     An NPU that takes no fp32 is then measured in what it is made for, and the precision is shown beside every figure.
+    An endpoint serves what it serves: its card's first claim.
     """
-    own = card.precisions[0]
+    own = card.precisions[0] if backend.device.type != ENDPOINT else backend.precisions[0]
     if reason_unsupported(card, backend, own, machine) is None:
         return own
     taken = (name for name in backend.precisions if reason_unsupported(card, backend, name, machine) is None)
