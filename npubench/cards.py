@@ -589,6 +589,22 @@ def _served(spec: ServeSpec) -> dict[str, Any]:
     return {name: to_builtins(getattr(spec, name)) for name in ("command", "variables", "model", "tokenizer")}
 
 
+ENDPOINT = "endpoint"
+
+
+def served(card: BackendCard) -> str | None:
+    """The name under which an endpoint serves its model, as its card says; None where the backend is no endpoint."""
+    return str(card.options.get("model", "")) if card.device.type == ENDPOINT else None
+
+
+def claimed(card: BackendCard) -> dict[str, Any]:
+    """What stands in place of a model's graphs where an endpoint serves weights of its own: its name for them.
+
+    Empty for every other backend.
+    """
+    return {} if (name := served(card)) is None else {"graphs": {"claimed": name}}
+
+
 THREADS = "{threads}"
 """In a backend card's options: as many threads as this machine may use, resolved when a run is planned."""
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from npubench.cards import BackendCard, ModelCard, build_name, digest, graph_hashes
+from npubench.cards import ENDPOINT, BackendCard, ModelCard, build_name, digest, graph_hashes
 from npubench.engine import prebuilt
 from npubench.engine.launcher import Limits, run_job
 from npubench.engine.protocol import BuildJob, Compiled, CompileJob, Event, Said
@@ -85,6 +85,11 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     compiled: Compiled | None = None
     origin: Origin | None = None
     failure: Failure | None = None
+
+
+def _served(precision: str) -> tuple[Artifact, ...]:
+    """What a server is claimed to serve: nothing of it is on this disk."""
+    return (Artifact(role="decoder", path="", sha256="", precision=precision),)
 
 
 class Files:
@@ -161,10 +166,12 @@ class Files:
         return self._built[at]
 
     def _prepare(self, model: str, precision: str, variant: str, batch: int, backend: str) -> Ready:
+        card = msgspec.convert(self._plan.backends[backend], BackendCard)
+        if card.device.type == ENDPOINT:
+            return Ready(artifacts=_served(precision))
         built = self._build(model, precision, variant, batch)
         if built.failure is not None:
             return Ready(failure=built.failure)
-        card = msgspec.convert(self._plan.backends[backend], BackendCard)
         if specs := prebuilt.of(card, model, precision, variant):
             return self._brought(specs, built.artifacts, model, precision, variant, batch)
         if not card.compile_ahead:

@@ -15,7 +15,7 @@ from typing import Protocol
 import msgspec
 
 from npubench import traffic
-from npubench.cards import BackendCard, ModelCard, emulated, with_threads
+from npubench.cards import ENDPOINT, BackendCard, ModelCard, emulated, with_threads
 from npubench.conditions import Conditions
 from npubench.discovery import code
 from npubench.energy import EnergyLedger, IdlePower
@@ -142,6 +142,9 @@ class Launching:
         """Asks for the quality of this cell's answers, once for all cells of its build and backend."""
         if cell.purpose != "measure" or self._plan.models[cell.model].get("quality") is None:
             return
+        if backend.device.type == ENDPOINT:
+            # A server is asked in another way than a session: its logits are not to be had.
+            return
         if self._folder.quality_path(cell.model, cell.precision, cell.variant, cell.backend).exists():
             return
         ready = self._files.ready(cell.model, cell.precision, cell.variant, 1, cell.backend)
@@ -162,7 +165,7 @@ class Launching:
 
         That is the harness's own floor, a backend without a device, and a server somewhere else.
         """
-        if cell.purpose != "measure" or backend.device.type in ("none", "endpoint"):
+        if cell.purpose != "measure" or backend.device.type in ("none", ENDPOINT):
             return None
         path = self._folder.certificate_path(cell.model, cell.precision, cell.variant, cell.backend)
         if path.exists():

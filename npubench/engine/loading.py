@@ -34,7 +34,7 @@ def load_of(cell: PlannedCell, seed: int) -> Load:
 
 
 def _in_flight(cell: PlannedCell) -> int:
-    """Views of each session: a lane for every user, where load comes from users."""
+    """Views of each session: a lane for every user, where load comes from users. 0: as many requests as come."""
     params = cell.scenario.params
     if KINDS[cell.scenario.name].arrival != "users":
         return int(params.get("inflight", 1))
