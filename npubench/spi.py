@@ -387,6 +387,36 @@ class Follows(Protocol):
     def follow(self, index: int, tokens: Array | None) -> tuple[Outputs, Array]: ...
 
 
+class Likely(_Facts, frozen=True, kw_only=True):
+    """A token that may come next, as the server shows it; `token` where its id is known. `logprob`: natural, ≤ 0."""
+
+    text: str
+    token: int | None = None
+    logprob: float | None = None
+
+
+@runtime_checkable
+class Predicts(Protocol):
+    """A session that generates by itself and can be asked which token comes next after a given text, one at a time.
+
+    Returns its choice first, without sampling, then up to `most` likely tokens with log-probabilities, where it offers
+    them. Raises RequestError.
+    """
+
+    def predict(self, prompt: Sequence[int] | str, most: int) -> Sequence[Likely]: ...
+
+
+@runtime_checkable
+class Probes(Protocol):
+    """A Bound of a session that `Predicts`: what it says comes next where it is led along given tokens.
+
+    `probe(i, tokens, positions)`: after prompt `i` and the first p of `tokens`, for each p of `positions`. Outputs:
+    `next` int64 [n] (-1: unknown), `likely` int64 [n, k] and `logprobs` float64 [n, k]; none is -1 and -inf.
+    """
+
+    def probe(self, index: int, tokens: Array, positions: Sequence[int]) -> Outputs: ...
+
+
 @runtime_checkable
 class Begins(Protocol):
     """A Bound whose requests can overlap without threads (sessions that are `Submits`): scope `device`.

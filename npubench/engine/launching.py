@@ -31,6 +31,7 @@ from npubench.engine.placement import Certifier
 from npubench.engine.protocol import Event, Measured, MeasureJob, Together
 from npubench.engine.quality import Asker
 from npubench.engine.select import adapter_ref, environment_of
+from npubench.engine.serving import Servers
 from npubench.engine.tuner import Tuner, tuned_cell
 from npubench.engine.watching import watching
 from npubench.errors import StoreError
@@ -128,9 +129,14 @@ class Launching:
         work = folder.path / WORK
         self._presence = Presence(plan.availability, work, stop)
         self._files = Files(plan, cache, work, watcher, limits, stop)
+        self._servers = Servers(work, self._files.huggingface, watcher.building, stop)
         self._asker = Asker(plan, cache, work, self._files.graphs, limits, stop=stop)
         self._tuner = Tuner(plan, work, self._files, limits, stop)
         self._certifier = Certifier(plan, cache, work, self._rules, limits, stop)
+
+    def close(self) -> None:
+        """Stops what was started for the launches."""
+        self._servers.close()
 
     def _ask(self, cell: PlannedCell, backend: BackendCard) -> None:
         """Asks for the quality of this cell's answers, once for all cells of its build and backend."""
@@ -145,7 +151,7 @@ class Launching:
         if ready.failure is not None:
             return
         self._watcher.asking(cell)
-        record = self._asker.ask(cell.model, cell.precision, cell.variant, cell.backend, ready.artifacts)
+        record = self._asker.ask(cell.model, cell.precision, cell.variant, cell.backend, ready.artifacts, backend)
         if record.failure is not None:
             self._presence.after(backend, record.failure)
             if self._presence.lost(backend):
@@ -210,6 +216,10 @@ class Launching:
                 raise StoreError(built.failure.message, hint=built.failure.hint or _RESUME)
             failure = self._presence.after(backend, built.failure)
             return msgspec.structs.replace(blank, failure=failure, verdict=_verdict(failure))
+        served = self._servers.ready(backend, cell.model, alone=cell.mix is None)
+        if isinstance(served, Failure):
+            return msgspec.structs.replace(blank, failure=served, verdict=_verdict(served))
+        backend = served
         if (found := self._certified(cell, backend)) is not None and found.extent == "none":
             # Not a number of this backend: nothing is timed.
             said = "; ".join(reason.en for reason in found.reasons)
@@ -270,7 +280,7 @@ class Launching:
                     raise StoreError(f"{work}: the disk is full; everything written before is kept", hint=_RESUME)
                 keeping.output(work)
                 kept = keeping.partial(work)
-                answer = self._presence.after(backend, answer)
+                answer = self._presence.after(backend, self._servers.explained(backend.id, answer))
                 return msgspec.structs.replace(
                     blank, failure=answer, verdict=_verdict(answer), reasons=gone(watch.found), samples=kept
                 )

@@ -29,7 +29,7 @@ from npubench.engine.select import OWN, adapter_ref, environment_of
 from npubench.lang import Text
 from npubench.schema import Failure, FailureKind, Plan, Quality
 from npubench.spi import Artifact, Request
-from npubench.stats import fidelity, quality
+from npubench.stats import fidelity, probes, quality
 
 # Raised whenever the way in which answers are made or scored changes: cached references are then made anew.
 SCORING = 1
@@ -70,8 +70,19 @@ class Asker:
         self._stop = stop
         self._references: dict[str, Answers | Text] = {}
 
-    def ask(self, model: str, precision: str, variant: str, backend: str, artifacts: tuple[Artifact, ...]) -> Quality:
-        """The record for one build on one backend. Raises StopRequested."""
+    def ask(
+        self,
+        model: str,
+        precision: str,
+        variant: str,
+        backend: str,
+        artifacts: tuple[Artifact, ...],
+        served: BackendCard | None = None,
+    ) -> Quality:
+        """The record for one build on one backend. Raises StopRequested.
+
+        `served`: the backend's card with what a run has filled in (the address of a server that it started).
+        """
         card = msgspec.convert(self._plan.models[model], ModelCard)
         blank = Quality(model=model, precision=precision, variant=variant, backend=backend, verdict="unknown")
         if card.quality is None:
@@ -89,20 +100,23 @@ class Asker:
             verdict: Literal["unknown", "failed"] = "unknown" if answer.kind is FailureKind.UNSUPPORTED else "failed"
             return msgspec.structs.replace(blank, verdict=verdict, failure=answer, reasons=(_failed(answer),))
         folder, answered = answer
+        spec, said = card.quality, NOT_JUDGED
         try:
-            compared = fidelity.compare(
-                answering.load(reference.file),
-                answering.load(folder / answered.file),
-                card.quality.fidelity.logits if card.quality.fidelity else (),
-            )
+            wanted, found = answering.load(reference.file), answering.load(folder / answered.file)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-        judged = quality.judge(card.quality, precision, answered.scores, reference.scores, compared)
+        if probes.asked(found):
+            compared = probes.compare(wanted, found, answering.MOST_VALUES)
+            spec, said = quality.of_probes(card.quality), _unprobed(spec, precision, *probes.known(found))
+        else:
+            logits = spec.fidelity.logits if spec.fidelity else ()
+            compared = fidelity.compare(wanted, found, logits)
+        judged = quality.judge(spec, precision, answered.scores, reference.scores, compared)
         return msgspec.structs.replace(
             blank,
             verdict="unknown" if judged.passed and not judged.judged else "passed" if judged.passed else "failed",
             scores=judged.scores,
-            reasons=judged.reasons or (() if judged.judged else (NOT_JUDGED,)),
+            reasons=judged.reasons or (() if judged.judged else (said,)),
             inputs=answered.inputs,
             available=self._available(model),
             fidelity_inputs=answered.fidelity_inputs,
@@ -228,6 +242,20 @@ NOT_JUDGED = Text(
     en="nothing was judged: no annotations, and no fidelity floor for this precision",
     ko="판정하지 않음: 주석이 없고 이 정밀도의 충실도 하한도 없음",
 )
+
+
+def _unprobed(spec: QualitySpec, precision: str, known: int, asked: int) -> Text:
+    """Why nothing was judged of a server that was asked for next tokens."""
+    if spec.probes is None or precision not in spec.probes.top1:
+        return Text(
+            en="nothing was judged: the model card has no floor for a server's next tokens at this precision",
+            ko="판정하지 않음: 이 정밀도에서 서버의 다음 토큰에 대한 하한이 모델 카드에 없음",
+        )
+    return Text(
+        en=f"nothing was judged: of {asked} next tokens that the server was asked for, {known} could be told from its "
+        f"text ({probes.LEAST} are needed)",
+        ko=f"판정하지 않음: 서버에 물은 다음 토큰 {asked}개 중 {known}개만 글에서 식별됨({probes.LEAST}개 필요)",
+    )
 
 
 def wanted_inputs(spec: QualitySpec, profile: str, available: int) -> int:

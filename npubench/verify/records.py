@@ -28,6 +28,9 @@ _SCORES = Text(
     en="quality scores: they come from the device's answers, which are not kept",
     ko="품질 점수: 장치의 답에서 나오며, 답은 보관하지 않습니다",
 )
+_RAW = ("sqnr_db", "contrast_db", "repeat_db")
+"""Figures of raw outputs."""
+
 _NODES = Text(
     en="placement figures (nodes, arithmetic, times): the runtime's reports",
     ko="배치 수치(노드, 연산량, 시간): 런타임의 보고",
@@ -46,6 +49,9 @@ def check_quality(tally: Tally, file: str, record: Quality, plan: Plan) -> None:
         spec = None
     if spec is None or not record.scores:
         return
+    if spec.probes is not None and not any(score.metric in _RAW for score in record.scores):
+        # A server's next tokens: it showed no raw outputs.
+        spec = quality.of_probes(spec)
     tasks = {task.metric for task in spec.task}
     values = {score.metric: score.value for score in record.scores if score.value is not None}
     references = {score.metric: score.reference for score in record.scores if score.reference is not None}
