@@ -13,6 +13,10 @@ from npubench.stats.trials import Limits
 # So many users are looked for at most; each has a lane of its own.
 MOST_USERS = 256
 
+# So many requests at once show what a server sustains (our judgement: most servers' batches have as many places or
+# fewer, and a queue of more takes long to work off).
+SATURATING = 64
+
 # Later launches confirm the load that the first one found, for which they get this share of its time.
 CONFIRM_SHARE = 2 / 3
 
@@ -87,6 +91,7 @@ def search_of(cell: PlannedCell, known: float | None, hold_s: float = 0.0) -> Se
         searched=name,
         whole=name != "rate",
         per_load=per_load,
+        abreast=SATURATING if name == "users" else 0,
         budget_ns=round(cell.window_s * (1 if known is None else CONFIRM_SHARE) * 1e9),
         known=known,
         hold_ns=round(hold_s * 1e9),
