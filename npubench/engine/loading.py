@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from npubench import traffic
-from npubench.engine.protocol import Load, Search, Target
+from npubench.engine.protocol import SATURATING, Load, Search, Target
 from npubench.rules import Ruleset, ScenarioRule
 from npubench.scenarios import KINDS, searched
 from npubench.schema import PlannedCell
@@ -12,10 +12,6 @@ from npubench.stats.trials import Limits
 
 # So many users are looked for at most; each has a lane of its own.
 MOST_USERS = 256
-
-# So many requests at once show what a server sustains (our judgement: most servers' batches have as many places or
-# fewer, and a queue of more takes long to work off).
-SATURATING = 64
 
 # Later launches confirm the load that the first one found, for which they get this share of its time.
 CONFIRM_SHARE = 2 / 3

@@ -15,9 +15,8 @@ from npubench.engine.auditing import Sampler
 from npubench.engine.capacity_answer import shown, with_hold
 from npubench.engine.generator import Driven, Enter, Limit, closed_loop, open_loop
 from npubench.engine.lanes import Lanes
-from npubench.engine.loading import SATURATING
 from npubench.engine.overlapped import overlapped
-from npubench.engine.protocol import Load, MeasureJob
+from npubench.engine.protocol import SATURATING, Load, MeasureJob
 from npubench.engine.schedule import Arrivals, frames, poisson
 from npubench.engine.streaming import arriving, conversing
 from npubench.engine.table import SampleTable

@@ -89,6 +89,11 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     min_duration_ns: int = 0
 
 
+# So many requests at once show what a server sustains (our judgement: most servers' batches have as many places or
+# fewer, and a queue of more takes long to work off).
+SATURATING = 64
+
+
 class Search(msgspec.Struct, frozen=True, kw_only=True):
     """The largest load that holds the target is wanted, within `budget_ns` in all.
 

@@ -15,7 +15,7 @@ from npubench.engine import plan as planning
 from npubench.engine.capacity import find
 from npubench.engine.files import Files
 from npubench.engine.planned import headline, planned_cell, reason_unsupported, scenario_of
-from npubench.engine.protocol import Search, Target
+from npubench.engine.protocol import SATURATING, Search, Target
 from npubench.engine.remarks import remarks
 from npubench.rules import load
 from npubench.scenarios import NO_LIMIT, Scenario
@@ -131,12 +131,12 @@ def test_no_request_waits_for_room() -> None:
 def test_users_are_looked_for_from_where_the_server_was_saturated() -> None:
     search = loading.search_of(cell("users"), None)
     assert search is not None
-    assert (search.whole, search.per_load, search.abreast) == (True, None, loading.SATURATING)
+    assert (search.whole, search.per_load, search.abreast) == (True, None, SATURATING)
     tried: list[float | None] = []
 
     def attempt(load: float | None, duration_ns: int, purpose: TrialPurpose, holds: float) -> Trial:
         tried.append(load)
-        failed = (load or 0) > holds or (load is None and holds < loading.SATURATING)
+        failed = (load or 0) > holds or (load is None and holds < SATURATING)
         window = Window(start_ns=0, end_ns=duration_ns)
         return Trial(
             purpose=purpose, load=load, window=window, queries=200, over=200 if failed else 0, dropped=0, failed=0,
