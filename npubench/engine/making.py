@@ -16,7 +16,7 @@ from npubench.engine.capacity_answer import shown, with_hold
 from npubench.engine.generator import Driven, Enter, Limit, closed_loop, open_loop
 from npubench.engine.lanes import Lanes
 from npubench.engine.overlapped import overlapped
-from npubench.engine.protocol import Load, MeasureJob
+from npubench.engine.protocol import SATURATING, Load, MeasureJob
 from npubench.engine.schedule import Arrivals, frames, poisson
 from npubench.engine.streaming import arriving, conversing
 from npubench.engine.table import SampleTable
@@ -28,10 +28,6 @@ from npubench.stats.trials import Limits, most_over, trial
 
 # A window that has too few samples when it ends is extended up to this many times its length.
 EXTEND = 3
-
-# So many requests at once show what a server sustains (our judgement: most servers' batches have as many places or
-# fewer, and a queue of more takes long to work off).
-SATURATING = 64
 
 
 class Making:

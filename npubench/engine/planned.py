@@ -13,6 +13,7 @@ import msgspec
 
 from npubench.cards import ENDPOINT, BackendCard, ModelCard, Variant, claimed, graphs_of, semantics, served
 from npubench.engine import prebuilt
+from npubench.engine.protocol import SATURATING
 from npubench.errors import UsageError
 from npubench.lang import Text
 from npubench.scenarios import KINDS, Scenario, parse, with_defaults, written
@@ -23,9 +24,6 @@ NATIVE = "native"
 """The precision of a user's own ONNX file: whatever is in it. Nothing is converted, so every backend is asked."""
 
 FLOOR_WINDOW_S = 0.5
-
-OFFLINE_IN_FLIGHT = 64
-"""Requests to a server that are under way at once where all are due from the start (our judgement: see `making`)."""
 
 CAMERAS = ("detection",)
 """The workloads whose inputs are a camera's frames."""
@@ -45,11 +43,11 @@ def machine_identity(machine: Machine) -> dict[str, Any]:
 def scenarios_of(text: str, card: ModelCard, backend: BackendCard | None = None) -> tuple[Scenario, ...]:
     """The scenarios that `text` stands for, with their parameters for a model: offline takes the card's batch.
 
-    A server takes one prompt per request and any number of requests at once; offline it gets `OFFLINE_IN_FLIGHT`.
+    A server takes one prompt per request and any number of requests at once; offline it gets `SATURATING` at once.
     """
     if backend is None or backend.device.type != ENDPOINT:
         return tuple(with_defaults(scenario, {"batch": card.offline_batch}) for scenario in parse(text))
-    at_once = {"batch": 1, "inflight": OFFLINE_IN_FLIGHT}
+    at_once = {"batch": 1, "inflight": SATURATING}
     return tuple(
         with_defaults(scenario, at_once if KINDS[scenario.name].arrival == "at-once" else {"inflight": 0})
         for scenario in parse(text)

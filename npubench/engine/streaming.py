@@ -35,6 +35,8 @@ from npubench.spi import Awaits, RequestError
 _NEAR_NS = 2_000_000
 # A longer sleep is taken in pieces, so that a load that was given up ends soon.
 _SLICE_NS = 50_000_000
+# How long an answer may take: 512 tokens at 100 ms, the slowest pace that any ruleset here allows, are 51 s.
+_ANSWER_NS = 60_000_000_000
 # How long what a hopeless load has left under way is waited for.
 _PATIENCE_NS = 10_000_000_000
 
@@ -135,12 +137,12 @@ def arriving(
     """Sends every arrival when it is due, as `generator.open_loop` does. `in_flight`: at most so many at once; 0: all.
 
     `connections` are made ready before the start; where more are needed, making one is part of a request's time. What
-    is unanswered `grace_ns` after the plan's end is given up (None: after as long again as the plan).
+    is unanswered `grace_ns` after the plan's end is given up (None: after as long again as the plan, or a minute).
     """
     course = Course(limit)
     desk = _Desk(bound, table, first_row, course)
     due = arrivals.due_ns.tolist()
-    grace = arrivals.duration_ns if grace_ns is None else grace_ns
+    grace = max(arrivals.duration_ns, _ANSWER_NS) if grace_ns is None else grace_ns
 
     async def send(position: int, scheduled: int, room: asyncio.Semaphore | None) -> None:
         try:
@@ -215,7 +217,7 @@ def conversing(
         for number in range(users):
             desk.start(user(number, start_ns))
         # What is under way when the time is over is still answered.
-        await desk.settle(start_ns + last_ns + max(window_ns, _PATIENCE_NS))
+        await desk.settle(start_ns + last_ns + max(window_ns, _ANSWER_NS))
         return start_ns, time.perf_counter_ns()
 
     start_ns, end_ns = _run(bound, desk, run, enter)

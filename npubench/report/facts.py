@@ -141,9 +141,20 @@ def _parts(card: Mapping[str, Any]) -> list[Fact]:
     return parts
 
 
+def served_models(run: Run) -> tuple[str, ...]:
+    """The names that endpoints give to what they serve, as the cards in the run say."""
+    found = []
+    for name in {cell.backend: None for cell in run.cells if cell.execution_kind == "endpoint"}:
+        card = run.backends.get(name)
+        options = card.get("options") if isinstance(card, Mapping) else None
+        served = options.get("model") if isinstance(options, Mapping) else None
+        found.append(clean(str(served)) if served else UNKNOWN)
+    return tuple(found)
+
+
 def seeded_models(run: Run) -> tuple[str, ...]:
-    """The measured models with drawn, untrained weights, by id."""
-    measured = {cell.model for cell in run.cells if cell.purpose == "measure"}
+    """The measured models with drawn, untrained weights, by id. An endpoint has weights of its own."""
+    measured = {cell.model for cell in run.cells if cell.purpose == "measure" and cell.execution_kind != "endpoint"}
     found = []
     for name, card in run.models.items():
         graphs = card.get("graphs") if isinstance(card, Mapping) and name in measured else None

@@ -276,6 +276,15 @@ def _caveats(run: Run) -> tuple[Text, ...]:
                 ko=f"실행했으나 장치가 확인되지 않은 셀이 {n}개 있으며, 순위와 비교에서 제외합니다.",
             )
         )
+    if served := ", ".join(facts.served_models(run)):
+        found.append(
+            Text(
+                en=f"A server answered, which calls its model {served}: weights, precision and device are its claims, "
+                "and its times include the network.",
+                ko=f"서버가 응답한 결과이며 서버의 모델 이름은 {served}입니다. "
+                "가중치, 정밀도, 장치는 서버의 주장이고 시간에는 네트워크가 포함됩니다.",
+            )
+        )
     unsupported = _counts(run)["unsupported"]
     if unsupported:
         n = count(unsupported)

@@ -156,11 +156,11 @@ def test_a_package_names_every_part_of_the_contract(tmp_path: Path) -> None:
     shown: dict[str, list[str]] = {}
     for path in folder.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.FunctionDef):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 shown[node.name] = [argument.arg for argument in node.args.args]
     asked_of_workloads = (
         *(spi.Bound, spi.Workload, spi.TokenClock, spi.Scores, spi.Follows, spi.Begins, spi.Staged, spi.Recalls),
-        *(spi.Streams, spi.Feed, spi.Decodes),
+        *(spi.Streams, spi.Feed, spi.Decodes, spi.Awaits),
     )
     for kind in vars(spi).values():
         if not (inspect.isclass(kind) and getattr(kind, "_is_protocol", False)) or kind in asked_of_workloads:

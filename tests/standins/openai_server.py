@@ -255,6 +255,9 @@ async def serve(arguments: argparse.Namespace, settings: Settings) -> None:
     opened = socket.socket()
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     opened.bind(("127.0.0.1", arguments.port))
+    if not arguments.listen_after_s:
+        # Who reads the line may connect at once.
+        opened.listen(512)
     print(json.dumps({"port": opened.getsockname()[1]}), flush=True)  # noqa: T201
     loop.add_signal_handler(signal.SIGTERM, (lambda: None) if settings.ignore_sigterm else over.set)
     if arguments.until_eof:

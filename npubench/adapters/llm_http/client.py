@@ -15,6 +15,8 @@ Not aware of: what is asked (`requests`), what an answer means (`sse` reads it).
 from __future__ import annotations
 
 import asyncio
+import os
+import resource
 import socket
 import ssl
 import time
@@ -110,6 +112,10 @@ class Client:
         self._busy: set[_Connection] = set()
         self._timeout_ns = round(endpoint.timeout_s * 1e9)
         self._watch: asyncio.TimerHandle | None = None
+        # The usual soft limit of 1 024 files is fewer than the users that a large server has.
+        with suppress(OSError, ValueError):
+            _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
     async def connect(self, count: int) -> None:
         """Makes so many connections ready, several at once. Raises RequestError where one cannot be made."""
@@ -185,7 +191,9 @@ class Client:
                 f"{where.url}: no connection within {self._endpoint.timeout_s:g} s", statuses.UNREACHABLE
             ) from None
         except OSError as error:
-            raise RequestError(f"{where.url}: {error.strerror or error}", statuses.UNREACHABLE) from None
+            # asyncio words the error of a connection itself, and leaves the reason out.
+            why = os.strerror(error.errno) if error.errno is not None and error.errno > 0 else error.strerror or error
+            raise RequestError(f"{where.url}: {why}", statuses.UNREACHABLE) from None
         connection.idle_ns = time.perf_counter_ns()
         return connection
 
