@@ -141,10 +141,23 @@ def _parts(card: Mapping[str, Any]) -> list[Fact]:
     return parts
 
 
-def served_models(run: Run) -> tuple[str, ...]:
-    """The names that endpoints give to what they serve, as the cards in the run say."""
+def started_servers(run: Run) -> tuple[str, ...]:
+    """The backends whose server the run started on the measured model's own weights (`cards.ours`)."""
     found = []
     for name in {cell.backend: None for cell in run.cells if cell.execution_kind == "endpoint"}:
+        card = run.backends.get(name)
+        spec = card.get("serve") if isinstance(card, Mapping) else None
+        if isinstance(spec, Mapping) and not spec.get("model"):
+            found.append(name)
+    return tuple(found)
+
+
+def served_models(run: Run) -> tuple[str, ...]:
+    """The names that endpoints give to what they serve, as the cards in the run say; not of `started_servers`."""
+    found = []
+    for name in {cell.backend: None for cell in run.cells if cell.execution_kind == "endpoint"}:
+        if name in started_servers(run):
+            continue
         card = run.backends.get(name)
         options = card.get("options") if isinstance(card, Mapping) else None
         served = options.get("model") if isinstance(options, Mapping) else None

@@ -285,6 +285,13 @@ def _caveats(run: Run) -> tuple[Text, ...]:
                 "가중치, 정밀도, 장치는 서버의 주장이고 시간에는 네트워크가 포함됩니다.",
             )
         )
+    if facts.started_servers(run):
+        found.append(
+            Text(
+                en="The run started the server that answered, on this model's own weights; its times include HTTP.",
+                ko="응답한 서버는 이 모델의 가중치로 실행이 직접 시작했습니다. 시간에는 HTTP가 포함됩니다.",
+            )
+        )
     unsupported = _counts(run)["unsupported"]
     if unsupported:
         n = count(unsupported)
