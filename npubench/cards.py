@@ -255,9 +255,17 @@ class BackendCard(_Card, frozen=True, kw_only=True):
 
     `variants`: which builds of a model it takes, the most wanted first; a model has at least `portable`.
     `refuses`: why it does not take a precision, for those where a reader would ask. `compile_ahead`: whether graphs are
+<<<<<<< HEAD
     compiled into a file before they are measured. `prebuilt`: model → build (`build_name`) → role → a file compiled
     elsewhere. `threads_option`: which option is the number of threads of a session, where that may be searched (offline
     tuning); not given, the one that says `{threads}`. `serve`: how the server of an endpoint is started.
+=======
+    compiled into a file before they are measured. `compile_from`: precision → the precision of the build that the
+    vendor's compiler makes it from (it quantises or rounds by itself); the answers are judged as the former's.
+    `calibration_inputs`: on how many of our calibration inputs it quantises. `prebuilt`: model → build (`build_name`) →
+    role → a file compiled elsewhere. `threads_option`: which option is the number of threads of a session, where that
+    may be searched (offline tuning); not given, the one that says `{threads}`.
+>>>>>>> main
     """
 
     schema: Literal["npubench.backend/1"]
@@ -275,6 +283,8 @@ class BackendCard(_Card, frozen=True, kw_only=True):
     serve: ServeSpec | None = None
     plugin: PluginSpec | None = None
     compile_ahead: bool = False
+    compile_from: dict[str, Precision] = {}
+    calibration_inputs: Annotated[int, Meta(ge=0)] = 0
     prebuilt: dict[str, dict[str, dict[str, PrebuiltSpec]]] = {}
     environment: EnvironmentSpec = EnvironmentSpec()
     meters: tuple[str, ...] = ()
@@ -405,9 +415,12 @@ def decode(document: Mapping[str, Any], kind: type[C], source: str) -> C:
                 "as it is) or requires (what npubench installs into an environment of its own)"
             ]
         )
+    if isinstance(card, BackendCard) and (wrong := _compile_mistakes(card)):
+        raise CardError([f"{source}: {line}" for line in wrong])
     return card
 
 
+<<<<<<< HEAD
 PLACEHOLDERS = ("port", "model", "python", "bin")
 """What may stand in braces in `ServeSpec`."""
 
@@ -427,6 +440,21 @@ def _serving(card: BackendCard) -> Iterator[str]:
                 yield f"{key}: unknown placeholder {{{name}}}; expected one of {known}"
     if card.serve.port is None and not any("{port}" in text for text in told.values()):
         yield "serve.command: nothing says {port}; expected it there, or serve.port where the server's port is fixed"
+=======
+def _compile_mistakes(card: BackendCard) -> list[str]:
+    """What contradicts itself in how a backend's compiler is fed."""
+    known = ", ".join(card.precisions)
+    found = [
+        f"compile_from.{name}: found a precision that the card does not take; expected one of {known}"
+        for name in card.compile_from
+        if name not in card.precisions
+    ]
+    if card.compile_from and not card.compile_ahead:
+        found.append("compile_from: found without compile_ahead; expected compile_ahead = true")
+    if card.calibration_inputs and not card.compile_from:
+        found.append("calibration_inputs: found without compile_from; expected the builds that are quantised")
+    return found
+>>>>>>> main
 
 
 def table(value: Any, kind: type[S], key: str) -> S:
@@ -579,6 +607,8 @@ def semantics(card: ModelCard | BackendCard, precision: str = "fp32", variant: s
         "provider": card.provider,
         "device": to_builtins(card.device),
         "options": to_builtins(card.options),
+        **({"compile_from": to_builtins(card.compile_from)} if card.compile_from else {}),
+        **({"calibration_inputs": card.calibration_inputs} if card.calibration_inputs else {}),
         "variables": to_builtins(card.environment.variables),
         # How long it may load and how it ends decides nothing.
         **({"serve": _served(card.serve)} if card.serve is not None else {}),

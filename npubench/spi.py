@@ -282,6 +282,35 @@ class Compiles(Protocol):
     def compile(self, artifact: Artifact, options: Mapping[str, Any], folder: str) -> Artifact: ...
 
 
+class Compilation(_Facts, frozen=True, kw_only=True):
+    """How a compiled artefact came to be. `ns`: what its compiler took, when it ran. `kept`: that was an earlier time.
+    `how`: the rest that a reader should know (which way, with which calibration inputs)."""
+
+    ns: int
+    kept: bool = False
+    how: str = ""
+
+
+@runtime_checkable
+class KeepsCompiled(Protocol):
+    """A compiling adapter that keeps what it made for later runs, and knows how each artefact came to be."""
+
+    def compilation(self, artifact: Artifact) -> Compilation: ...
+
+
+@runtime_checkable
+class Calibrates(Protocol):
+    """A compiler that quantises by itself, on typical inputs: asked in place of `compile` where a card says so.
+
+    `signature` is the graph's inputs and outputs, before anything is compiled; `inputs` are as many feeds as there are.
+    """
+
+    def signature(self, artifact: Artifact) -> tuple[Sequence[TensorSpec], Sequence[TensorSpec]]: ...
+    def compile_calibrated(
+        self, artifact: Artifact, options: Mapping[str, Any], folder: str, inputs: Sequence[Feeds]
+    ) -> Artifact: ...
+
+
 @runtime_checkable
 class Health(Protocol):
     """Process ids on the device, throttle state, firmware, reset counters, as the vendor reports them."""

@@ -33,6 +33,25 @@ def materialise_card(
     return [msgspec.to_builtins(artifact) for artifact in found.values()]
 
 
+def calibration_set(data: str, cache: str, count: int, progress: Progress) -> str | None:
+    """The folder of `count` of our calibration inputs of the kind of the data set `data`, drawn once into the cache.
+
+    None where we draw none of that kind (prompts, clips). None of them is an evaluation input.
+    """
+    from npubench.build.author_precisions import CALIBRATION
+    from npubench.build.data.sets import CARD, STANDARD, write_set
+
+    kind = STANDARD[data].kind if data in STANDARD else None
+    if kind is None or kind not in CALIBRATION:
+        return None
+    seed = CALIBRATION[kind][0]
+    folder = Path(cache) / "calibration" / f"{seed.partition('/')[0]}-{count}"
+    if not (folder / CARD).is_file():
+        progress(here(f"drawing {count} calibration inputs", f"보정 입력 {count}개를 그리는 중"))
+        write_set(kind, count, seed, folder, "training")
+    return str(folder)
+
+
 def calibrate_card(
     card: Mapping[str, Any],
     room: str,

@@ -75,7 +75,7 @@ def run(asked: Asked) -> None:
         return
     folder, result = measured(asked, root, console)
     if asked.report is not None:
-        from npubench.cli.look import write_report
+        from npubench.cli.report import write_report
 
         console.say(here("report: ", "보고서: ") + str(write_report([folder], asked.report, "", result.id)))
     console.result(result, folder.path)

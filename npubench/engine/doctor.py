@@ -20,6 +20,10 @@ from npubench.units import UNKNOWN, show_bytes
 
 _COLUMNS = 80
 
+# `verified.how` of a card that nobody has tried on its device.
+_UNTRIED = ("not verified", "stand-in")
+_NOT_TRIED = Text(en="not verified on hardware", ko="실제 장치에서 검증되지 않음")
+
 
 class ReadyBackend(msgspec.Struct, frozen=True, kw_only=True):
     """A backend that can run here, with the devices and versions that its probe saw."""
@@ -165,7 +169,8 @@ def _lines(found: Doctor, language: Language) -> Iterator[str]:
     for ready in found.ready:
         devices = ", ".join(dict.fromkeys(device.name or device.id for device in ready.devices))
         versions = ", ".join(f"{name} {version}" for name, version in sorted(ready.versions.items()))
-        detail = "; ".join(part for part in (devices, versions) if part)
+        tried = _NOT_TRIED[language] if ready.verified in _UNTRIED else ""
+        detail = "; ".join(part for part in (devices, versions, tried) if part)
         yield from wrap(f"{ready.title[language]}{': ' if detail else ''}{detail}", f"  + {ready.backend}  ", "      ")
     if found.absent:
         yield ""

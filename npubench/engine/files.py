@@ -1,7 +1,8 @@
 """The model files of a plan: built from rooms, and compiled ahead for backends that want that; each once per run.
 
 Guarantees: what fails becomes a Failure, not an exception; a compiled file is made anew in every run, so that how long
-compiling takes is always measured. Not aware of: launches, results.
+compiling takes is always measured, but for adapters that keep what they made and how long it took (`KeepsCompiled`).
+Not aware of: launches, results.
 """
 
 from __future__ import annotations
@@ -12,15 +13,20 @@ from typing import Any, Protocol
 
 import msgspec
 
+<<<<<<< HEAD
 from npubench.cards import ENDPOINT, BackendCard, ModelCard, build_name, digest, graph_hashes
+=======
+from npubench.cards import BackendCard, ModelCard, build_name
+from npubench.discovery import code
+>>>>>>> main
 from npubench.engine import prebuilt
 from npubench.engine.launcher import Limits, run_job
-from npubench.engine.protocol import BuildJob, Compiled, CompileJob, Event, Said
+from npubench.engine.protocol import BuildJob, Calibration, Compiled, CompileJob, Event, Said
 from npubench.engine.select import adapter_ref, environment_of, own_job, try_build
 from npubench.errors import ArtifactError
 from npubench.evidence import Origin
 from npubench.schema import Failure, FailureKind, Plan, PlannedCell
-from npubench.spi import Artifact
+from npubench.spi import Artifact, Request
 
 # Raised whenever what the folder in Hugging Face's form holds changes: cached ones are then made anew.
 EXPORTING = 1
@@ -167,24 +173,62 @@ class Files:
 
     def _prepare(self, model: str, precision: str, variant: str, batch: int, backend: str) -> Ready:
         card = msgspec.convert(self._plan.backends[backend], BackendCard)
+<<<<<<< HEAD
         if card.device.type == ENDPOINT:
             return Ready(artifacts=_served(precision))
         built = self._build(model, precision, variant, batch)
+=======
+        # A compiler that quantises by itself gets the build that it quantises.
+        source = card.compile_from.get(precision, precision)
+        built = self._build(model, source, variant, batch)
+>>>>>>> main
         if built.failure is not None:
             return Ready(failure=built.failure)
         if specs := prebuilt.of(card, model, precision, variant):
-            return self._brought(specs, built.artifacts, model, precision, variant, batch)
+            return self._brought(specs, built.artifacts, model, source, variant, batch)
         if not card.compile_ahead:
             return Ready(artifacts=built.artifacts, sources=built.artifacts)
         self._watcher.building(model, f"{backend}: compile")
         folder = self._work / "compiled" / f"{model}--{build_name(precision, variant)}-{batch}--{backend}"
         folder.mkdir(parents=True, exist_ok=True)
-        job = CompileJob(adapter=adapter_ref(card), artifacts=built.artifacts, folder=str(folder))
+        wanted = tuple(msgspec.structs.replace(item, precision=precision) for item in built.artifacts)
+        calibration = self._calibration(model, precision, batch, card) if card.calibration_inputs else None
+        if isinstance(calibration, Failure):
+            return Ready(failure=calibration)
+        job = CompileJob(adapter=adapter_ref(card), artifacts=wanted, folder=str(folder), calibration=calibration)
         answer = run_job(job, folder, environment_of(card), self._limits, stop=self._stop)
         if isinstance(answer, Failure):
             return Ready(failure=answer)
         assert isinstance(answer, Compiled)
         return Ready(artifacts=answer.artifacts, sources=built.artifacts, compiled=answer)
+
+    def _calibration(
+        self, model: str, precision: str, batch: int, backend: BackendCard
+    ) -> Calibration | Failure | None:
+        """On what the backend's compiler quantises a model; None where we draw no inputs of its kind."""
+        card = msgspec.convert(self._plan.models[model], ModelCard)
+        if precision not in backend.compile_from or card.data is None:
+            return None
+        arguments = {"data": card.data, "cache": str(self._cache), "count": backend.calibration_inputs}
+        job = BuildJob(builder="npubench.build.verbs:calibration_set", arguments=arguments)
+
+        def say(event: Event) -> None:
+            if isinstance(event, Said):
+                self._watcher.building(model, event.text)
+
+        answer = try_build(job, say, self._stop)
+        if isinstance(answer, Failure):
+            return answer
+        if answer.result is None:
+            return None
+        request = Request(
+            scope="device",
+            batch=batch,
+            params={**card.params, "inputs": backend.calibration_inputs},
+            data=str(answer.result),
+            room=self._plan.sources.get(f"room:{model}"),
+        )
+        return Calibration(workload=code("workloads", card.workload), request=request, most=backend.calibration_inputs)
 
     def _brought(
         self,

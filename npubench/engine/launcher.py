@@ -25,6 +25,7 @@ from typing import IO
 
 import msgspec
 
+from npubench.build.materialise import cache_root
 from npubench.engine import table
 from npubench.engine.ending import Ended, end_process, state_of
 from npubench.engine.memory import Guard
@@ -61,6 +62,19 @@ _PATIENT = ("open", "bind", "first", "build", "quality", "compile", "place")
 STALL_S: Mapping[str, float] = dict.fromkeys(_PATIENT, 1800.0)
 DEFAULT_STALL_S = 120.0
 
+# Where an adapter has a vendor's compiler in a process of its own, which has a limit of its own
+# (`adapters.vendor_cache`): the answer that it was too long is worth more than a worker that has hung.
+COMPILING = ("open", "compile", "place", "conform")
+_AFTER_COMPILER_S = 120.0
+
+
+def _compiler_s() -> float:
+    """How long a vendor's compiler may take, where somebody says so."""
+    try:
+        return float(os.environ.get("NPUBENCH_COMPILE_LIMIT_S", ""))
+    except ValueError:
+        return 0.0
+
 
 # Whoever may read a machine's power by its BMC may switch it off: these reach the meter that needs them and no worker.
 SECRETS = ("NPUBENCH_REDFISH_USER", "NPUBENCH_REDFISH_PASSWORD")
@@ -79,6 +93,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     def of(self, phase: str, job: Job) -> float:
         """Seconds for a phase of `job`. Warming up is silent for as long as it was planned, and that comes on top."""
         limit = self.stall_s if self.stall_s is not None else STALL_S.get(phase, DEFAULT_STALL_S)
+        if self.stall_s is None and phase in COMPILING:
+            limit = max(limit, _compiler_s() + _AFTER_COMPILER_S)
         silent = PATIENCE * job.warmup_ns / 1e9 if phase == "warm-up" and isinstance(job, MeasureJob) else 0.0
         return limit + silent
 
@@ -107,6 +123,8 @@ def child_environment(environment: Environment, folder: Path) -> dict[str, str]:
     variables = {**os.environ, **environment.variables, "PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"}
     for name in SECRETS:
         variables.pop(name, None)
+    # What a vendor's compiler made is kept where models are; a vendor's Python cannot find that by itself.
+    variables.setdefault("NPUBENCH_CACHE", str(cache_root()))
     if Path(environment.python) != Path(sys.executable):
         bridge = folder / "bridge"
         bridge.mkdir(parents=True, exist_ok=True)

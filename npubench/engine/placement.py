@@ -110,7 +110,7 @@ class Certifier:
             return _failed(blank, answer), answer
         startup = Startup(
             compile_ns=sum(compiled.compile_ns.values()) if compiled is not None else None,
-            compile_reason=None if compiled is not None else "nothing is compiled ahead on this backend",
+            compile_reason=_compile_reason(compiled),
             cold_load_ns=_total(found.cold_load_ns for found in answer.evidence.values()),
             warm_load_ns=_total(found.warm_load_ns for found in answer.evidence.values()),
             first_inference_ns=answer.first_inference_ns,
@@ -191,6 +191,13 @@ class Certifier:
             "data": data.sha256 if data else None,
         }
         return digest(facts)[:24]
+
+
+def _compile_reason(compiled: Compiled | None) -> str | None:
+    """Why there is no time of compiling, or why the one there is was not measured in this run."""
+    if compiled is None:
+        return "nothing is compiled ahead on this backend"
+    return "compiled in an earlier run; the file was kept" if compiled.kept else None
 
 
 def _total(parts: Iterable[int | None]) -> int | None:

@@ -164,12 +164,21 @@ class PlaceJob(msgspec.Struct, frozen=True, kw_only=True, tag="place", tag_field
     sessions: tuple[Literal["timed", "profiled", "strict"], ...] = ("timed", "profiled", "strict")
 
 
+class Calibration(msgspec.Struct, frozen=True, kw_only=True):
+    """On what a compiler quantises: at most `most` of the feeds that `workload` makes of the set in `request`."""
+
+    workload: str
+    request: Request
+    most: int
+
+
 class CompileJob(msgspec.Struct, frozen=True, kw_only=True, tag="compile", tag_field="verb"):
-    """Compile the artefacts ahead of time into `folder`; answers `Compiled`."""
+    """Compile the artefacts ahead of time into `folder`, on typical inputs where some are given; answers `Compiled`."""
 
     adapter: AdapterRef
     artifacts: tuple[Artifact, ...]
     folder: str
+    calibration: Calibration | None = None
 
 
 class ConformJob(msgspec.Struct, frozen=True, kw_only=True, tag="conform", tag_field="verb"):
@@ -295,10 +304,11 @@ class Placed(msgspec.Struct, frozen=True, kw_only=True, tag="placed", tag_field=
 
 
 class Compiled(msgspec.Struct, frozen=True, kw_only=True, tag="compiled", tag_field="event"):
-    """The compiled artefacts, and how long each took."""
+    """The compiled artefacts, and how long each took, whenever that was. `kept`: roles that were compiled earlier."""
 
     artifacts: tuple[Artifact, ...]
     compile_ns: dict[str, int]
+    kept: tuple[str, ...] = ()
     versions: dict[str, str]
 
 

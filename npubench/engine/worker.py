@@ -18,7 +18,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -59,7 +59,10 @@ from npubench.spi import (
     Artifact,
     Availability,
     Bound,
+    Calibrates,
     Compiles,
+    Feeds,
+    KeepsCompiled,
     ProbesWith,
     Session,
     Workload,
@@ -230,14 +233,38 @@ def compile_ahead(job: CompileJob, events: Events) -> None:
     adapter = make_adapter(job.adapter)
     if not isinstance(adapter, Compiles):
         raise UnsupportedError("this adapter compiles nothing ahead of time")
+    inputs = _calibration(job, adapter)
     made: list[Artifact] = []
     times: dict[str, int] = {}
+    kept: list[str] = []
     for artifact in job.artifacts:
+        # A sign of life: each graph may take its time.
+        events.enter("compile")
         start = time.perf_counter_ns()
-        made.append(adapter.compile(artifact, job.adapter.options, job.folder))
+        if isinstance(adapter, Calibrates) and artifact.role in inputs:
+            found = adapter.compile_calibrated(artifact, job.adapter.options, job.folder, inputs[artifact.role])
+        else:
+            found = adapter.compile(artifact, job.adapter.options, job.folder)
+        made.append(found)
         times[artifact.role] = time.perf_counter_ns() - start
+        if isinstance(adapter, KeepsCompiled):
+            told = adapter.compilation(found)
+            times[artifact.role] = told.ns
+            kept += [artifact.role] * told.kept
     versions = {"numpy": np.__version__, "npubench-worker": __version__, **adapter.describe()}
-    events.send(protocol.Compiled(artifacts=tuple(made), compile_ns=times, versions=versions))
+    events.send(protocol.Compiled(artifacts=tuple(made), compile_ns=times, kept=tuple(kept), versions=versions))
+
+
+def _calibration(job: CompileJob, adapter: Adapter) -> Mapping[str, Sequence[Feeds]]:
+    """Role → the inputs that its graph is quantised on; empty where the compiler is given none."""
+    if job.calibration is None or not isinstance(adapter, Calibrates):
+        return {}
+    # Not above: no other job should start the later for it.
+    from npubench.engine import calibrating
+
+    ends = {artifact.role: adapter.signature(artifact) for artifact in job.artifacts}
+    wanted = job.calibration
+    return calibrating.feeds(resolve(wanted.workload)(), wanted.request, ends, wanted.most)
 
 
 def conform(job: ConformJob, events: Events) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from npubench.evidence import Certificate
+from npubench.evidence import Certificate, Startup
 from npubench.lang import Text
 from npubench.report import reasons
 from npubench.report.foreign import LINE_LIMIT, MESSAGE_LIMIT, clean
@@ -179,6 +179,15 @@ def _took(value: int | None, why: Text) -> str | Text:
     return unknown(why) if value is None else show_ns(value)
 
 
+def _compiled(startup: Startup) -> str | Text:
+    """How long compiling took; where that was in an earlier run, it says so."""
+    why = reasons.full(startup.compile_reason)
+    if startup.compile_ns is None or startup.compile_reason is None:
+        return _took(startup.compile_ns, why)
+    took = show_ns(startup.compile_ns)
+    return Text(en=f"{took} ({why.en})", ko=f"{took} ({why.ko})")
+
+
 def _strict(found: Certificate) -> Text:
     said = STRICT[found.strict]
     if found.strict_reason is None:
@@ -234,7 +243,7 @@ def facts(found: Certificate, steady: Fact) -> tuple[Fact, ...]:
         fact(
             "Compiled ahead in",
             "미리 컴파일한 시간",
-            _took(startup.compile_ns, reasons.full(startup.compile_reason)),
+            _compiled(startup),
         ),
         fact("Cold load (new process)", "첫 적재(새 프로세스)", _took(startup.cold_load_ns, not_timed)),
         fact("Warm load (second time)", "재적재(두 번째)", _took(startup.warm_load_ns, not_timed)),

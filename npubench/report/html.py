@@ -17,9 +17,11 @@ from npubench.report import charts
 from npubench.report.certificate import COLUMNS
 from npubench.report.nightly import Shown
 from npubench.report.page_data import with_data
+from npubench.report.pareto_chart import pareto_chart
 from npubench.report.power_words import SLOWED, UNAVAILABLE
 from npubench.report.shown import View
 from npubench.report.timeline_chart import timeline_chart
+from npubench.report.trend_chart import trend_chart
 from npubench.report.words import VERDICTS
 
 FOLDER = Path(__file__).resolve().parent / "templates"
@@ -90,7 +92,17 @@ def render(view: View, language: Language, night: Shown | None = None) -> str:
         for sheet in run.sheets
         if sheet.timeline is not None
     )
-    style, script = _asset("report.css"), _asset("report.js")
+    if view.standings is not None:
+        drawn.update(
+            (item.pareto.key, pareto_chart(item.pareto)) for item in view.standings.items if item.pareto is not None
+        )
+    drawn.update(
+        (history.key, trend_chart(history.picture, history.key) or "")
+        for run in view.runs
+        for history in run.histories.cells
+        if history.picture is not None
+    )
+    style, script = _asset("report.css") + _asset("lead.css"), _asset("report.js")
     environment.filters["prose"] = prose
     environment.globals.update(
         picture=picture,

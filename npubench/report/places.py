@@ -27,6 +27,9 @@ from npubench.spi import EnvironmentFacts
 Build = tuple[str, str, str, str]
 """Model, precision, variant, backend: what has one certificate."""
 
+# `verified.how` of a card that nobody has tried on its device.
+_UNTRIED = ("not verified", "stand-in")
+
 # The distributions that decide what ran; every other one is in the folded list.
 _RUNTIMES = ("onnxruntime", "openvino", "torch", "tensorrt", "nvidia-cudnn", "qnn", "numpy")
 
@@ -211,7 +214,7 @@ def untried(run: Run) -> tuple[str, ...]:
     used = dict.fromkeys(cell.backend for cell in ran if cell.execution_kind != "virtual")
     cards = {name: run.backends.get(name) for name in used}
     told = {name: card.get("verified") for name, card in cards.items() if isinstance(card, Mapping)}
-    return tuple(name for name, said in told.items() if isinstance(said, Mapping) and said.get("how") == "not verified")
+    return tuple(name for name, said in told.items() if isinstance(said, Mapping) and said.get("how") in _UNTRIED)
 
 
 def _deciding(facts: EnvironmentFacts) -> list[str]:

@@ -59,6 +59,7 @@ _KNOWN = {
     "nothing says which provider took which node": "어느 노드를 누가 맡았는지 증거가 없습니다",
     "the graph could not be run on the CPU to see its shapes": "그래프를 CPU에서 실행해 모양을 볼 수 없었습니다",
     "nothing is compiled ahead on this backend": "이 백엔드에서는 미리 컴파일하지 않습니다",
+    "compiled in an earlier run; the file was kept": "이전 실행에서 컴파일한 파일을 사용함",
     "no power meter is set up for this backend": "이 백엔드에는 전력 측정기가 설정되어 있지 않습니다",
 }
 

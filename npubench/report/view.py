@@ -15,17 +15,22 @@ import msgspec
 from npubench.lang import Text
 from npubench.metrics import METRICS
 from npubench.report import (
-    audits,
+    answers,
+    beside,
+    caveats,
     cells,
+    changes,
+    claims,
     curves,
     embedded,
     facts,
     figures,
+    histories,
     inputs,
+    lead,
     method,
     method_power,
     mixes,
-    placement,
     places,
     power,
     power_sources,
@@ -33,16 +38,24 @@ from npubench.report import (
     services,
     sheets,
     stages,
+    standings,
     timeline,
     tuned,
 )
 from npubench.report.foreign import clean
-from npubench.report.numbers import backend_name, count
-from npubench.report.shown import RunView, Term, Tone, View
-from npubench.report.words import joined, same
-from npubench.schema import Cell, Launch, Run
+from npubench.report.numbers import count
+from npubench.report.shown import RunView, Term, View
+from npubench.report.shown_lead import Claims, Lead, Standings
+from npubench.schema import Launch, Run
+from npubench.stats.compared import Comparison
+from npubench.stats.ranked import Ranking
+from npubench.stats.ranking import rank
 from npubench.stats.readings import Readings
 from npubench.stats.samples import Samples
+from npubench.stats.trend import Trend
+
+MOST_CAVEATS = 3
+"""So many grave ones are said at once; all others are folded."""
 
 
 def _no_readings(launch: str) -> Readings | None:
@@ -53,7 +66,8 @@ class RunFiles(msgspec.Struct, frozen=True, kw_only=True):
     """A run with what lies beside it. Keys are `<cell>-<n>`; `samples` and `readings` (of power) give None where the
     file is missing.
 
-    `sha256` is run.json's, None where the run is not sealed.
+    `sha256` is run.json's, None where the run is not sealed. `changes` against the accepted run and the `history` of
+    its machine: a Text says why there is none, None that nobody asked.
     """
 
     run: Run
@@ -61,17 +75,26 @@ class RunFiles(msgspec.Struct, frozen=True, kw_only=True):
     samples: Callable[[str], Samples | None]
     sha256: str | None = None
     readings: Callable[[str], Readings | None] = _no_readings
+    changes: Comparison | Text | None = None
+    history: Trend | Text | None = None
 
 
 def build(runs: Sequence[RunFiles]) -> View:
     """The report of these runs, in the order given."""
-    shown = tuple(_run(files, f"r{index}") for index, files in enumerate(runs, 1))
+    keys = [f"r{index}" for index in range(1, len(runs) + 1)]
+    told = [claims.claims(files.run, key) for files, key in zip(runs, keys, strict=True)]
+    shown = tuple(_run(*each) for each in zip(runs, keys, told, strict=True))
     if len(shown) == 1:
         title = Text(en=f"npubench · {shown[0].machine}", ko=f"npubench · {shown[0].machine}")
     else:
         title = Text(en=f"npubench · {count(len(shown))} runs", ko=f"npubench · 실행 {count(len(shown))}건")
+    documents = [files.run for files in runs]
+    ranking = rank(documents) if runs else None
     return View(
         title=title,
+        lead=_lead(documents, keys, told, ranking),
+        standings=_standings(documents, keys, ranking),
+        beside=beside.beside(documents, keys, told) if len(runs) > 1 else None,
         runs=shown,
         method=_method(runs),
         limits=method.LIMITS,
@@ -79,6 +102,42 @@ def build(runs: Sequence[RunFiles]) -> View:
         metrics=tuple(Term(key=key, title=item.title, meaning=item.meaning) for key, item in METRICS.items()),
         data=embedded.data_of(runs),
     )
+
+
+def _lead(
+    runs: Sequence[Run], keys: Sequence[str], told: Sequence[tuple[Claims, ...]], ranking: Ranking | None
+) -> Lead | None:
+    """What the page opens with; None where there is no run."""
+    if not runs:
+        return None
+    verdict, tone = lead.verdict(runs)
+    several = len(runs) > 1
+    grave, others = [caveats.grave(run) for run in runs], [caveats.others(run) for run in runs]
+    if several:
+        names = lead.places(runs)
+        grave, others = (
+            [
+                tuple(Text(en=f"{name}: {text.en}", ko=f"{name}: {text.ko}") for text in texts)
+                for name, texts in zip(names, each, strict=True)
+            ]
+            for each in (grave, others)
+        )
+    first = [text for texts in grave for text in texts]
+    rest = [text for texts in others for text in texts]
+    return Lead(
+        eyebrow=tuple(dict.fromkeys(clean(run.machine.name) for run in runs))
+        + (() if several else (clean(runs[0].created),)),
+        verdict=verdict,
+        tone=tone,
+        sentence=lead.together(runs, told) if several else lead.sentence(runs[0], told[0]),
+        answers=answers.answers(runs, told, ranking, keys),
+        caveats=tuple(first[:MOST_CAVEATS]),
+        folded=(*first[MOST_CAVEATS:], *rest),
+    )
+
+
+def _standings(runs: Sequence[Run], keys: Sequence[str], ranking: Ranking | None) -> Standings | None:
+    return standings.standings(list(zip(runs, keys, strict=True)), ranking) if ranking is not None else None
 
 
 def _method(runs: Sequence[RunFiles]) -> tuple[Term, ...]:
@@ -106,9 +165,9 @@ def _method(runs: Sequence[RunFiles]) -> tuple[Term, ...]:
     return tuple(told(term) for term in terms)
 
 
-def _run(files: RunFiles, key: str) -> RunView:
+def _run(files: RunFiles, key: str, told: tuple[Claims, ...]) -> RunView:
     run = files.run
-    verdict, tone = _verdict(run)
+    verdict, tone = lead.verdict([run])
     drawn = curves.curves(run, key)
     timelines = timeline.timelines(run, key, files.launches, files.samples, files.readings)
     return RunView(
@@ -116,10 +175,13 @@ def _run(files: RunFiles, key: str) -> RunView:
         id=clean(run.id),
         machine=clean(run.machine.name),
         created=clean(run.created),
-        sentence=_sentence(run),
+        sentence=lead.sentence(run, told),
         verdict=verdict,
         tone=tone,
-        caveats=_caveats(run),
+        caveats=(*caveats.grave(run), *caveats.others(run)),
+        claims=told,
+        changes=changes.changes(run, key, files.changes),
+        histories=histories.histories(run, key, files.history),
         services=services.services(run, key, files.launches),
         scopes=services.scopes(run),
         groups=cells.groups(run, key),
@@ -141,6 +203,7 @@ def _run(files: RunFiles, key: str) -> RunView:
         cards=facts.cards(run),
         run_facts=facts.run_facts(run),
     )
+<<<<<<< HEAD
 
 
 def _counts(run: Run) -> dict[str, int]:
@@ -329,3 +392,5 @@ def _caveats(run: Run) -> tuple[Text, ...]:
             )
         )
     return tuple(found)
+=======
+>>>>>>> main

@@ -116,8 +116,13 @@ STRICT: dict[StrictAnswer, Text] = {
 VERIFIED: dict[Verified, tuple[Tone, Text]] = {
     "hardware": ("good", Text(en="verified on hardware", ko="실제 하드웨어에서 검증함")),
     "simulated": ("plain", Text(en="verified in a simulator only", ko="시뮬레이터에서만 검증함")),
-    "stand-in": ("plain", Text(en="verified on a stand-in only", ko="대체물로만 검증함")),
-    "not verified": ("warn", Text(en="never tried on its device", ko="해당 장치에서 검증하지 않음")),
+    "stand-in": (
+        "warn",
+        Text(
+            en="not verified on hardware (tried on a stand-in only)", ko="실제 장치에서 검증되지 않음(대체물로만 시험)"
+        ),
+    ),
+    "not verified": ("warn", Text(en="not verified on hardware", ko="실제 장치에서 검증되지 않음")),
 }
 
 # A rate's unit as it is written behind the number or in a column's head.

@@ -1,1 +1,3 @@
-"""Stand-ins for what is not here: servers and vendors' SDKs, with the faults of the real ones as switches."""
+"""Stand-ins for vendors' SDKs and servers, built from their documented APIs. They show that an adapter keeps to an API;
+they are never called verified.
+"""

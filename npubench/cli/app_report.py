@@ -1,0 +1,48 @@
+"""The command that writes what people read: report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from npubench.cli.options import Out
+from npubench.cli.root import app
+from npubench.lang import here
+
+
+@app.command(help=here("Write the HTML report of one or more runs.", "하나 이상의 실행에 대한 HTML 보고서를 씁니다."))
+def report(
+    runs: Annotated[
+        list[str], typer.Argument(metavar="RUN...", help=here("Folders, run ids, or latest.", "폴더, 실행 id, latest."))
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="FILE", help=here("File or folder.", "파일 또는 폴더.")),
+    ] = None,
+    language: Annotated[
+        str,
+        typer.Option(
+            "--lang",
+            metavar="LANG",
+            help=here("First language of the page: en or ko.", "페이지의 첫 언어: en 또는 ko."),
+        ),
+    ] = "",
+    baseline: Annotated[
+        str,
+        typer.Option(
+            "--baseline",
+            metavar="RUN",
+            help=here(
+                "Changes against this run, or none (default: the accepted one).",
+                "이 실행과 비교한 변화, 또는 none(기본: 승인된 실행).",
+            ),
+        ),
+    ] = "",
+    out: Out = None,
+) -> None:
+    """See `report.report`."""
+    from npubench.cli import report as reporting
+
+    reporting.report(reporting.Asked(runs=tuple(runs), output=output, lang=language, baseline=baseline, out=out))
