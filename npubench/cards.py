@@ -630,9 +630,14 @@ def served(card: BackendCard) -> str | None:
 def claimed(card: BackendCard) -> dict[str, Any]:
     """What stands in place of a model's graphs where an endpoint serves weights of its own: its name for them.
 
-    Empty for every other backend.
+    Empty for every other backend, and for a server that a run starts on the model's own weights (`ours`).
     """
-    return {} if (name := served(card)) is None else {"graphs": {"claimed": name}}
+    return {} if (name := served(card)) is None or ours(card) else {"graphs": {"claimed": name}}
+
+
+def ours(card: BackendCard) -> bool:
+    """Whether a run starts this endpoint's server on the weights of the model card that is measured."""
+    return card.serve is not None and not card.serve.model
 
 
 THREADS = "{threads}"

@@ -15,11 +15,11 @@ from typing import Protocol
 import msgspec
 
 from npubench import traffic
-from npubench.cards import ENDPOINT, BackendCard, ModelCard, emulated, with_threads
+from npubench.cards import ENDPOINT, BackendCard, ModelCard, emulated, ours, with_threads
 from npubench.conditions import Conditions
 from npubench.discovery import code
 from npubench.energy import EnergyLedger, IdlePower
-from npubench.engine import loading, table
+from npubench.engine import loading, served, table
 from npubench.engine.files import Files, Ready
 from npubench.engine.holding import held_s
 from npubench.engine.joules import covering, joules, slowed
@@ -29,7 +29,7 @@ from npubench.engine.lost import Presence
 from npubench.engine.metering import Meters
 from npubench.engine.placement import Certifier
 from npubench.engine.protocol import Event, Measured, MeasureJob, Together
-from npubench.engine.quality import Asker
+from npubench.engine.quality import Asker, unheld
 from npubench.engine.select import adapter_ref, environment_of
 from npubench.engine.serving import Servers
 from npubench.engine.tuner import Tuner, tuned_cell
@@ -142,10 +142,10 @@ class Launching:
         """Asks for the quality of this cell's answers, once for all cells of its build and backend."""
         if cell.purpose != "measure" or self._plan.models[cell.model].get("quality") is None:
             return
-        if backend.device.type == ENDPOINT:
-            # A server is asked in another way than a session: its logits are not to be had.
-            return
         if self._folder.quality_path(cell.model, cell.precision, cell.variant, cell.backend).exists():
+            return
+        if backend.device.type == ENDPOINT and not ours(backend) and backend.options.get("serves") != cell.model:
+            self._folder.write_quality(unheld(cell.model, cell.precision, cell.variant, cell.backend))
             return
         ready = self._files.ready(cell.model, cell.precision, cell.variant, 1, cell.backend)
         if ready.failure is not None:
@@ -216,10 +216,10 @@ class Launching:
                 raise StoreError(built.failure.message, hint=built.failure.hint or _RESUME)
             failure = self._presence.after(backend, built.failure)
             return msgspec.structs.replace(blank, failure=failure, verdict=_verdict(failure))
-        served = self._servers.ready(backend, cell.model, alone=cell.mix is None)
-        if isinstance(served, Failure):
-            return msgspec.structs.replace(blank, failure=served, verdict=_verdict(served))
-        backend = served
+        addressed = self._servers.ready(backend, cell.model, alone=cell.mix is None)
+        if isinstance(addressed, Failure):
+            return msgspec.structs.replace(blank, failure=addressed, verdict=_verdict(addressed))
+        backend = addressed
         if (found := self._certified(cell, backend)) is not None and found.extent == "none":
             # Not a number of this backend: nothing is timed.
             said = "; ".join(reason.en for reason in found.reasons)
@@ -258,9 +258,12 @@ class Launching:
             # Measured again only to stand beside others: what is written stays as it is.
             path = work / path.name
         keeping = Keeping(path)
+        observing = self._observing(ready)
 
         def tell(event: Event) -> None:
             watch.event(event)
+            if observing is not None:
+                observing.event(event)
             say(event, table.completed(work))
 
         with watching(backend, self._plan.machine, meters=self._plan.meters) as watch:
@@ -285,9 +288,23 @@ class Launching:
                     blank, failure=answer, verdict=_verdict(answer), reasons=gone(watch.found), samples=kept
                 )
             assert isinstance(answer, Measured)
-            return self._finish(ready, blank, answer, work, keeping)
+            launch = self._finish(ready, blank, answer, work, keeping)
+            if observing is not None:
+                found = served.certificate(ready.cell, observing.evidence(launch), launch)
+                self._folder.write_certificate(found)
+                self._watcher.placed(found)
+            return launch
         finally:
             shutil.rmtree(work, ignore_errors=True)
+
+    def _observing(self, ready: Prepared) -> served.Observing | None:
+        """Looks at an endpoint's server around the first launch of each of its builds."""
+        cell = ready.cell
+        if ready.backend.device.type != ENDPOINT or cell.purpose != "measure" or cell.mix is not None:
+            return None
+        if self._folder.certificate_path(cell.model, cell.precision, cell.variant, cell.backend).exists():
+            return None
+        return served.Observing(self._servers.of(cell.backend), self._plan.machine)
 
     def _job(self, ready: Prepared, work: Path, together: Together | None) -> MeasureJob:
         cell, backend, built = ready.way, ready.backend, ready.files

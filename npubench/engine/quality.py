@@ -87,7 +87,7 @@ class Asker:
         blank = Quality(model=model, precision=precision, variant=variant, backend=backend, verdict="unknown")
         if card.quality is None:
             return msgspec.structs.replace(blank, reasons=(NO_FLOOR,))
-        backend_card = msgspec.convert(self._plan.backends[backend], BackendCard)
+        backend_card = served or msgspec.convert(self._plan.backends[backend], BackendCard)
         params = self._params(card)
         reference = self._reference(card, params)
         if isinstance(reference, Text):
@@ -255,6 +255,19 @@ def _unprobed(spec: QualitySpec, precision: str, known: int, asked: int) -> Text
         en=f"nothing was judged: of {asked} next tokens that the server was asked for, {known} could be told from its "
         f"text ({probes.LEAST} are needed)",
         ko=f"판정하지 않음: 서버에 물은 다음 토큰 {asked}개 중 {known}개만 글에서 식별됨({probes.LEAST}개 필요)",
+    )
+
+
+def unheld(model: str, precision: str, variant: str, backend: str) -> Quality:
+    """The record of a server that has weights of its own."""
+    reason = Text(
+        en="quality is unknown: the server has weights of its own, whose reference answers nobody holds here (a server "
+        "of this model's weights: `npubench build --format hf`, and options.serves in the card)",
+        ko="품질 알 수 없음: 서버의 가중치에 대한 기준 답이 없습니다(이 모델의 가중치를 서비스하려면 "
+        "`npubench build --format hf`와 카드의 options.serves)",
+    )
+    return Quality(
+        model=model, precision=precision, variant=variant, backend=backend, verdict="unknown", reasons=(reason,)
     )
 
 

@@ -15,7 +15,7 @@ from npubench.evidence import Certificate
 from npubench.lang import Text
 from npubench.rules import Ruleset
 from npubench.schema import Plan, Quality
-from npubench.stats import placement, quality
+from npubench.stats import placement, quality, server
 from npubench.tuning import Tuning
 from npubench.verify.found import Tally
 
@@ -102,6 +102,10 @@ def _passed(metric: str, value: float | None, floor: float | None) -> bool | Non
 def check_certificate(tally: Tally, file: str, found: Certificate, rules: Ruleset) -> None:
     """Names an extent, a share or reasons that do not follow from the certificate's own figures."""
     tally.state(_NODES)
+    if found.server is not None:
+        again_served = server.judged(found.server)
+        tally.same(file, "server.seen", found.server.seen, again_served.seen, why=_FIGURES)
+        tally.same(file, "server.reasons", found.server.reasons, again_served.reasons, why=_FIGURES)
     if found.nodes is None and found.executing is None:
         # Looking failed, or nobody could look: the reason is all there is, and full is not known.
         if found.extent not in ("unknown", "none"):

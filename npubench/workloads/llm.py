@@ -64,7 +64,7 @@ class Generation:
             fed = [exactly(tokenizer, prompts, start, length) for start in range(wanted)]
         _check_vocabulary(request, fed, folder)
         if isinstance(session, Answers):
-            return bind_remote(session, request, clock, fed, shared)
+            return bind_remote(session, request, clock, fed, shared, tokenizer)
         if isinstance(session, Generates):
             return bind_generates(session, request, clock, tokenizer, fed)
         text = user_text(tokenizer, folder / TEXT)

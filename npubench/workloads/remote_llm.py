@@ -18,10 +18,12 @@ import numpy as np
 
 from npubench.errors import UnsupportedError
 from npubench.lang import here
-from npubench.spi import Answers, Outputs, Request, ServerTally, TokenClock
+from npubench.spi import Answers, Array, Outputs, Predicts, Request, ServerTally, TokenClock
 from npubench.workloads.asking import whole
 from npubench.workloads.generation import UNIT
+from npubench.workloads.next_tokens import NextTokens
 from npubench.workloads.prompts import Fed
+from npubench.workloads.tokenizing import Tokenizer
 
 _DIGITS = 4  # token ids of a label: with a few hundred different ones more labels than any run has requests
 _SPREAD = 1 << 40
@@ -31,6 +33,8 @@ class RemoteBound:
     """Prompts bound to a server; `spi.Awaits`. `units_asked`: how many tokens a request is asked for."""
 
     unit = UNIT
+    probe: Callable[[int, Array, Sequence[int]], Outputs]
+    """As `spi.Probes` has it; of a session that can be asked only."""
 
     def __init__(self, session: Answers, fed: Sequence[Fed], shared: int, new_tokens: int, clock: TokenClock) -> None:
         self.loop = session.loop
@@ -118,7 +122,9 @@ def _unnoted(now: int) -> None:
     """For requests that are not timed."""
 
 
-def bind_remote(session: Answers, request: Request, clock: TokenClock, fed: Sequence[Fed], shared: int) -> RemoteBound:
+def bind_remote(
+    session: Answers, request: Request, clock: TokenClock, fed: Sequence[Fed], shared: int, tokenizer: Tokenizer
+) -> RemoteBound:
     """Binds prompts to a server. Raises UnsupportedError for what no server of these can do."""
     if request.batch != 1:
         raise UnsupportedError(
@@ -128,4 +134,9 @@ def bind_remote(session: Answers, request: Request, clock: TokenClock, fed: Sequ
                 f"배치 {request.batch}: 엔드포인트는 요청당 프롬프트 하나만 받습니다. 동시 요청 수를 늘리십시오",
             )
         )
-    return RemoteBound(session, fed, shared, whole(request.params, "new_tokens", 32), clock)
+    bound = RemoteBound(session, fed, shared, whole(request.params, "new_tokens", 32), clock)
+    if isinstance(session, Predicts):
+        # For a quality run, whose prompts need no labels: nothing is timed.
+        vocabulary = whole(request.params, "vocab", 1)
+        bound.probe = NextTokens(session.predict, fed, tokenizer, vocabulary, ids=session.takes_ids).probe
+    return bound

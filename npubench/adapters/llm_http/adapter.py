@@ -16,14 +16,25 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from npubench import statuses
+from npubench.adapters.llm_http import claims, probes
 from npubench.adapters.llm_http.client import Client
 from npubench.adapters.llm_http.options import Endpoint, endpoint, proxy_of
-from npubench.adapters.llm_http.plain import call
 from npubench.adapters.llm_http.requests import Prompt, Requests
 from npubench.adapters.llm_http.sse import Reply
 from npubench.errors import AbsentBackendError, CardError, UnsupportedError
 from npubench.lang import here
-from npubench.spi import Answer, Artifact, Availability, Device, Feeds, Outputs, Placement, RequestError, TensorSpec
+from npubench.spi import (
+    Answer,
+    Artifact,
+    Availability,
+    Device,
+    Feeds,
+    Likely,
+    Outputs,
+    Placement,
+    RequestError,
+    TensorSpec,
+)
 
 # METRICS.md, Audits: an answer's length within a tenth of what was asked.
 LENGTH = 0.10
@@ -35,14 +46,16 @@ _NO_IDS = (400, 415, 422, 500, 501)
 class LlmHttpSession:
     """A client of one endpoint, with an event loop of its own. One thread at a time."""
 
-    def __init__(self, where: Endpoint) -> None:
+    def __init__(self, where: Endpoint, detail: Mapping[str, str]) -> None:
+        """`detail`: what the server says of itself."""
         self.inputs: Sequence[TensorSpec] = ()
         self.outputs: Sequence[TensorSpec] = ()
         self.loop = asyncio.new_event_loop()
         self._endpoint = where
+        self._detail = dict(detail)
         self._client = Client(where, self.loop)
         self._requests = Requests(where)
-        self._takes_ids: bool | None = {"ids": True, "text": False}.get(where.prompt)
+        self._takes_ids: bool | None = {"ids": True, "words": True, "text": False}.get(where.prompt)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -82,6 +95,10 @@ class LlmHttpSession:
             raise RequestError(self._endpoint.clean(str(error)), error.status) from None
         return counted(reply, new_tokens, None if isinstance(prompt, str) else len(prompt))
 
+    def predict(self, prompt: Prompt, most: int) -> Sequence[Likely]:
+        """What the server says comes next; see `probes`."""
+        return probes.predict(self._endpoint, self._requests.body(prompt, 1), most)
+
     def infer(self, feeds: Feeds) -> Outputs:
         """Raises UnsupportedError: an endpoint takes prompts."""
         raise UnsupportedError(
@@ -98,7 +115,7 @@ class LlmHttpSession:
             requested="endpoint",
             device_type="endpoint",
             sources=("claimed",),
-            devices=(Device(id=where.address.url, type="endpoint", name=where.model, detail=dict(where.claims)),),
+            devices=(Device(id=where.address.url, type="endpoint", name=where.model, detail=self._detail),),
         )
 
     def close(self) -> None:
@@ -156,20 +173,24 @@ class LlmHttpAdapter:
         try:
             where = endpoint(options)
             refuse_proxy(where)
-            answer = call(where, "/v1/models", timeout_s=PROBE_S)
+            answer = claims.look(where)
+            if not answer.ready:
+                return Availability(available=False, reason=f"{where.address.url}: {answer.reason}")
+            said = claims.read(where)
         except (CardError, AbsentBackendError, RequestError) as error:
             return Availability(available=False, reason=str(error), fix=getattr(error, "hint", None) or "")
-        if answer.status in (401, 403):
-            reason = f"{where.address.url}: HTTP {answer.status}; the server wants a key (options.api_key_env)"
-            return Availability(available=False, reason=reason)
-        device = Device(id=where.address.url, type="endpoint", name=where.model, detail=dict(where.claims))
+        self._versions = said.versions
+        detail = {**said.detail, **where.claims}
+        device = Device(id=where.address.url, type="endpoint", name=where.model, detail=detail)
         return Availability(available=True, devices=(device,), versions=dict(self._versions))
 
     def open(self, artifact: Artifact, options: Mapping[str, Any]) -> LlmHttpSession:
         """A client. The artefact is what the server is claimed to serve; it is not read."""
         where = endpoint(options)
         refuse_proxy(where)
-        return LlmHttpSession(where)
+        said = claims.read(where)
+        self._versions = said.versions
+        return LlmHttpSession(where, {**said.detail, **where.claims})
 
     def describe(self) -> Mapping[str, str]:
         return dict(self._versions)

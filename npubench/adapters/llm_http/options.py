@@ -20,7 +20,7 @@ from npubench.errors import AbsentBackendError, CardError
 from npubench.lang import here
 
 APIS = ("completions", "chat")
-PROMPTS = ("auto", "ids", "text")
+PROMPTS = ("auto", "ids", "text", "words")
 TIMEOUT_S = 60.0
 """How long a server may be silent within a request; the parent takes a worker for hung after twice that."""
 
@@ -63,8 +63,9 @@ class Secret:
 class Endpoint(NamedTuple):
     """An endpoint as its card names it. `extra`: fields that are sent beside the common ones.
 
-    `prompt`: `ids` or `text` only, or `auto`, ids where the server takes them. `claims`: what the centre knows of the
-    server (its device, say), repeated as a claim. `key` None: the server wants none.
+    `prompt`: `ids` or `text` only, `words` (ids as visible words, for a model built so: `npubench.words`), or `auto`,
+    ids where the server takes them. `claims`: what the centre knows of the server (its device, say), repeated as a
+    claim. `key` None: the server wants none.
     """
 
     address: Address
@@ -121,7 +122,7 @@ def endpoint(options: Mapping[str, Any], environ: Mapping[str, str] = os.environ
         api=api,
         key=_key(variable, environ),
         extra=dict(extra),
-        prompt="text" if api == "chat" else prompt,
+        prompt="text" if api == "chat" and prompt != "words" else prompt,
         timeout_s=float(timeout_s),
         claims=dict(claims),
     )

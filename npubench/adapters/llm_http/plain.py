@@ -20,11 +20,12 @@ MOST_BYTES = 4 << 20
 
 
 class Said(NamedTuple):
-    """An answer: status, content type, the body's first `MOST_BYTES`."""
+    """An answer: status, content type, the body's first `MOST_BYTES`, and where it redirects to."""
 
     status: int
     kind: str
     body: bytes
+    location: str = ""
 
     def json(self) -> Any:
         """The body as JSON; None where it is none."""
@@ -52,7 +53,8 @@ def call(endpoint: Endpoint, path: str, body: Any = None, timeout_s: float | Non
     try:
         connection.request("GET" if data is None else "POST", where.prefix + path, body=data, headers=headers)
         answer = connection.getresponse()
-        return Said(answer.status, answer.headers.get_content_type(), answer.read(MOST_BYTES))
+        location = answer.headers.get("location") or ""
+        return Said(answer.status, answer.headers.get_content_type(), answer.read(MOST_BYTES), location)
     except ssl.SSLError as error:
         why = getattr(error, "verify_message", "") or error.reason or "TLS failed"
         raise RequestError(f"{where.url}: {why}", statuses.INSECURE) from None

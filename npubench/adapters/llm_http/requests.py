@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from npubench import __version__
+from npubench import __version__, words
 from npubench.adapters.llm_http.options import Endpoint
 
 OMIT = "omit"
@@ -50,6 +50,8 @@ class Requests:
     def body(self, prompt: Prompt, new_tokens: int) -> dict[str, Any]:
         """The fields of one request, as they are sent."""
         asked: dict[str, Any] = {"model": self._endpoint.model}
+        if self._endpoint.prompt == "words" and not isinstance(prompt, str):
+            prompt = words.text(prompt)
         if self._chat:
             asked["messages"] = [{"role": "user", "content": prompt}]
         else:
