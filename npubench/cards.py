@@ -255,17 +255,12 @@ class BackendCard(_Card, frozen=True, kw_only=True):
 
     `variants`: which builds of a model it takes, the most wanted first; a model has at least `portable`.
     `refuses`: why it does not take a precision, for those where a reader would ask. `compile_ahead`: whether graphs are
-<<<<<<< HEAD
-    compiled into a file before they are measured. `prebuilt`: model → build (`build_name`) → role → a file compiled
-    elsewhere. `threads_option`: which option is the number of threads of a session, where that may be searched (offline
-    tuning); not given, the one that says `{threads}`. `serve`: how the server of an endpoint is started.
-=======
     compiled into a file before they are measured. `compile_from`: precision → the precision of the build that the
     vendor's compiler makes it from (it quantises or rounds by itself); the answers are judged as the former's.
     `calibration_inputs`: on how many of our calibration inputs it quantises. `prebuilt`: model → build (`build_name`) →
     role → a file compiled elsewhere. `threads_option`: which option is the number of threads of a session, where that
-    may be searched (offline tuning); not given, the one that says `{threads}`.
->>>>>>> main
+    may be searched (offline tuning); not given, the one that says `{threads}`. `serve`: how the server of an endpoint
+    is started.
     """
 
     schema: Literal["npubench.backend/1"]
@@ -420,7 +415,6 @@ def decode(document: Mapping[str, Any], kind: type[C], source: str) -> C:
     return card
 
 
-<<<<<<< HEAD
 PLACEHOLDERS = ("port", "model", "python", "bin")
 """What may stand in braces in `ServeSpec`."""
 
@@ -440,7 +434,8 @@ def _serving(card: BackendCard) -> Iterator[str]:
                 yield f"{key}: unknown placeholder {{{name}}}; expected one of {known}"
     if card.serve.port is None and not any("{port}" in text for text in told.values()):
         yield "serve.command: nothing says {port}; expected it there, or serve.port where the server's port is fixed"
-=======
+
+
 def _compile_mistakes(card: BackendCard) -> list[str]:
     """What contradicts itself in how a backend's compiler is fed."""
     known = ", ".join(card.precisions)
@@ -454,7 +449,6 @@ def _compile_mistakes(card: BackendCard) -> list[str]:
     if card.calibration_inputs and not card.compile_from:
         found.append("calibration_inputs: found without compile_from; expected the builds that are quantised")
     return found
->>>>>>> main
 
 
 def table(value: Any, kind: type[S], key: str) -> S:

@@ -13,12 +13,8 @@ from typing import Any, Protocol
 
 import msgspec
 
-<<<<<<< HEAD
 from npubench.cards import ENDPOINT, BackendCard, ModelCard, build_name, digest, graph_hashes
-=======
-from npubench.cards import BackendCard, ModelCard, build_name
 from npubench.discovery import code
->>>>>>> main
 from npubench.engine import prebuilt
 from npubench.engine.launcher import Limits, run_job
 from npubench.engine.protocol import BuildJob, Calibration, Compiled, CompileJob, Event, Said
@@ -173,15 +169,11 @@ class Files:
 
     def _prepare(self, model: str, precision: str, variant: str, batch: int, backend: str) -> Ready:
         card = msgspec.convert(self._plan.backends[backend], BackendCard)
-<<<<<<< HEAD
         if card.device.type == ENDPOINT:
             return Ready(artifacts=_served(precision))
-        built = self._build(model, precision, variant, batch)
-=======
         # A compiler that quantises by itself gets the build that it quantises.
         source = card.compile_from.get(precision, precision)
         built = self._build(model, source, variant, batch)
->>>>>>> main
         if built.failure is not None:
             return Ready(failure=built.failure)
         if specs := prebuilt.of(card, model, precision, variant):
