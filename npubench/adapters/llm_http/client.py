@@ -5,9 +5,14 @@ used; a connection on which anything went wrong, or that was idle for so long th
 used again; times are taken right after a socket was read, before anything else is done with the bytes; a server that
 says nothing for `timeout_s` within a request has failed it. Certificates and host names are always verified.
 
-Why not httpx: its times are those of its consumer, a call stack after the socket was read. Measured on two cores at 256
-streams and 5 000 tokens/s together (benchmarks/test_llm_http.py): see the table there. An `asyncio.Protocol` costs one
-call per read.
+Why not httpx: what was read goes through anyio, h11 and httpcore before its time can be taken. Measured on one core,
+client and server as processes of their own on a busy machine (benchmarks/test_llm_http.py; a TTFT known to be 200 ms, a
+TPOT of 51 to 53 ms; at 256 streams httpx takes the whole core, falls behind, and 1 900 tokens/s arrive):
+
+    streams, tokens/s      httpx 0.28.1: cores, TTFT, TPOT off     this: cores, TTFT, TPOT off
+     16,   300             0.13   +1.5 %    +0.01 %                0.04   +0.2 %   0.00 %
+     64, 1 250             0.32   +2.4 %     0.00 %                0.10   +0.2 %   0.00 %
+    256, 5 000             1.07   28 times  +11.75 %               0.21   +0.5 %   0.00 %
 
 Not aware of: what is asked (`requests`), what an answer means (`sse` reads it).
 """

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import http.server
+import json
+import shutil
 import socket
 import ssl
+import subprocess
+import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from npubench import statuses
 from npubench.adapters.llm_http.adapter import LlmHttpAdapter, LlmHttpSession
+from npubench.adapters.llm_http.options import endpoint
 from npubench.errors import AbsentBackendError, UnsupportedError
 from npubench.spi import Answer, Answers, Artifact, Places, RequestError
 from tests.standins.openai_process import Standin, standin
@@ -195,6 +202,51 @@ def test_a_server_without_tls_is_not_taken_for_one_with_it(server: Standin) -> N
     assert failure(session).status in (statuses.INSECURE, statuses.CLOSED, statuses.UNREACHABLE)
     session.close()
     assert ssl.create_default_context().verify_mode is ssl.CERT_REQUIRED
+
+
+class _Hello(http.server.BaseHTTPRequestHandler):
+    """One stream of a token."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.end_headers()
+        told = {"choices": [{"text": "t"}], "usage": {"prompt_tokens": 5, "completion_tokens": 1}}
+        self.wfile.write(f"data: {json.dumps(told)}\n\n".encode())
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Nothing."""
+
+
+def test_certificates_are_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl makes the certificate")
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    command = [
+        *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"),
+        *("-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)),
+    ]
+    subprocess.run(command, check=True, capture_output=True)
+    server = http.server.HTTPServer(("127.0.0.1", 0), _Hello)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    options = {"url": f"https://127.0.0.1:{server.server_address[1]}", "model": "m", "prompt": "ids"}
+    try:
+        stranger = LlmHttpSession(endpoint(options), {})
+        error = failure(stranger)
+        assert (error.status, "self-signed certificate" in str(error)) == (statuses.INSECURE, True)
+        stranger.close()
+        # An authority of one's own is named as OpenSSL takes it.
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        known = LlmHttpSession(endpoint(options), {})
+        assert ask(known, new_tokens=1)[0].tokens == 1
+        known.close()
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def test_a_key_is_sent_and_never_said(server: Standin, monkeypatch: pytest.MonkeyPatch) -> None:
