@@ -276,6 +276,9 @@ class Launching:
                 self._stop,
             )
         blank = msgspec.structs.replace(blank, conditions=watch.found)
+        if (ended := self._servers.gone(backend.id)) is not None:
+            # What was answered before it ended is no measurement.
+            answer = self._servers.explained(backend.id, answer) if isinstance(answer, Failure) else ended
         try:
             if isinstance(answer, Failure):
                 if answer.kind is FailureKind.DISK_FULL:
@@ -283,7 +286,7 @@ class Launching:
                     raise StoreError(f"{work}: the disk is full; everything written before is kept", hint=_RESUME)
                 keeping.output(work)
                 kept = keeping.partial(work)
-                answer = self._presence.after(backend, self._servers.explained(backend.id, answer))
+                answer = self._presence.after(backend, answer)
                 return msgspec.structs.replace(
                     blank, failure=answer, verdict=_verdict(answer), reasons=gone(watch.found), samples=kept
                 )

@@ -130,18 +130,26 @@ class Servers:
         """The server that runs for a backend."""
         return self._running.get(backend)
 
-    def explained(self, backend: str, failure: Failure) -> Failure:
-        """`failure` of a launch with what became of the server, where that has ended meanwhile."""
+    def gone(self, backend: str) -> Failure | None:
+        """Why a launch that just ended says nothing: its server ended meanwhile. None where it still runs."""
         running = self._running.get(backend)
         if running is None or running.process.poll() is None:
-            return failure
+            return None
         how = _ended(running.process.returncode)
-        return msgspec.structs.replace(
-            failure,
+        return Failure(
             kind=FailureKind.CRASHED,
-            message=f"the server {how}: {failure.message}"[:4000],
+            message=f"the server {how} during the launch",
+            phase=PHASE,
+            exit_code=running.process.returncode,
             stderr=tail(running.log),
         )
+
+    def explained(self, backend: str, failure: Failure) -> Failure:
+        """`failure` of a launch with what became of the server, where that has ended meanwhile."""
+        found = self.gone(backend)
+        if found is None:
+            return failure
+        return msgspec.structs.replace(found, message=f"{found.message}: {failure.message}"[:4000], phase=failure.phase)
 
     def close(self) -> None:
         """Stops every server."""

@@ -83,7 +83,7 @@ def _card(*more: str) -> BackendCard:
     )
 
 
-def _plan(card: BackendCard) -> Plan:
+def _plan(card: BackendCard, seconds: float) -> Plan:
     model = CATALOGUE.models[MODEL]
     room = model.path.parent
     return planning.make(
@@ -94,17 +94,17 @@ def _plan(card: BackendCard) -> Plan:
         inputs={},
         machine=MACHINE,
         rules=load(),
-        budget=planning.Budget(profile="smoke", seconds=4, launches=1, max_window_s=1),
+        budget=planning.Budget(profile="smoke", seconds=seconds, launches=1, max_window_s=seconds / 4),
         seed=0,
         suite=None,
         sources={f"room:{MODEL}": str(room), f"data:{MODEL}": str(room.parent / "data" / str(model.card.data))},
     )
 
 
-def _run(card: BackendCard, folder: Path) -> Run:
+def _run(card: BackendCard, folder: Path, seconds: float = 4.0) -> Run:
     from npubench.build.materialise import cache_root
 
-    plan = _plan(card)
+    plan = _plan(card, seconds)
     store = RunFolder.create(folder, MACHINE.name, plan.run)
     store.write_plan(plan)
     return Execution(plan, store, cache_root(), Silent(), Limits(), lambda: False).carry_out()
@@ -152,3 +152,13 @@ def test_a_server_that_dies_at_once_is_the_launchs_failure(tmp_path: Path) -> No
     assert failure.phase == "serve"
     assert "ended with exit code 3" in failure.message
     assert "no device found: /dev/stand-in0" in failure.stderr
+
+
+@pytest.mark.slow
+def test_a_server_that_dies_while_it_is_measured_is_the_launchs_failure(tmp_path: Path) -> None:
+    """It ends by itself after some seconds, in the middle of warming up or the window."""
+    run = _run(_card("--lifetime", "6", "--set", "ttft_ms=20", "--set", "tpot_ms=5"), tmp_path, 30.0)
+    (failure,) = run.cells[0].failures
+    assert "the server ended with exit code 0 during the launch" in failure.message
+    assert "stopped" in failure.stderr
+    assert run.cells[0].verdict == "invalid"

@@ -95,10 +95,14 @@ def test_a_server_that_died_is_said_and_started_anew(servers: Servers) -> None:
     running.process.wait(10)
     failure = servers.explained("served", Failure(kind=FailureKind.RAISED, message="connection refused"))
     assert failure.kind is FailureKind.CRASHED
-    assert failure.message == "the server was ended by SIGKILL: connection refused"
+    assert failure.message == "the server was ended by SIGKILL during the launch: connection refused"
+    gone = servers.gone("served")
+    assert gone is not None
+    assert '"port"' in "".join(gone.stderr)
     again = servers.ready(card(), "m1")
     assert isinstance(again, BackendCard)
     assert servers.explained("served", failure) is failure
+    assert servers.gone("served") is None
 
 
 @pytest.mark.parametrize(
