@@ -1,13 +1,15 @@
-"""A real server, measured by npubench and by somebody else's client, in turns, in one session.
+"""A real server, measured by npubench and by somebody else's client at the same time.
 
     python -m tests.witness.served --python /path/to/venv/bin/python             in a venv with transformers[serving]
     python -m tests.witness.served --python … --rounds 3 --seconds 30 --users 4
 
-Starts `transformers serve` with continuous batching on llm-chat-8m's weights (visible words), then, `--rounds` times:
-the official OpenAI client (`served_client`), one request at a time and as `--users` users; then `npubench run` against
-the same server. Prints the medians of time to first token, time per output token, and tokens per second side by side.
+Starts `transformers serve` with continuous batching on llm-chat-8m's weights (visible words). Then, `--rounds` times,
+once with one user each and once with `--users`: `npubench run`, and beside it, with as many users, the official OpenAI
+client (`served_client`). Both load the same server in the same moments, so that what disturbs one disturbs the other;
+of the official client those requests count that it sent within npubench's timed window. Prints the medians of time to
+first token and time per output token, and tokens per second, side by side.
 
-Not aware of: other work on this machine, which both clients see.
+Not aware of: other work on this machine, which both clients see alike.
 """
 
 from __future__ import annotations
@@ -22,7 +24,6 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from npubench import readiness, store
 from npubench.build.hf_export import export
@@ -88,19 +89,23 @@ def served(python: str, folder: Path, port: int) -> Iterator[Path]:
             process.wait(30)
 
 
-def theirs(python: str, port: int, model: Path, users: int, seconds: float) -> dict[str, float]:
-    """What the official client measures."""
-    arguments = [str(port), str(model), str(users), str(seconds)]
+@contextmanager
+def theirs(python: str, port: int, model: Path, users: int, log: Path) -> Iterator[None]:
+    """The official client at work; its requests go to `log`."""
     variables = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
-    done = subprocess.run(
-        [python, str(HERE / "served_client.py"), *arguments], capture_output=True, text=True, check=True, env=variables
-    )
-    found: dict[str, float] = json.loads(done.stdout)
-    return found
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [python, str(HERE / "served_client.py"), str(port), str(model), str(users)], stdout=out, env=variables
+        )
+        try:
+            yield
+        finally:
+            process.terminate()
+            process.wait(30)
 
 
-def ours(folder: Path, users: int, seconds: float) -> dict[str, float]:
-    """What npubench measures: a run with the one scenario."""
+def ours(folder: Path, users: int, seconds: float) -> Path:
+    """npubench at work: the folder of a run with the one scenario."""
     scenario = "single-stream" if users == 1 else f"users:users={users}"
     command = [
         sys.executable,
@@ -117,19 +122,31 @@ def ours(folder: Path, users: int, seconds: float) -> dict[str, float]:
     command += ["-p", "fp32", "-s", scenario, "--profile", "smoke", "--launches", "1"]
     command += ["--budget", f"{seconds / 0.75:g}s", "--out", str(folder / "results")]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
-    path = Path(done.stdout.strip().splitlines()[-1])
-    summary = assembled(store.RunFolder(path)).cells[0].summary
+    assert done.returncode in (0, 4), done.stderr
+    return Path(done.stdout.strip().splitlines()[-1])
+
+
+def compared(path: Path, log: Path) -> tuple[dict[str, float], dict[str, float]]:
+    """(npubench's figures, the official client's of the requests that it sent within the same window)."""
+    run = assembled(store.RunFolder(path))
+    summary = run.cells[0].summary
+    (launch,) = store.RunFolder(path).launches()
+    assert launch.window is not None
+    start, end = launch.window.start_ns / 1e9, launch.window.end_ns / 1e9
+    found = [json.loads(line) for line in log.read_text().splitlines()]
+    inside = [one for one in found if start <= one[0] < end]
+    done = [one for one in found if start <= one[4] < end]
 
     def median(name: str) -> float:
         value = summary[name].median if name in summary else None
         return float("nan") if value is None else value
 
-    return {
-        "ttft_ms": median("ttft_p50_ns") / 1e6,
-        "tpot_ms": median("tpot_p50_ns") / 1e6,
-        "tokens_per_s": median("tokens_per_s"),
-        "path": str(path),  # type: ignore[dict-item]
-    }
+    mine = {"ttft_ms": median("ttft_p50_ns") / 1e6, "tpot_ms": median("tpot_p50_ns") / 1e6}
+    mine |= {"tokens_per_s": median("tokens_per_s"), "requests": median("sample_count")}
+    other = {"ttft_ms": 1e3 * statistics.median(one[1] for one in inside)}
+    other |= {"tpot_ms": 1e3 * statistics.median(one[2] for one in inside)}
+    other |= {"tokens_per_s": sum(one[3] for one in done) / (end - start), "requests": len(inside)}
+    return mine, other
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -143,31 +160,21 @@ def main(arguments: Sequence[str]) -> None:
     asked = parser.parse_args(arguments)
     folder = asked.folder or Path(tempfile.mkdtemp(prefix="served-"))
     folder.mkdir(parents=True, exist_ok=True)
-    found: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    rows: list[str] = []
     with served(asked.python, folder, asked.port) as model:
         cards = folder / "cards" / "backends"
         cards.mkdir(parents=True, exist_ok=True)
         (cards / "witnessed.toml").write_text(CARD.format(port=asked.port, model=model), encoding="utf-8")
-        theirs(asked.python, asked.port, model, 1, 2)  # both meet a warm server
-        for _ in range(asked.rounds):
-            for users in (1, asked.users):
-                found.setdefault(("openai", users), []).append(
-                    theirs(asked.python, asked.port, model, users, asked.seconds)
-                )
-                found.setdefault(("npubench", users), []).append(ours(folder, users, asked.seconds))
-    sys.stdout.write(
-        "| users | client | TTFT p50, ms | TPOT p50, ms | tokens/s | rounds |\n|---|---|---|---|---|---|\n"
-    )
-    for (who, users), rounds in sorted(found.items(), key=lambda item: item[0][1]):
-        shown = " | ".join(
-            f"{statistics.median(one[key] for one in rounds):.1f} ({', '.join(f'{one[key]:.1f}' for one in rounds)})"
-            for key in KEYS
-        )
-        sys.stdout.write(f"| {users} | {who} | {shown} | {len(rounds)} |\n")
-    for rounds in found.values():
-        for one in rounds:
-            if "path" in one:
-                sys.stdout.write(f"{one['path']}\n")
+        for round_, users in [(number, users) for number in range(asked.rounds) for users in (1, asked.users)]:
+            log = folder / f"openai-{round_}-{users}.jsonl"
+            with theirs(asked.python, asked.port, model, users, log):
+                path = ours(folder, users, asked.seconds)
+            for who, figures in zip(("npubench", "openai"), compared(path, log), strict=True):
+                shown = " | ".join(f"{figures[key]:.1f}" for key in KEYS)
+                rows.append(f"| {round_ + 1} | {users} + {users} | {who} | {shown} | {figures['requests']:.0f} |")
+            sys.stdout.write(f"{path}\n")
+    head = "| round | users | client | TTFT p50, ms | TPOT p50, ms | tokens/s | requests |\n|---|---|---|---|---|---|---|\n"
+    sys.stdout.write(head + "\n".join(rows) + "\n")
 
 
 if __name__ == "__main__":
