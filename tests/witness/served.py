@@ -173,8 +173,8 @@ def main(arguments: Sequence[str]) -> None:
                 shown = " | ".join(f"{figures[key]:.1f}" for key in KEYS)
                 rows.append(f"| {round_ + 1} | {users} + {users} | {who} | {shown} | {figures['requests']:.0f} |")
             sys.stdout.write(f"{path}\n")
-    head = "| round | users | client | TTFT p50, ms | TPOT p50, ms | tokens/s | requests |\n|---|---|---|---|---|---|---|\n"
-    sys.stdout.write(head + "\n".join(rows) + "\n")
+    head = "| round | users | client | TTFT p50, ms | TPOT p50, ms | tokens/s | requests |"
+    sys.stdout.write("\n".join([head, "|---" * 7 + "|", *rows]) + "\n")
 
 
 if __name__ == "__main__":
