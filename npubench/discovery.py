@@ -57,6 +57,12 @@ def builtin_cards() -> Path:
     return checkout_root() or PACKAGE / "_cards"
 
 
+def builtin_data(name: str) -> Path | None:
+    """The folder of npubench's own data set of this id; None where it has none, or not here."""
+    folder = builtin_cards() / "models" / "data" / name
+    return folder if name == folder.name and (folder / "data.toml").is_file() else None
+
+
 def _card_files(root: Path) -> Iterable[tuple[str, Path]]:
     for kind, pattern in (
         ("backend", "backends/*.toml"),

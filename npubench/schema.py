@@ -24,6 +24,7 @@ from npubench.energy import Attachment, EnergyLedger, PlannedMeter, PowerSession
 from npubench.energy import Window as Window
 from npubench.errors import NotComparableError, SchemaTooNewError
 from npubench.evidence import Certificate
+from npubench.exhibits import Exhibits
 from npubench.lang import Text
 from npubench.scenarios import Scenario as Scenario
 from npubench.spi import Availability, Device, EnvironmentFacts, MeterScope, Placement, TensorSpec
@@ -571,7 +572,7 @@ class Cell(_Document, frozen=True, kw_only=True):
     """Model × precision × backend × scenario: the unit of the result table.
 
     `energy`: channel → joules in the window. `efficiency`: scope → metric of `metrics.ENERGY`, for the device
-    under test.
+    under test. `disturbed`: how many of its launches other work took processor time from.
     """
 
     id: str
@@ -592,6 +593,7 @@ class Cell(_Document, frozen=True, kw_only=True):
     summary: dict[str, Spread] = {}
     launches: tuple[str, ...] = ()
     failures: tuple[Failure, ...] = ()
+    disturbed: int = 0
     placement: Placement | None = None
     placement_reason: str | None = None
     certificate: Certificate | None = None
@@ -644,7 +646,7 @@ class Run(_Document, frozen=True, kw_only=True):
     logs: tuple[Attachment, ...] = ()
 
 
-D = TypeVar("D", Run, Launch, Plan, Quality, Certificate, Tuning, PowerSession, Attachment)
+D = TypeVar("D", Run, Launch, Plan, Quality, Exhibits, Certificate, Tuning, PowerSession, Attachment)
 
 
 def _both(reason: Any) -> Any:
@@ -679,6 +681,7 @@ CURRENT = {
     "npubench.launch": 2,
     "npubench.plan": 1,
     "npubench.quality": 1,
+    "npubench.exhibits": 1,
     "npubench.placement": 1,
     "npubench.tuning": 1,
     "npubench.power": 1,
@@ -721,9 +724,10 @@ def parse(data: bytes, kind: type[D], source: str) -> D:
         raise NotComparableError(f"{source}: damaged document: {error}") from error
 
 
-def encode(document: _Document | Certificate | Tuning | PowerSession | Attachment) -> bytes:
-    """`document` as indented JSON with a final newline."""
-    return msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
+def encode(document: _Document | Exhibits | Certificate | Tuning | PowerSession | Attachment) -> bytes:
+    """`document` as indented JSON with a final newline; exhibits, which are lists of pixels, on one line."""
+    indent = 0 if isinstance(document, Exhibits) else 1
+    return msgspec.json.format(msgspec.json.encode(document), indent=indent) + b"\n"
 
 
 def cell_id(key: Mapping[str, str]) -> str:

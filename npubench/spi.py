@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 # What a vendor raises where its device does not take a model or a way of running it: a result, not a failure.
 from npubench.errors import UnsupportedError as UnsupportedError
+from npubench.exhibits import Exhibit as Exhibit
 
 API_VERSION = 1
 
@@ -404,6 +405,16 @@ class Scores(Protocol):
     """
 
     def score(self) -> Mapping[str, float]: ...
+
+
+@runtime_checkable
+class Shows(Protocol):
+    """A Bound that can show what it finds in a few of its inputs, outside any timed region.
+
+    Which ones depends on the data alone, never on the answers: every backend is shown on the same inputs.
+    """
+
+    def exhibits(self) -> Sequence[Exhibit]: ...
 
 
 @runtime_checkable

@@ -3,7 +3,9 @@
 A file appears whole or not at all (temporary file in the same folder, fsync, link, folder fsync) and is never changed.
 Layout: `<root>/<machine>/<run id>/plan.json`, `launches/<cell>-<n>.json` and `.npz`, `run.json` when sealed,
 `work/` while a launch is in flight, `power/<n>.json` and `.npz` for what was read around the launches,
-`power/log-<name>.json` and `.npz` for an external meter's log that was attached afterwards.
+`power/log-<name>.json` and `.npz` for an external meter's log that was attached afterwards,
+`exhibits/<build>.json` for what a backend found in a few inputs. Of the user's inputs that is `exhibits/own/`, which
+stays on this machine: it is neither sealed nor packed.
 
 Not aware of: what the documents mean.
 """
@@ -28,11 +30,13 @@ from npubench.cards import build_name
 from npubench.energy import Attachment, PowerSession
 from npubench.errors import StoreError, UsageError
 from npubench.evidence import Certificate
+from npubench.exhibits import Exhibits
 from npubench.schema import Launch, Plan, Quality, Run, encode, parse
 from npubench.tuning import Tuning
 
 PLAN, RUN, WORK = "plan.json", "run.json", "work"
 LAUNCHES, QUALITY, PLACEMENT, TUNING, POWER = "launches", "quality", "placement", "tuning", "power"
+EXHIBITS, OWN = "exhibits", "own"
 _LOG = "log-"
 
 # As `new_run_id` makes them; a folder of another name is older than all of them.
@@ -173,6 +177,27 @@ class RunFolder(msgspec.Struct, frozen=True):
         for path in sorted((self.path / QUALITY).glob("*.json")):
             yield parse(path.read_bytes(), Quality, str(path))
 
+    def write_exhibits(self, found: Exhibits) -> None:
+        """A killed run may have left the same already: it is kept."""
+        path = self.exhibits_path(found)
+        if not path.exists():
+            write_once(path, encode(found))
+
+    def exhibits_path(self, found: Exhibits) -> Path:
+        folder = self.path / EXHIBITS
+        if found.private:
+            folder /= OWN
+        return folder / f"{found.model}--{build_name(found.precision, found.variant)}--{found.backend}.json"
+
+    def exhibits(self) -> Iterator[Exhibits]:
+        """What each backend found in a few inputs, npubench's first, then the user's own; each in file-name order.
+
+        A damaged file raises NotComparableError.
+        """
+        folder = self.path / EXHIBITS
+        for path in [*sorted(folder.glob("*.json")), *sorted((folder / OWN).glob("*.json"))]:
+            yield parse(path.read_bytes(), Exhibits, str(path))
+
     def write_certificate(self, found: Certificate) -> None:
         path = self.certificate_path(found.model, found.precision, found.variant, found.backend)
         write_once(path, encode(found))
@@ -231,9 +256,13 @@ class RunFolder(msgspec.Struct, frozen=True):
     def samples_path(self, cell: str, number: int) -> Path:
         return self.path / LAUNCHES / f"{cell}-{number}.npz"
 
+    def work_path(self, cell: str, number: int) -> Path:
+        """Where a launch in flight has its files."""
+        return self.path / WORK / f"{cell}-{number}"
+
     def work(self, cell: str, number: int) -> Path:
         """An empty folder for the launch in flight."""
-        path = self.path / WORK / f"{cell}-{number}"
+        path = self.work_path(cell, number)
         try:
             shutil.rmtree(path, ignore_errors=True)
             path.mkdir(parents=True)
@@ -282,11 +311,28 @@ class Listed(msgspec.Struct, frozen=True):
         return os.path.exists(f"{self.root}/{self.machine}/{self.run}/{RUN}")
 
 
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """A link that leads to itself is none, and must not hide what lies beside it."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
 def _folders(path: str | Path) -> list[str]:
     """The names of the folders in `path`, sorted; none where it cannot be listed. Hidden ones are nobody's results."""
     try:
         with os.scandir(path) as entries:
-            return sorted(entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir())
+            return sorted(entry.name for entry in entries if not entry.name.startswith(".") and _is_folder(entry))
+    except OSError:
+        return []
+
+
+def strays(path: Path) -> list[str]:
+    """The names in `path` that are no folders, sorted, hidden ones left out; none where it cannot be listed."""
+    try:
+        with os.scandir(path) as entries:
+            return sorted(entry.name for entry in entries if not entry.name.startswith(".") and not _is_folder(entry))
     except OSError:
         return []
 
@@ -299,6 +345,11 @@ def listed(root: Path, machine: str | None = None) -> Iterator[Listed]:
     for name in [machine] if machine is not None else _folders(root):
         for run in _folders(f"{root}/{name}"):
             yield Listed(root, name, run)
+
+
+def machine_folders(root: Path) -> list[str]:
+    """Every folder under `root`, sorted, whether it holds runs or not."""
+    return _folders(root)
 
 
 def machines(root: Path) -> list[str]:
@@ -327,6 +378,11 @@ def named(root: Path, name: str) -> list[Path]:
 def is_attachment(path: Path) -> bool:
     """Whether a file holds an external meter's log: brought later, and no part of what was measured."""
     return path.parent.name == POWER and path.name.startswith(_LOG)
+
+
+def is_private(path: Path) -> bool:
+    """Whether a file of a run shows the user's own inputs, which leave this machine only when the user says so."""
+    return path.parent.name == OWN and path.parent.parent.name == EXHIBITS
 
 
 def open_run(name: str, root: Path) -> RunFolder:

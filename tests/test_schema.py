@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from npubench.cli.look import schemas
 from npubench.errors import NotComparableError, SchemaTooNewError
+from npubench.exhibits import Exhibits
 from npubench.schema import CURRENT, Launch, Run, cell_id, encode, parse
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -45,6 +46,12 @@ def test_a_newer_minor_field_does_not_break_an_older_reader() -> None:
 def test_every_version_ever_written_is_read(version: int) -> None:
     run = parse((GOLDEN / f"run-{version}.json").read_bytes(), Run, "golden")
     assert run.cells
+
+
+@pytest.mark.parametrize("version", range(1, CURRENT["npubench.exhibits"] + 1))
+def test_every_version_of_exhibits_is_read(version: int) -> None:
+    found = parse((GOLDEN / f"exhibits-{version}.json").read_bytes(), Exhibits, "golden")
+    assert found.items[0].reference
 
 
 keys = st.dictionaries(st.text(min_size=1, max_size=10), st.text(max_size=10), min_size=1)

@@ -8,15 +8,25 @@ from typing import Annotated
 import typer
 
 from npubench.cli.options import Out
+from npubench.cli.report_formats import Format
 from npubench.cli.root import app
 from npubench.lang import here
 
 
-@app.command(help=here("Write the HTML report of one or more runs.", "하나 이상의 실행에 대한 HTML 보고서를 씁니다."))
+@app.command(
+    help=here(
+        "Write the report of one or more runs: a page, a workbook or Markdown.",
+        "실행 보고서를 웹 페이지, 엑셀, Markdown으로 씁니다.",
+    )
+)
 def report(
     runs: Annotated[
-        list[str], typer.Argument(metavar="RUN...", help=here("Folders, run ids, or latest.", "폴더, 실행 id, latest."))
-    ],
+        list[str] | None,
+        typer.Argument(
+            metavar="RUN...",
+            help=here("Folders, run ids, or latest (default).", "폴더, 실행 id 또는 latest(기본)."),
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", metavar="FILE", help=here("File or folder.", "파일 또는 폴더.")),
@@ -26,9 +36,23 @@ def report(
         typer.Option(
             "--lang",
             metavar="LANG",
-            help=here("First language of the page: en or ko.", "페이지의 첫 언어: en 또는 ko."),
+            help=here(
+                "en or ko: the page's first language, a file's only one.",
+                "en 또는 ko: 페이지의 첫 언어, 다른 파일의 언어.",
+            ),
         ),
     ] = "",
+    form: Annotated[
+        Format | None,
+        typer.Option(
+            "--format",
+            metavar="FORM",
+            help=here(
+                "html, xlsx or markdown; else the ending of -o decides.",
+                "html, xlsx, markdown. 생략하면 -o의 확장자로 정합니다.",
+            ),
+        ),
+    ] = None,
     baseline: Annotated[
         str,
         typer.Option(
@@ -40,9 +64,59 @@ def report(
             ),
         ),
     ] = "",
+    index: Annotated[
+        bool,
+        typer.Option(
+            "--index",
+            help=here(
+                "One page over all runs of the results folder instead.",
+                "대신 결과 폴더의 모든 실행을 한 페이지에 보여 줍니다.",
+            ),
+        ),
+    ] = False,
+    pages: Annotated[
+        int,
+        typer.Option(
+            "--pages",
+            metavar="N",
+            min=0,
+            show_default=False,
+            help=here(
+                "With --index: missing pages of the newest N runs, too.",
+                "--index와 함께: 최근 N개의 없는 보고서도 씁니다.",
+            ),
+        ),
+    ] = 0,
+    embed_media: Annotated[
+        bool,
+        typer.Option(
+            "--embed-media",
+            help=here("Put your own frames and pages into it.", "자신의 프레임과 문서 그림도 넣습니다."),
+        ),
+    ] = False,
+    redact: Annotated[
+        bool,
+        typer.Option(
+            "--redact",
+            help=here("Replace names, serials, addresses, paths.", "이름, 일련번호, 주소, 경로를 가립니다."),
+        ),
+    ] = False,
     out: Out = None,
 ) -> None:
     """See `report.report`."""
     from npubench.cli import report as reporting
 
-    reporting.report(reporting.Asked(runs=tuple(runs), output=output, lang=language, baseline=baseline, out=out))
+    reporting.report(
+        reporting.Asked(
+            runs=tuple(runs or ()),
+            output=output,
+            lang=language,
+            baseline=baseline,
+            out=out,
+            index=index,
+            pages=pages,
+            form=form,
+            embed_media=embed_media,
+            redact=redact,
+        )
+    )

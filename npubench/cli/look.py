@@ -17,6 +17,7 @@ from npubench.discovery import catalogue, checkout_root, pick
 from npubench.energy import Attachment, PowerSession
 from npubench.errors import ArtifactError, CardError, UsageError
 from npubench.evidence import Certificate
+from npubench.exhibits import Exhibits
 from npubench.lang import here, language
 from npubench.schema import Launch, Plan, Quality, Run, encode
 from npubench.tuning import Tuning
@@ -231,6 +232,7 @@ def schemas() -> dict[str, bytes]:
     from npubench.verify.manifest import Manifest
 
     documents = {"run": Run, "launch": Launch, "plan": Plan, "quality": Quality, "placement": Certificate}
+    documents["exhibits"] = Exhibits
     documents["compare"] = Comparison
     documents["nightly"] = Nightly
     documents["rank"] = Ranking

@@ -183,7 +183,7 @@ def _asked(
         raise MeasurementError(f"{model} {precision}: {artifacts.message}", hint=artifacts.hint)
     if damage is not None:
         artifacts = tuple(_damaged(item, damage, folder) if item.role == role else item for item in artifacts)
-    return Outcome(fault=fault, role=role, record=asker.ask(model, precision, "portable", backend, artifacts))
+    return Outcome(fault=fault, role=role, record=asker.ask(model, precision, "portable", backend, artifacts).record)
 
 
 def _damaged(artifact: Artifact, fault: str, folder: Path) -> Artifact:

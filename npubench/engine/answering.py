@@ -7,7 +7,8 @@ the reference's tokens (teacher forcing): greedy texts part after a few tokens e
 that shows no raw outputs is asked which token comes next, at a few places of the reference's (`spi.Probes`).
 
 Guarantees: an output of more than `MOST_VALUES` values is thinned to evenly spaced rows, the same for the same shape,
-so that a page's class scores do not fill the disk. Not aware of: floors, the reference's figures.
+so that a page's class scores do not fill the disk. What a workload can show to people (`spi.Shows`) is kept apart from
+what is compared. Not aware of: floors, the reference's figures.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
-from npubench.spi import Array, Bound, Follows, Outputs, Probes, Scores
+from npubench.spi import Array, Bound, Exhibit, Follows, Outputs, Probes, Scores, Shows
 from npubench.stats import probes
 from npubench.stats.fidelity import AGAIN, TOKENS
 
@@ -76,6 +78,22 @@ def _probed(bound: Probes, count: int, reference: Mapping[str, Array], path: Pat
             for name, value in bound.probe(index, tokens, positions).items():
                 _add(archive_out, f"{index}:{name}", value)
     return count
+
+
+def show(bound: Bound, path: Path) -> bool:
+    """Writes what the workload can show of a few inputs to `path` (JSON); False where it shows nothing."""
+    found = tuple(bound.exhibits()) if isinstance(bound, Shows) else ()
+    if found:
+        path.write_bytes(msgspec.json.encode(found))
+    return bool(found)
+
+
+def shown(path: Path) -> tuple[Exhibit, ...]:
+    """What `show` wrote; nothing where it wrote nothing that can be read: it is for people, and judges nobody."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=tuple[Exhibit, ...])
+    except (OSError, msgspec.DecodeError):
+        return ()
 
 
 def _add(archive: zipfile.ZipFile, name: str, value: Array) -> None:

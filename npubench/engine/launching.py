@@ -151,12 +151,15 @@ class Launching:
         if ready.failure is not None:
             return
         self._watcher.asking(cell)
-        record = self._asker.ask(cell.model, cell.precision, cell.variant, cell.backend, ready.artifacts, backend)
+        asked = self._asker.ask(cell.model, cell.precision, cell.variant, cell.backend, ready.artifacts, backend)
+        record = asked.record
         if record.failure is not None:
             self._presence.after(backend, record.failure)
             if self._presence.lost(backend):
                 # Nothing is known about the answers: the record would convict them for the rest of the run.
                 return
+        if asked.exhibits is not None:
+            self._folder.write_exhibits(asked.exhibits)
         self._folder.write_quality(record)
         self._watcher.answered(record)
 

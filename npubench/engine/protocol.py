@@ -284,12 +284,16 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True, tag="measured", tag_fi
 
 
 class Answered(msgspec.Struct, frozen=True, kw_only=True, tag="answered", tag_field="event"):
-    """Task scores over `inputs` inputs; `file` in the job's folder has the raw outputs of `fidelity_inputs` of them."""
+    """Task scores over `inputs` inputs; `file` in the job's folder has the raw outputs of `fidelity_inputs` of them.
+
+    `exhibits` there: a JSON list of `Exhibit`; None where the workload shows none.
+    """
 
     scores: dict[str, float]
     inputs: int
     fidelity_inputs: int
     file: str
+    exhibits: str | None = None
     duration_ns: int
     versions: dict[str, str]
 

@@ -21,18 +21,21 @@ from typing import Any, Literal
 import msgspec
 
 from npubench.cards import BackendCard, ModelCard, QualitySpec, digest
-from npubench.discovery import code
+from npubench.discovery import builtin_data, code
 from npubench.engine import answering
 from npubench.engine.launcher import Environment, Limits, run_job
 from npubench.engine.protocol import AdapterRef, Answered, Event, QualityJob
 from npubench.engine.select import OWN, adapter_ref, environment_of
+from npubench.exhibits import Exhibit, Exhibits, beside
 from npubench.lang import Text
 from npubench.schema import Failure, FailureKind, Plan, Quality
 from npubench.spi import Artifact, Request
 from npubench.stats import fidelity, probes, quality
 
 # Raised whenever the way in which answers are made or scored changes: cached references are then made anew.
-SCORING = 1
+SCORING = 2
+# As the worker names it, and so as the cache keeps it with the reference's answers.
+KEPT_EXHIBITS = "exhibits.json"
 REFERENCE_PROVIDER = "CPUExecutionProvider"
 
 Build = Callable[[str, str, str], tuple[Artifact, ...] | Failure]
@@ -46,6 +49,14 @@ class Answers(msgspec.Struct, frozen=True, kw_only=True):
     inputs: int
     fidelity_inputs: int
     file: Path
+    exhibits: tuple[Exhibit, ...] = ()
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """The record, and what the backend found in a few inputs; None where there is nothing to show."""
+
+    record: Quality
+    exhibits: Exhibits | None = None
 
 
 class Asker:
@@ -78,41 +89,42 @@ class Asker:
         backend: str,
         artifacts: tuple[Artifact, ...],
         served: BackendCard | None = None,
-    ) -> Quality:
-        """The record for one build on one backend. Raises StopRequested.
+    ) -> Asked:
+        """What one build on one backend answers. Raises StopRequested.
 
         `served`: the backend's card with what a run has filled in (the address of a server that it started).
         """
         card = msgspec.convert(self._plan.models[model], ModelCard)
         blank = Quality(model=model, precision=precision, variant=variant, backend=backend, verdict="unknown")
         if card.quality is None:
-            return msgspec.structs.replace(blank, reasons=(NO_FLOOR,))
+            return Asked(msgspec.structs.replace(blank, reasons=(NO_FLOOR,)))
         backend_card = served or msgspec.convert(self._plan.backends[backend], BackendCard)
         params = self._params(card)
         reference = self._reference(card, params)
         if isinstance(reference, Text):
-            return msgspec.structs.replace(blank, reasons=(reference,))
+            return Asked(msgspec.structs.replace(blank, reasons=(reference,)))
         answer = self._asked(
             card, params, artifacts, adapter_ref(backend_card), environment_of(backend_card), reference.file
         )
         if isinstance(answer, Failure):
             # What a backend does not take is a result of its own, and says nothing about its answers.
             verdict: Literal["unknown", "failed"] = "unknown" if answer.kind is FailureKind.UNSUPPORTED else "failed"
-            return msgspec.structs.replace(blank, verdict=verdict, failure=answer, reasons=(_failed(answer),))
+            return Asked(msgspec.structs.replace(blank, verdict=verdict, failure=answer, reasons=(_failed(answer),)))
         folder, answered = answer
         spec, said = card.quality, NOT_JUDGED
         try:
-            wanted, found = answering.load(reference.file), answering.load(folder / answered.file)
+            wanted, given = answering.load(reference.file), answering.load(folder / answered.file)
+            found = _shown(folder, answered)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-        if probes.asked(found):
-            compared = probes.compare(wanted, found, answering.MOST_VALUES)
-            spec, said = quality.of_probes(card.quality), _unprobed(spec, precision, *probes.known(found))
+        if probes.asked(given):
+            compared = probes.compare(wanted, given, answering.MOST_VALUES)
+            spec, said = quality.of_probes(card.quality), _unprobed(spec, precision, *probes.known(given))
         else:
             logits = spec.fidelity.logits if spec.fidelity else ()
-            compared = fidelity.compare(wanted, found, logits)
+            compared = fidelity.compare(wanted, given, logits)
         judged = quality.judge(spec, precision, answered.scores, reference.scores, compared)
-        return msgspec.structs.replace(
+        record = msgspec.structs.replace(
             blank,
             verdict="unknown" if judged.passed and not judged.judged else "passed" if judged.passed else "failed",
             scores=judged.scores,
@@ -123,6 +135,20 @@ class Asker:
             drawn=self._drawn(model),
             reference=f"{REFERENCE_PROVIDER} fp32",
             duration_ns=answered.duration_ns,
+        )
+        return Asked(record, self._exhibits(record, found, reference) if found else None)
+
+    def _exhibits(self, record: Quality, found: tuple[Exhibit, ...], reference: Answers) -> Exhibits:
+        fed = self._plan.inputs.get(record.model)
+        return Exhibits(
+            model=record.model,
+            precision=record.precision,
+            variant=record.variant,
+            backend=record.backend,
+            source=fed.source if fed is not None else "",
+            private=fed is None or builtin_data(fed.source) is None,
+            reference=record.reference,
+            items=beside(found, reference.exhibits),
         )
 
     def _available(self, model: str) -> int:
@@ -209,6 +235,7 @@ class Asker:
                 inputs=facts["inputs"],
                 fidelity_inputs=facts["fidelity_inputs"],
                 file=folder / "answers.npz",
+                exhibits=answering.shown(folder / KEPT_EXHIBITS),
             )
         built = self._build(card.id, "fp32", "portable")
         if isinstance(built, Failure):
@@ -234,7 +261,12 @@ class Asker:
             inputs=answered.inputs,
             fidelity_inputs=answered.fidelity_inputs,
             file=folder / "answers.npz",
+            exhibits=answering.shown(folder / KEPT_EXHIBITS),
         )
+
+
+def _shown(folder: Path, answered: Answered) -> tuple[Exhibit, ...]:
+    return answering.shown(folder / answered.exhibits) if answered.exhibits is not None else ()
 
 
 NO_FLOOR = Text(en="the model card has no quality floor", ko="모델 카드에 품질 하한이 없음")

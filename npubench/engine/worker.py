@@ -70,8 +70,9 @@ from npubench.spi import (
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
-# The file of raw outputs in a quality job's folder.
+# The files of raw outputs and of what can be shown in a quality job's folder.
 ANSWERS = "answers.npz"
+EXHIBITS = "exhibits.json"
 
 
 class Events:
@@ -181,12 +182,14 @@ def quality(job: QualityJob, events: Events) -> None:
     check_outputs(bound, sessions, 0)
     events.enter("quality")
     scores, compared = answering.answer(bound, job.fidelity_inputs, job.reference, Path(job.folder) / ANSWERS)
+    shown = answering.show(bound, Path(job.folder) / EXHIBITS)
     events.send(
         protocol.Answered(
             scores=scores,
             inputs=bound.count * job.request.batch,
             fidelity_inputs=compared,
             file=ANSWERS,
+            exhibits=EXHIBITS if shown else None,
             duration_ns=time.perf_counter_ns() - started,
             versions={"numpy": np.__version__, "npubench-worker": __version__, **adapter.describe()},
         )

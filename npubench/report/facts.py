@@ -11,6 +11,7 @@ from npubench.report import inputs
 from npubench.report.cells import own_words
 from npubench.report.foreign import LINE_LIMIT, MESSAGE_LIMIT, clean
 from npubench.report.numbers import backend_name, card_title, count, of_cell
+from npubench.report.redacting import REDACTED_FROM
 from npubench.report.shown import Absent, CardRow, Fact, Floor, Remark
 from npubench.report.words import MEASURERS, same
 from npubench.schema import Machine, Run
@@ -187,6 +188,12 @@ def seeded_models(run: Run) -> tuple[str, ...]:
     return tuple(found)
 
 
+def _sha256(card: Any) -> str:
+    """A card's hash; of a redacted one that which it had before."""
+    before = card.get(REDACTED_FROM) if isinstance(card, Mapping) else None
+    return clean(before) if isinstance(before, str) else digest(card)
+
+
 def cards(run: Run) -> tuple[CardRow, ...]:
     """Every card in use with its SHA-256 (over its canonical JSON), graphs, weights and input data."""
     shown = []
@@ -211,7 +218,7 @@ def cards(run: Run) -> tuple[CardRow, ...]:
                 )
             shown.append(
                 CardRow(
-                    kind=kind, id=clean(name), title=card_title(card, name), sha256=digest(card), parts=tuple(parts)
+                    kind=kind, id=clean(name), title=card_title(card, name), sha256=_sha256(card), parts=tuple(parts)
                 )
             )
     return tuple(shown)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from npubench.report.media import Reader, nothing
 from npubench.report.view import RunFiles
 from npubench.schema import Run
 from npubench.stats import samples
@@ -9,14 +10,17 @@ from npubench.stats.readings import Readings
 from npubench.store import LAUNCHES, RUN, RunFolder, sha256_file
 
 
-def run_files(folder: RunFolder, run: Run) -> RunFiles:
-    """`run` with the launches of its folder; samples and readings only when a chart asks for them."""
+def run_files(folder: RunFolder, run: Run, read: Reader = nothing) -> RunFiles:
+    """`run` with the launches of its folder; samples and readings only when a chart asks for them.
+
+    `read` finds pictures (`media.reader`); without it none are shown.
+    """
 
     def load(launch: str) -> samples.Samples | None:
         path = folder.path / LAUNCHES / f"{launch}.npz"
         return samples.read(path) if path.is_file() else None
 
-    def read(launch: str) -> Readings | None:
+    def power(launch: str) -> Readings | None:
         path = folder.path / LAUNCHES / f"{launch}.power.npz"
         return Readings.decode(path) if path.is_file() else None
 
@@ -24,6 +28,8 @@ def run_files(folder: RunFolder, run: Run) -> RunFiles:
         run=run,
         launches={f"{item.cell}-{item.number}": item for item in folder.launches()},
         samples=load,
-        readings=read,
+        readings=power,
         sha256=sha256_file(folder.path / RUN) if folder.sealed() else None,
+        exhibits=tuple(folder.exhibits()),
+        media=read,
     )

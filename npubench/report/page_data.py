@@ -50,11 +50,16 @@ class ShownRun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PageData(msgspec.Struct, frozen=True, kw_only=True):
-    """What the block holds. `page_sha256` is over the UTF-8 bytes of the page with the block left empty."""
+    """What the block holds. `page_sha256` is over the UTF-8 bytes of the page with the block left empty.
+
+    `redacted`: names, addresses and paths were replaced, here as well. `own_pictures`: the user's own are in the page.
+    """
 
     schema: str = SCHEMA
     npubench: str = __version__
     page_sha256: str = ""
+    redacted: bool = False
+    own_pictures: bool = False
     runs: tuple[ShownRun, ...] = ()
 
 

@@ -54,12 +54,13 @@ class ShownRow(msgspec.Struct, frozen=True):
 
 
 class ShownTable(msgspec.Struct, frozen=True):
-    """`columns` are those of `cells`: the first metric, its interval, then the others."""
+    """`columns` are those of `cells`: the first metric, its interval, then the others. `table`: the same as numbers."""
 
     title: Text
     columns: tuple[Text, ...]
     rows: tuple[ShownRow, ...]
     notes: tuple[Text, ...]
+    table: Table
 
 
 class ShownRanking(msgspec.Struct, frozen=True):
@@ -196,7 +197,8 @@ def table_of(table: Table, names: Names, confidence: str, both: bool) -> ShownTa
         )
         for row in table.rows
     )
-    return ShownTable(title=_title(table, both), columns=(first, interval, *rest), rows=rows, notes=table.notes)
+    columns = (first, interval, *rest)
+    return ShownTable(title=_title(table, both), columns=columns, rows=rows, notes=table.notes, table=table)
 
 
 def place_of(row: Row) -> str:

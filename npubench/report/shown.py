@@ -15,6 +15,7 @@ from npubench.report.shown_base import Shown
 from npubench.report.shown_base import Tone as Tone
 from npubench.report.shown_lead import Beside, Changes, Claims, Histories, Lead, Standings
 from npubench.report.shown_loads import LoadFigure, Mix, Scaling, StageRow, Tuned
+from npubench.report.shown_pictures import Pictures
 from npubench.report.shown_power import EnergyTable, Power, Timeline
 
 
@@ -271,12 +272,13 @@ class RunView(Shown, frozen=True, kw_only=True):
     tone: Tone
     caveats: tuple[Text, ...]
     claims: tuple[Claims, ...]
-    changes: Changes
-    histories: Histories
+    changes: Changes | None
+    histories: Histories | None
     services: tuple[Service, ...]
     scopes: tuple[Term, ...]
     groups: tuple[Group, ...]
     places: tuple[Place, ...]
+    pictures: Pictures
     figures: tuple[Figure, ...]
     curves: tuple[LoadFigure, ...]
     mixes: tuple[Mix, ...]

@@ -1,9 +1,9 @@
 """Decides everything that a report shows, and formats it: result documents in, `shown.View` out.
 
 Guarantees: no number reaches a page but through `units.show`, no foreign text but through `foreign.clean`, unknown is a
-dash with its reason, execution kinds and scopes never share a table or an axis. Pure but for `RunFiles.samples` and
-`RunFiles.readings`, which read a file. Not aware of: HTML, SVG, terminals (`html`, `charts`, `text` draw and decide
-nothing).
+dash with its reason, execution kinds and scopes never share a table or an axis. Pure but for `RunFiles.samples`,
+`RunFiles.readings` and `RunFiles.media`, which read a file. Not aware of: HTML, SVG, terminals (`html`, `charts`,
+`text` draw and decide nothing).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
+from npubench.exhibits import Exhibits
 from npubench.lang import Text
 from npubench.metrics import METRICS
 from npubench.report import (
@@ -28,12 +29,15 @@ from npubench.report import (
     histories,
     inputs,
     lead,
+    media,
     method,
     method_power,
     mixes,
+    pictures,
     places,
     power,
     power_sources,
+    redacting,
     scaling,
     services,
     sheets,
@@ -68,6 +72,7 @@ class RunFiles(msgspec.Struct, frozen=True, kw_only=True):
 
     `sha256` is run.json's, None where the run is not sealed. `changes` against the accepted run and the `history` of
     its machine: a Text says why there is none, None that nobody asked.
+    `media` finds the pictures of `exhibits`. `redacted`: names and addresses have been replaced (`redact`).
     """
 
     run: Run
@@ -77,6 +82,9 @@ class RunFiles(msgspec.Struct, frozen=True, kw_only=True):
     readings: Callable[[str], Readings | None] = _no_readings
     changes: Comparison | Text | None = None
     history: Trend | Text | None = None
+    exhibits: tuple[Exhibits, ...] = ()
+    media: media.Reader = media.nothing
+    redacted: bool = False
 
 
 def build(runs: Sequence[RunFiles]) -> View:
@@ -90,9 +98,12 @@ def build(runs: Sequence[RunFiles]) -> View:
         title = Text(en=f"npubench · {count(len(shown))} runs", ko=f"npubench · 실행 {count(len(shown))}건")
     documents = [files.run for files in runs]
     ranking = rank(documents) if runs else None
+    opening = _lead(documents, keys, told, ranking)
+    if opening is not None and any(files.redacted for files in runs):
+        opening = msgspec.structs.replace(opening, caveats=(redacting.SAID, *opening.caveats))
     return View(
         title=title,
-        lead=_lead(documents, keys, told, ranking),
+        lead=opening,
         standings=_standings(documents, keys, ranking),
         beside=beside.beside(documents, keys, told) if len(runs) > 1 else None,
         runs=shown,
@@ -100,7 +111,11 @@ def build(runs: Sequence[RunFiles]) -> View:
         limits=method.LIMITS,
         words=method.WORDS,
         metrics=tuple(Term(key=key, title=item.title, meaning=item.meaning) for key, item in METRICS.items()),
-        data=embedded.data_of(runs),
+        data=msgspec.structs.replace(
+            embedded.data_of(runs),
+            redacted=any(files.redacted for files in runs),
+            own_pictures=any(run.pictures.own for run in shown),
+        ),
     )
 
 
@@ -178,7 +193,7 @@ def _run(files: RunFiles, key: str, told: tuple[Claims, ...]) -> RunView:
         sentence=lead.sentence(run, told),
         verdict=verdict,
         tone=tone,
-        caveats=(*caveats.grave(run), *caveats.others(run)),
+        caveats=(*caveats.grave(run), *caveats.others(run), *((redacting.SAID,) if files.redacted else ())),
         claims=told,
         changes=changes.changes(run, key, files.changes),
         histories=histories.histories(run, key, files.history),
@@ -186,6 +201,7 @@ def _run(files: RunFiles, key: str, told: tuple[Claims, ...]) -> RunView:
         scopes=services.scopes(run),
         groups=cells.groups(run, key),
         places=places.places(run, key),
+        pictures=pictures.pictures(run, key, files.exhibits, files.media),
         figures=figures.figures(run, key, figures.counting(files.samples, files.launches)),
         curves=drawn,
         mixes=mixes.mixes(run, key),

@@ -8,7 +8,7 @@ from npubench.rules import load
 from npubench.schema import Cell, Launch, Run
 from npubench.stats import cell_energy
 from npubench.stats.assemble import assemble
-from npubench.store import LAUNCHES, PLACEMENT, POWER, QUALITY, TUNING, RunFolder, is_attachment, sha256_file
+from npubench.store import EXHIBITS, LAUNCHES, PLACEMENT, POWER, QUALITY, TUNING, RunFolder, is_attachment, sha256_file
 
 
 def assembled(folder: RunFolder) -> Run:
@@ -24,7 +24,7 @@ def derived(folder: RunFolder) -> Run:
     plan = folder.plan()
     files = {
         f"{part}/{path.name}": sha256_file(path)
-        for part in (LAUNCHES, QUALITY, PLACEMENT, TUNING, POWER)
+        for part in (LAUNCHES, QUALITY, EXHIBITS, PLACEMENT, TUNING, POWER)
         for path in sorted((folder.path / part).glob("*.json"))
         if not is_attachment(path)
     }

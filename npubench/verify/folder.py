@@ -17,12 +17,14 @@ from npubench.cards import build_name
 from npubench.energy import Attachment, PowerSession
 from npubench.errors import NotComparableError, SchemaTooNewError, UnknownNameError
 from npubench.evidence import Certificate
+from npubench.exhibits import Exhibits
 from npubench.lang import Text
 from npubench.rules import Ruleset, known, load
 from npubench.schema import CURRENT, Launch, Plan, Quality, Run, parse
 from npubench.stats.runs import derived
 from npubench.stats.samples import Samples
 from npubench.store import (
+    EXHIBITS,
     LAUNCHES,
     PLACEMENT,
     PLAN,
@@ -33,6 +35,7 @@ from npubench.store import (
     WORK,
     RunFolder,
     is_attachment,
+    is_private,
     sha256_file,
 )
 from npubench.tuning import Tuning
@@ -40,9 +43,9 @@ from npubench.verify.cells import check_cells, check_planned, check_spreads
 from npubench.verify.energy import Energy
 from npubench.verify.found import Kind, Tally, Verified
 from npubench.verify.launches import check_launch, stored_samples, way_of
-from npubench.verify.records import check_certificate, check_quality, check_tuning
+from npubench.verify.records import check_certificate, check_exhibits, check_quality, check_tuning
 
-D = TypeVar("D", Launch, Quality, Certificate, Tuning, PowerSession, Attachment)
+D = TypeVar("D", Launch, Quality, Exhibits, Certificate, Tuning, PowerSession, Attachment)
 
 MISSING = "missing"
 
@@ -166,9 +169,12 @@ class _Folder:
         rules = self._rules(plan)
         tunings = {item.cell: item for item in self._records(TUNING, Tuning, lambda item: item.cell)}
         qualities = list(self._records(QUALITY, Quality, _build))
+        exhibits = list(self._records(EXHIBITS, Exhibits, _build))
         certificates = list(self._records(PLACEMENT, Certificate, _build))
         for quality in qualities:
             check_quality(tally, f"{QUALITY}/{_build(quality)}.json", quality, plan)
+        for found in exhibits:
+            check_exhibits(tally, f"{EXHIBITS}/{_build(found)}.json", found, plan)
         for tuning in tunings.values():
             check_tuning(tally, f"{TUNING}/{tuning.cell}.json", tuning, plan)
         if rules is not None:
@@ -368,7 +374,12 @@ class _Folder:
             name = path.relative_to(self._folder.path).as_posix()
             if path.is_symlink():
                 self._tally.wrong(name, "", "a link", "a file of the run itself")
-            elif path.is_dir() or name in self._expected or (not sealed and name.startswith(f"{WORK}/")):
+            elif (
+                path.is_dir()
+                or name in self._expected
+                or is_private(path)
+                or (not sealed and name.startswith(f"{WORK}/"))
+            ):
                 continue
             elif path.name.startswith("."):
                 self._tally.remark(
@@ -394,7 +405,7 @@ def _unknown(raw: Any, known: Any, at: str) -> Iterator[str]:
             yield from _unknown(value, other, f"{at}[{index}]")
 
 
-def _build(item: Quality | Certificate) -> str:
+def _build(item: Quality | Exhibits | Certificate) -> str:
     return f"{item.model}--{build_name(item.precision, item.variant)}--{item.backend}"
 
 

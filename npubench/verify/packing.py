@@ -1,7 +1,8 @@
 """Makes an evidence pack of a sealed run: one .zip that anybody can verify on another machine.
 
-Guarantees: the same run gives the same bytes, whenever and by whomever it is packed (with one version of npubench and
-of zlib); the plan's local paths are left out; the run folder is read, never written; the pack appears whole or not at
+Guarantees: the same run gives the same bytes, whenever and by whomever it is packed (with one version of npubench, of
+Pillow and of zlib); the plan's local paths and what shows the user's own inputs are left out; the run folder is read,
+never written; the pack appears whole or not at
 all.
 """
 
@@ -20,12 +21,12 @@ import msgspec
 
 from npubench import __version__
 from npubench.errors import StoreError, UsageError
-from npubench.report import html, view
+from npubench.report import html, media, view
 from npubench.report.files import run_files
 from npubench.schema import Plan, Run, encode
 from npubench.stats.assemble import scrubbed
 from npubench.stats.runs import assembled
-from npubench.store import PLAN, WORK, RunFolder
+from npubench.store import PLAN, WORK, RunFolder, is_private
 from npubench.verify.manifest import CARDS, ENVIRONMENTS, MANIFEST, REPORT, RUN_PART, Manifest, PackedFile
 
 # Compressed already.
@@ -41,7 +42,7 @@ def pack(folder: RunFolder, output: Path) -> Manifest:
         )
     run, plan = folder.run(), without_paths(folder.plan())
     made = {
-        REPORT: html.render(view.build([run_files(folder, assembled(folder))]), "ko").encode(),
+        REPORT: html.render(view.build([run_files(folder, assembled(folder), media.reader())]), "ko").encode(),
         CARDS: _json({"models": run.models, "backends": run.backends}),
         ENVIRONMENTS: _json(msgspec.to_builtins(run.environments)),
         f"{RUN_PART}/{PLAN}": encode(plan),
@@ -84,7 +85,13 @@ def _evidence(folder: RunFolder) -> dict[str, Path]:
         name = path.relative_to(folder.path).as_posix()
         if path.is_symlink():
             raise UsageError(f"{path}: a link; a run folder holds its own files", hint="put the file itself there")
-        if path.is_file() and name != PLAN and not name.startswith(f"{WORK}/") and not path.name.startswith("."):
+        if (
+            path.is_file()
+            and not is_private(path)
+            and name != PLAN
+            and not name.startswith(f"{WORK}/")
+            and not path.name.startswith(".")
+        ):
             found[name] = path
     return found
 

@@ -26,6 +26,7 @@ from npubench.report.embedded import shown_run
 from npubench.report.files import run_files
 from npubench.report.numbers import metric
 from npubench.report.page_data import ID, SCHEMA, PageData, ShownCell, taken_apart
+from npubench.report.redact import redacted
 from npubench.schema import Run
 from npubench.stats.runs import derived, with_logs
 from npubench.store import RUN, RunFolder, sha256_file
@@ -37,7 +38,28 @@ MOST_BYTES = 256 << 20
 _SHOWN = Text(en="the page's own data", ko="페이지에 담긴 데이터와 다름")
 _RUN = Text(en="recomputed from the run", ko="실행에서 다시 계산한 값과 다름")
 _DRAWN = Text(en="the page drawn anew from the run", ko="실행에서 다시 그린 페이지와 다름")
-_SVG = re.compile(r"<svg\b.*?</svg>", re.S)
+# What is drawn, and what is said where a picture could not be: it may be here, or not.
+_DRAWINGS = re.compile(r'<svg\b.*?</svg>|<p class="without">.*?</p>', re.S)
+# What a page says of other runs: which were there to compare with, this run's evidence cannot tell.
+_PAST = re.compile(r"<!-- past -->.*?<!-- /past -->", re.S)
+_OTHERS = Text(
+    en="changes against another run and the history come from other runs' evidence: they were not drawn anew",
+    ko="다른 실행과 비교한 변화와 추이는 다른 실행의 증거에서 나오므로 다시 그려 비교하지 않았습니다",
+)
+_REDACTED = Text(
+    en="a redacted copy: names, addresses and paths in it were replaced, so its texts are not those of run.json; its "
+    "figures were held against the run, redacted in the same way",
+    ko="가린 사본: 이름, 주소, 경로를 바꾼 페이지이므로 글은 run.json과 다릅니다. 수치는 같은 방식으로 가린 실행과 "
+    "대조했습니다",
+)
+_REDACTED_ALONE = Text(
+    en="a redacted copy: names, addresses and paths in it were replaced, so its texts are not those of run.json",
+    ko="가린 사본: 이름, 주소, 경로를 바꾼 페이지이므로 글은 run.json과 다릅니다",
+)
+_OWN_PICTURES = Text(
+    en="the page holds pictures of the user's own, which are no part of the evidence: it was not drawn anew",
+    ko="사용자 자료의 그림이 든 페이지입니다. 그림은 증거에 들어 있지 않으므로 다시 그려 비교하지 않았습니다",
+)
 
 
 class _Sheets(HTMLParser):
@@ -129,9 +151,14 @@ def verify_page(path: Path, runs: Mapping[str, RunFolder], of: str = "") -> Veri
         for cell in run.cells:
             _sheet(tally, file, cell, sheets)
     known = [runs[item.run] for item in data.runs if item.run in runs]
+    if data.redacted:
+        tally.remark(_REDACTED if known else _REDACTED_ALONE)
     _against(tally, file, data, runs)
+    if data.own_pictures:
+        tally.remark(_OWN_PICTURES)
     if data.runs and len(known) == len(data.runs) and all(folder.sealed() for folder in known):
-        _drawn(tally, file, bare, known, data, sheets.language)
+        if not data.own_pictures:
+            _drawn(tally, file, bare, known, data, sheets.language)
     elif not known and data.runs:
         tally.remark(
             Text(
@@ -202,7 +229,13 @@ def _against(tally: Tally, file: str, data: PageData, runs: Mapping[str, RunFold
         at = f"{ID}.runs[{index}]"
         sha256 = sha256_file(folder.path / RUN) if folder.sealed() else None
         tally.same(file, f"{at}.sha256", item.sha256, sha256, why=_RUN)
-        tally.same(file, at, item, shown_run(_anew(folder), item.key, item.sha256), why=_RUN)
+        again = _anew(folder)
+        if data.redacted:
+            (files,) = redacted([run_files(folder, again)])
+            again = files.run
+        # Beside other runs a redacted machine has another number.
+        skip = (f"{at}.machine",) if data.redacted and len(data.runs) > 1 else ()
+        tally.same(file, at, item, shown_run(again, item.key, item.sha256), skip=skip, why=_RUN)
 
 
 def _anew(folder: RunFolder) -> Run:
@@ -227,10 +260,13 @@ def _drawn(tally: Tally, file: str, bare: str, folders: list[RunFolder], data: P
     # When a run was sealed is the one thing in it that cannot be derived.
     runs = [msgspec.structs.replace(_anew(folder), sealed=folder.run().sealed) for folder in folders]
     files = [run_files(folder, run) for folder, run in zip(folders, runs, strict=True)]
+    files = redacted(files) if data.redacted else files
     page = html.render(view.build(files), spoken)
     again = taken_apart(page)
     assert again is not None
-    found, expected = _SVG.sub("", bare).splitlines(), _SVG.sub("", again[0]).splitlines()
+    if _PAST.findall(bare) != _PAST.findall(again[0]):
+        tally.remark(_OTHERS)
+    found, expected = (_DRAWINGS.sub("", _PAST.sub("", text)).splitlines() for text in (bare, again[0]))
     for number, (left, right) in enumerate(zip(found, expected, strict=False), 1):
         if left != right:
             tally.wrong(file, f"line {number} (charts left out)", left.strip(), right.strip(), _DRAWN)

@@ -12,6 +12,7 @@ import msgspec
 from npubench.cards import ModelCard, QualitySpec
 from npubench.engine.halving import ratio
 from npubench.evidence import Certificate
+from npubench.exhibits import Exhibits
 from npubench.lang import Text
 from npubench.rules import Ruleset
 from npubench.schema import Plan, Quality
@@ -31,11 +32,33 @@ _SCORES = Text(
 _RAW = ("sqnr_db", "contrast_db", "repeat_db")
 """Figures of raw outputs."""
 
+_SHOWN = Text(
+    en="what was found in the inputs that a report shows: the device's answers",
+    ko="보고서에 보이는 입력에서 찾은 것: 장치의 답",
+)
+_FED = Text(en="the data that the plan names", ko="계획에 적힌 자료와 다름")
+_PLACE = Text(en="a box, or four corners", ko="상자 또는 네 모서리")
 _NODES = Text(
     en="placement figures (nodes, arithmetic, times): the runtime's reports",
     ko="배치 수치(노드, 연산량, 시간): 런타임의 보고",
 )
 _TUNED = Text(en="rates of the points that tuning tried", ko="튜닝에서 시도한 구성의 처리율")
+
+
+def check_exhibits(tally: Tally, file: str, found: Exhibits, plan: Plan) -> None:
+    """Names inputs that are not those of the plan, and findings without a place that can be drawn."""
+    tally.state(_SHOWN)
+    fed = plan.inputs.get(found.model)
+    tally.same(file, "source", found.source, fed.source if fed is not None else "", why=_FED)
+    for index, shown in enumerate(found.items):
+        for name, findings in (
+            ("exhibit.found", shown.exhibit.found),
+            ("exhibit.truth", shown.exhibit.truth or ()),
+            ("reference", shown.reference or ()),
+        ):
+            for place, finding in enumerate(findings):
+                if len(finding.place) not in (4, 8):
+                    tally.wrong(file, f"items[{index}].{name}[{place}].place", finding.place, "4 or 8 numbers", _PLACE)
 
 
 def check_quality(tally: Tally, file: str, record: Quality, plan: Plan) -> None:

@@ -24,7 +24,8 @@ import msgspec
 import numpy as np
 
 from npubench.cards import table
-from npubench.spi import Array, Outputs, Request, Session, Step, Submits, TokenClock, prepared
+from npubench.spi import Array, Exhibit, Outputs, Request, Session, Step, Submits, TokenClock, prepared
+from npubench.workloads import showing
 from npubench.workloads.asking import (
     check_scope,
     data_folder,
@@ -42,7 +43,7 @@ from npubench.workloads.boxes import Floats, Heads, Rules
 from npubench.workloads.feeding import PAD, Feeding, InputSpec, fixed_feeds
 from npubench.workloads.heads import Decoder, HeadSpec, load_anchors
 from npubench.workloads.images import Canvas, Fit, image_files, open_image
-from npubench.workloads.labels import Truth, read_coco
+from npubench.workloads.labels import Truth, read_coco, read_conditions
 from npubench.workloads.laps import Laps, Stages
 from npubench.workloads.overlapping import Begin, beginner
 from npubench.workloads.scoring import MOST_DETECTIONS, mean_average_precision
@@ -162,6 +163,34 @@ class DetectionBound:
                     found.append(rows)
                     truth.append(labels[self._names[file]])
         return mean_average_precision(found, truth, len(self.classes))
+
+    def exhibits(self) -> Sequence[Exhibit]:
+        """Up to three frames (`showing.frames`) with what is found at the card's own threshold, and what is there."""
+        path = self._folder / ANNOTATIONS
+        labels = read_coco(path, self.classes) if path.is_file() else {}
+        conditions = read_conditions(path) if path.is_file() else {}
+        known = [file for file, name in enumerate(self._names) if name in labels]
+        if known:
+            objects = [len(labels[self._names[file]].boxes) for file in known]
+            light = [(conditions.get(self._names[file]) or ("",))[0] for file in known]
+            chosen = [known[place] for place in showing.frames(objects, light)]
+        else:
+            chosen = showing.spread(len(self._names), showing.FRAMES)
+        return [self._exhibit(file, labels.get(self._names[file]), conditions) for file in chosen]
+
+    def _exhibit(self, file: int, truth: Truth | None, conditions: Mapping[str, tuple[str, ...]]) -> Exhibit:
+        outputs, fits = self._run(file // self._batch)
+        row, name = file % self._batch, self._names[file]
+        fit = fits[row]
+        return showing.exhibit(
+            self._folder,
+            name,
+            (fit.source_width, fit.source_height),
+            "objects",
+            showing.objects(self._found(outputs, row, fit), self.classes),
+            showing.labelled(truth.boxes, truth.classes.tolist(), self.classes) if truth is not None else None,
+            conditions.get(name, ()),
+        )
 
     def close(self) -> None:
         """Nothing to release: the session belongs to the caller."""

@@ -92,6 +92,27 @@ def read_coco(path: Path, classes: Sequence[str]) -> dict[str, Truth]:
     }
 
 
+class _Described(msgspec.Struct, frozen=True):
+    file_name: str
+    conditions: tuple[str, ...] = ()
+
+
+class _Descriptions(msgspec.Struct, frozen=True):
+    images: tuple[_Described, ...]
+
+
+def read_conditions(path: Path) -> dict[str, tuple[str, ...]]:
+    """What the file says of each picture (`conditions`: light first, then weather …), by file name as in `read_coco`.
+
+    No part of COCO's format: empty where a file says nothing, or something else under that name.
+    """
+    try:
+        found = msgspec.json.decode(read_bytes(path), type=_Descriptions)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return {}
+    return {posix_name(image.file_name): image.conditions for image in found.images}
+
+
 def posix_name(name: str) -> str:
     """A file name as `Bound.names` gives it: `/` between folders, no leading `./`."""
     return PurePosixPath(name.replace("\\", "/")).as_posix()

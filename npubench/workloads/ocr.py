@@ -27,7 +27,8 @@ import numpy.typing as npt
 
 from npubench.errors import CardError, DataError
 from npubench.lang import here
-from npubench.spi import Array, Outputs, Request, Session, Step, TokenClock, prepared
+from npubench.spi import Array, Exhibit, Outputs, Request, Session, Step, TokenClock, prepared
+from npubench.workloads import showing
 from npubench.workloads.asking import (
     check_scope,
     data_folder,
@@ -117,6 +118,7 @@ class OcrBound:
                 params.get("static_lines") is True,
             ),
         )
+        self._folder, self._scope = folder, request.scope
         self._names = [path.relative_to(folder).as_posix() for path in files]
         self._paths = [str(path) for path in files]
         self._bytes = [read_bytes(path) for path in files]
@@ -206,6 +208,28 @@ class OcrBound:
             "char_accuracy": max(0.0, 1 - wrong_in_place / letters),
             "page_char_accuracy": max(0.0, 1 - wrong / letters),
         }
+
+    def exhibits(self) -> Sequence[Exhibit]:
+        """Two pages (`showing.pages`): the words that are found with what they are read as, and those that are there.
+
+        None in scope `device`, where no page is searched for words.
+        """
+        if self._scope == "device":
+            return ()
+        pages = self._pages
+        count = len(self._names)
+        chosen = showing.spread(count, 2) if pages is None else showing.pages([len(page.words) for page in pages])
+        shown = []
+        for file in chosen:
+            drawn, outputs = self._detect(file // self._batch)
+            row = file % self._batch
+            grey, fit = drawn[row]
+            found = self._found(outputs, row, fit)
+            page = None if pages is None else pages[file]
+            truth = None if page is None else showing.words(quads_of_page(page), [word.text for word in page.words])
+            read = showing.words(found, self._said(grey, found))
+            shown.append(showing.exhibit(self._folder, self._names[file], grey.size, "words", read, truth))
+        return shown
 
     def _texts(self, batches: Iterable[Batch], count: int) -> list[str]:
         """The texts of `count` words from their batches, in the order of the words."""

@@ -15,6 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from npubench.pairing import areas, intersections
+from npubench.pairing import overlaps as overlaps
+from npubench.pairing import pairs as pairs
 from npubench.workloads.labels import Truth
 
 Floats = npt.NDArray[np.float32]
@@ -24,23 +27,6 @@ OVERLAPS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0, 1, 101)
 MOST_DETECTIONS = 100
 _NO_TRUTH = float("nan")
-
-
-def overlaps(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Intersection over union [len(a), len(b)] of boxes x0, y0, x1, y1."""
-    shared = _shared(a, b)
-    union = _areas(a)[:, None] + _areas(b)[None, :] - shared
-    return np.asarray(shared / np.maximum(union, 1e-9))
-
-
-def _areas(boxes: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    return np.asarray(np.prod(boxes[:, 2:4] - boxes[:, :2], axis=1))
-
-
-def _shared(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    low = np.maximum(a[:, None, :2], b[None, :, :2])
-    high = np.minimum(a[:, None, 2:4], b[None, :, 2:4])
-    return np.asarray(np.prod(np.clip(high - low, 0, None), axis=2))
 
 
 def average_precisions(found: Sequence[Floats], truth: Sequence[Truth], kind: int) -> npt.NDArray[np.float64]:
@@ -82,9 +68,9 @@ def _match(
     ignored = np.zeros_like(hit)
     if not len(found) or not len(boxes):
         return hit, ignored
-    shared = _shared(found, boxes)
-    own = _areas(found)[:, None]
-    union = np.where(crowd[None], own, own + _areas(boxes)[None] - shared)
+    shared = intersections(found, boxes)
+    own = areas(found)[:, None]
+    union = np.where(crowd[None], own, own + areas(boxes)[None] - shared)
     share = shared / np.maximum(union, 1e-12)
     for t, least in enumerate(OVERLAPS):
         free = np.ones(len(boxes), np.bool_)
@@ -117,22 +103,6 @@ def mean_average_precision(found: Sequence[Floats], truth: Sequence[Truth], clas
     if not occurs.any():
         return {}
     return {"map50": float(each[occurs, 0].mean()), "map50_95": float(each[occurs].mean())}
-
-
-def pairs(found: npt.NDArray[Any], truth: npt.NDArray[Any], iou: float = 0.5) -> list[tuple[int, int]]:
-    """(found, truth) indexes of boxes [n, 4] and [m, 4] that belong together, the best overlap first, each box once."""
-    shared = overlaps(found, truth)
-    able = np.argwhere(shared >= iou)
-    taken_found: set[int] = set()
-    taken_truth: set[int] = set()
-    matched = []
-    for place in np.argsort(-shared[able[:, 0], able[:, 1]], kind="stable"):
-        i, j = (int(index) for index in able[place])
-        if i not in taken_found and j not in taken_truth:
-            taken_found.add(i)
-            taken_truth.add(j)
-            matched.append((i, j))
-    return matched
 
 
 def f1(hits: int, found: int, truth: int) -> float | None:

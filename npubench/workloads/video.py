@@ -18,7 +18,7 @@ import numpy as np
 from npubench.clips import MOST_FRAMES, STILLS, Clip, clip_files, read
 from npubench.decoding import Decoder
 from npubench.errors import CardError, UnsupportedError
-from npubench.spi import Feed, Outputs, Request, Session, Step
+from npubench.spi import Exhibit, Feed, Outputs, Request, Session, Step
 from npubench.workloads.asking import data_folder, whole
 from npubench.workloads.cameras import Cameras
 from npubench.workloads.detection import DetectionBound
@@ -91,6 +91,10 @@ class VideoBound(DetectionBound):
     def score(self) -> Mapping[str, float]:
         """Clips have no labels."""
         return {}
+
+    def exhibits(self) -> Sequence[Exhibit]:
+        """A clip's frames are no files of pictures that could be shown again."""
+        return ()
 
     def recall(self) -> Outputs:
         """The raw heads of the last step, copied, where `inspect` takes the same picture; else nothing to compare."""

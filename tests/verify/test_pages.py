@@ -77,7 +77,7 @@ def test_a_number_in_a_sheet_whose_forger_rehashed(page: Path, tmp_path: Path) -
 def test_a_number_elsewhere_whose_forger_rehashed_takes_the_run(
     page: Path, tmp_path: Path, original: RunFolder
 ) -> None:
-    path = forged(page, tmp_path / "r.html", '<h1 id="r1-h"', '<h1  id="r1-h"')
+    path = forged(page, tmp_path / "r.html", '<h1 id="lead"', '<h1  id="lead"')
     assert said(verify_page(path, {})) == []
     found = verify_page(path, {original.run().id: original})
     assert any("drawn anew" in (item.why.en if item.why else "") for item in found.mismatches), said(found)
