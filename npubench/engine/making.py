@@ -151,7 +151,7 @@ class Making:
                 arrivals,
                 self.next_row,
                 in_flight=in_flight,
-                connections=in_flight or SATURATING,
+                connections=self._expected(value, in_flight),
                 limit=limit,
                 enter=self._enter,
             )
@@ -222,6 +222,13 @@ class Making:
             left=driven.left,
             lanes=self._room(),
         )
+
+    def _expected(self, rate: float, in_flight: int) -> int:
+        """How many connections a server is asked for beforehand: twice what Little's law says of a request alone.
+
+        Not more: some servers (llama.cpp) keep a thread for each.
+        """
+        return min(in_flight or SATURATING, 1 + round(2 * rate * self._step_ns / 1e9))
 
     def _room(self) -> int:
         """How many requests can be in flight."""

@@ -12,6 +12,7 @@ import pytest
 
 from npubench.cli import served
 from npubench.cli.asked import Asked
+from npubench.cli.conform import Wish, conform
 from npubench.discovery import catalogue
 from npubench.errors import UsageError
 from tests.standins.openai_process import standin
@@ -39,6 +40,11 @@ def test_what_is_typed_goes_into_the_endpoints_that_were_asked_for() -> None:
 def test_an_endpoint_beside_a_device_alone_is_a_mistake() -> None:
     with pytest.raises(UsageError, match="--served-model"):
         served.with_endpoint(Asked(backends=("cpu",), served_model="theirs"), catalogue())
+
+
+def test_the_contract_of_graphs_is_not_asked_of_a_server() -> None:
+    with pytest.raises(UsageError, match="takes no graphs"):
+        conform(Wish(backend="openai-chat"))
 
 
 @pytest.mark.slow

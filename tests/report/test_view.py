@@ -362,7 +362,9 @@ def test_a_servers_weights_are_its_claim_and_not_ours() -> None:
         files = sample.one()
         backends = {"cpu": {**files.run.backends["cpu"], **card}}
         run = msgspec.structs.replace(files.run, backends=backends)
-        return " ".join(text.en for text in built(view.RunFiles(run=run, launches=files.launches, samples=files.samples)).caveats)
+        return " ".join(
+            text.en for text in built(view.RunFiles(run=run, launches=files.launches, samples=files.samples)).caveats
+        )
 
     endpoint = {"device": {"type": "endpoint"}, "options": {"model": "<b>theirs</b>"}}
     assert "seeded, not trained" in told()
