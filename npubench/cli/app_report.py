@@ -15,8 +15,12 @@ from npubench.lang import here
 @app.command(help=here("Write the HTML report of one or more runs.", "하나 이상의 실행에 대한 HTML 보고서를 씁니다."))
 def report(
     runs: Annotated[
-        list[str], typer.Argument(metavar="RUN...", help=here("Folders, run ids, or latest.", "폴더, 실행 id, latest."))
-    ],
+        list[str] | None,
+        typer.Argument(
+            metavar="RUN...",
+            help=here("Folders, run ids, or latest (default).", "폴더, 실행 id 또는 latest(기본)."),
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", metavar="FILE", help=here("File or folder.", "파일 또는 폴더.")),
@@ -40,9 +44,42 @@ def report(
             ),
         ),
     ] = "",
+    index: Annotated[
+        bool,
+        typer.Option(
+            "--index",
+            help=here(
+                "One page over all runs of the results folder instead.",
+                "대신 결과 폴더의 모든 실행을 한 페이지에 보여 줍니다.",
+            ),
+        ),
+    ] = False,
+    pages: Annotated[
+        int,
+        typer.Option(
+            "--pages",
+            metavar="N",
+            min=0,
+            show_default=False,
+            help=here(
+                "With --index: missing pages of the newest N runs, too.",
+                "--index와 함께: 최근 N개의 없는 보고서도 씁니다.",
+            ),
+        ),
+    ] = 0,
     out: Out = None,
 ) -> None:
     """See `report.report`."""
     from npubench.cli import report as reporting
 
-    reporting.report(reporting.Asked(runs=tuple(runs), output=output, lang=language, baseline=baseline, out=out))
+    reporting.report(
+        reporting.Asked(
+            runs=tuple(runs or ()),
+            output=output,
+            lang=language,
+            baseline=baseline,
+            out=out,
+            index=index,
+            pages=pages,
+        )
+    )

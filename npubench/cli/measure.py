@@ -148,6 +148,6 @@ def _carry_out(
     until: Until | None,
 ) -> Run:
     deadline = None if until is None else Deadline(plan, until.at_s)
-    with console.live(plan) as watcher:
+    with console.live(plan, folder) as watcher:
         going = Execution(plan, folder, cache_root(), watcher, limits, stop, pulse=asked.power_pulse, deadline=deadline)
         return going.carry_out()

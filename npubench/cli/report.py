@@ -19,13 +19,16 @@ from npubench import store
 from npubench.cli.outputs import spoken_language, write
 from npubench.cli.report_past import changes, history, home_of
 from npubench.discovery import checkout_root
+from npubench.errors import UsageError
+from npubench.lang import here
 from npubench.report.view import RunFiles
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """What was asked for on the command line. `lang` is empty where the environment decides.
+    """What was asked for on the command line. `lang` is empty where the environment decides, `runs` for the newest.
 
-    `baseline`: a run, `none`, or empty for the accepted one.
+    `baseline`: a run, `none`, or empty for the accepted one. `index`: the page over all runs instead, and the missing
+    pages of its newest `pages` runs.
     """
 
     runs: tuple[str, ...]
@@ -33,16 +36,33 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     lang: str = ""
     baseline: str = ""
     out: Path | None = None
+    index: bool = False
+    pages: int = 0
 
 
 def report(asked: Asked) -> None:
     """Writes what was asked and says where."""
     root = store.results_root(asked.out, checkout_root())
-    folders = [store.open_run(name, root) for name in asked.runs]
-    path = write_report(
-        folders, asked.output, asked.lang, folders[0].path.name, root=asked.out, baseline=asked.baseline
-    )
+    if asked.index:
+        path = _index(asked, root)
+    elif asked.pages:
+        raise UsageError(here("--pages goes with --index", "--pages는 --index와 함께 씁니다"))
+    else:
+        folders = [store.open_run(name, root) for name in asked.runs or ("latest",)]
+        path = write_report(
+            folders, asked.output, asked.lang, folders[0].path.name, root=asked.out, baseline=asked.baseline
+        )
     RichConsole(highlight=False, markup=False).print(str(path), soft_wrap=True)
+
+
+def _index(asked: Asked, root: Path) -> Path:
+    from npubench.cli.index import write_index
+
+    if asked.runs:
+        raise UsageError(
+            here("--index is over all runs: name none", "--index는 모든 실행을 다루므로 실행을 지정하지 않습니다")
+        )
+    return write_index(root, asked.output, asked.lang, asked.pages)
 
 
 def place(output: Path | None, stem: str, ending: str) -> Path:

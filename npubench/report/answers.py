@@ -193,6 +193,10 @@ def _build(cell: Cell) -> tuple[str, str, str]:
     return cell.model, cell.precision, cell.key.get("variant", "")
 
 
+def _proven(cell: Cell) -> bool:
+    return cell.certificate is not None and cell.certificate.extent not in ("unknown", "none")
+
+
 def _is_cpu(found: Certificate | None) -> bool:
     return found is not None and found.device_type == "cpu" and found.execution_kind == "hardware"
 
@@ -245,6 +249,8 @@ def _trusted(runs: Sequence[Run], key: str) -> Answer:
     tone: Tone = "warn"
     if quick:
         said = Text(en="Not yet: a quick look", ko="아직 아닙니다. 간이 측정입니다")
+    elif _doubtful(runs):
+        said = Text(en="With care", ko="주의해서 보십시오")
     elif against:
         n = count(len(against))
         said = Text(
@@ -253,6 +259,14 @@ def _trusted(runs: Sequence[Run], key: str) -> Answer:
     else:
         said, tone = Text(en="Yes", ko="예"), "good"
     return Answer(question=_TRUST, answer=said, more=tuple(told), tone=tone, href=f"{key}-machine", link=_NOTES)
+
+
+def _doubtful(runs: Sequence[Run]) -> bool:
+    """Whether what a number rests on is missing: checked answers, a proven place, more than one launch."""
+    measured = [cell for run in runs for cell in run.cells if cell.purpose == "measure" and cell.summary]
+    unchecked = all(cell.quality is None or cell.quality.verdict == "unknown" for cell in measured)
+    unproven = any(not _proven(cell) for cell in measured)
+    return unchecked or unproven or any(len(cell.launches) < 2 for cell in measured)
 
 
 def _for(runs: Sequence[Run]) -> Iterator[Text]:
@@ -284,6 +298,13 @@ def _against(runs: Sequence[Run]) -> Iterator[Text]:
     measured = [cell for run in runs for cell in run.cells if cell.purpose == "measure" and cell.summary]
     if measured and all(cell.quality is None or cell.quality.verdict == "unknown" for cell in measured):
         yield Text(en="nobody checked the answers", ko="답을 검사하지 않음")
+    unproven = {(*_build(cell), cell.backend) for cell in measured if not _proven(cell)}
+    if unproven:
+        n = count(len(unproven))
+        yield Text(
+            en=f"where {n} {'build' if len(unproven) == 1 else 'builds'} ran is not proven",
+            ko=f"실행 위치가 확인되지 않은 빌드 {n}개",
+        )
     launches = [len(cell.launches) for cell in measured]
     if launches and min(launches) < 2:
         yield Text(en="one launch has no interval", ko="실행 1회로는 구간을 알 수 없음")

@@ -35,7 +35,6 @@ from npubench.schema import Run
 from npubench.stats.compared import Comparison, MetricComparison, percent
 from npubench.units import UNKNOWN
 
-NOT_ASKED = Text(en="No run was given to compare with.", ko="비교할 실행을 지정하지 않았습니다.")
 _TONES: dict[str, Tone] = {
     "regressed": "bad",
     "blocked": "warn",
@@ -58,10 +57,12 @@ MOST = 16
 _WIDEST, _NARROWEST = 0.5, 0.05
 
 
-def changes(run: Run, key: str, found: Comparison | Text | None) -> Changes:
-    """The section of one run. A Text says why there is no comparison; None: none was asked for."""
-    if found is None or isinstance(found, Text):
-        return Changes(missing=found or NOT_ASKED)
+def changes(run: Run, key: str, found: Comparison | Text | None) -> Changes | None:
+    """The section of one run. A Text says why there is no comparison; None where nobody asked: then there is none."""
+    if found is None:
+        return None
+    if isinstance(found, Text):
+        return Changes(missing=found)
     anchors = {cell.id: anchor(key, cell) for cell in run.cells}
     every = findings(found)
     span = _span(every)

@@ -218,7 +218,10 @@ def held(cell: Cell) -> tuple[Number, Text]:
         tail = f" (p50; p99 {p99.text})" if p99.text != UNKNOWN else " (p50)"
         return figure, Text(en=f"{figure.text} one at a time{tail}", ko=f"하나씩 {figure.text}{tail}")
     figure, _ = of_cell(cell, rate_key(cell))
-    unit, how = RATES.get(rate_key(cell), same("")), loads.plain(cell.scenario)
+    unit = RATES.get(rate_key(cell), same(""))
+    if cell.scenario.name == "offline":
+        return figure, Text(en=f"{figure.text} {unit.en} all at once", ko=f"한꺼번에 {figure.text} {unit.ko}")
+    how = loads.plain(cell.scenario)
     return figure, Text(en=f"{figure.text} {unit.en}, {how.en}", ko=f"{how.ko} {figure.text} {unit.ko}")
 
 

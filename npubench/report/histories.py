@@ -20,7 +20,6 @@ from npubench.schema import Run
 from npubench.stats.trend import CellTrend, Trend
 from npubench.units import show
 
-NOT_ASKED = Text(en="Earlier nights were not looked for.", ko="이전 측정을 찾아보지 않았습니다.")
 MOST_PICTURES = 4
 _BLOCKS = 48
 _MOST_ROWS = 60
@@ -32,10 +31,12 @@ _LEGEND = Text(
 )
 
 
-def histories(run: Run, key: str, found: Trend | Text | None) -> Histories:
-    """The section of one run. A Text says why there is no history; None: none was asked for."""
-    if found is None or isinstance(found, Text):
-        return Histories(missing=found or NOT_ASKED)
+def histories(run: Run, key: str, found: Trend | Text | None) -> Histories | None:
+    """The section of one run. A Text says why there is no history; None where nobody asked: then there is none."""
+    if found is None:
+        return None
+    if isinstance(found, Text):
+        return Histories(missing=found)
     anchors = {cell.id: anchor(key, cell) for cell in run.cells}
     cells = [
         cell for cell in found.cells if cell.id in anchors and any(night.value is not None for night in cell.nights)

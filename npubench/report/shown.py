@@ -271,8 +271,8 @@ class RunView(Shown, frozen=True, kw_only=True):
     tone: Tone
     caveats: tuple[Text, ...]
     claims: tuple[Claims, ...]
-    changes: Changes
-    histories: Histories
+    changes: Changes | None
+    histories: Histories | None
     services: tuple[Service, ...]
     scopes: tuple[Term, ...]
     groups: tuple[Group, ...]

@@ -47,7 +47,7 @@ from npubench.report.shown_lead import (
     Strip,
 )
 from npubench.report.words import KINDS, same, scope
-from npubench.schema import Cell, Run
+from npubench.schema import Run
 from npubench.stats.ranked import Figure, Ranking, Row, Table
 from npubench.units import UNKNOWN, show
 
@@ -70,16 +70,18 @@ _Work = tuple[str, bytes, str, str, str | None]
 
 
 class _Where(msgspec.Struct, frozen=True):
-    """Where a run is on the page."""
+    """Where a run is on the page; `sheets`: cell id → the id of its sheet."""
 
     run: Run
-    key: str
+    sheets: dict[str, str]
 
 
 def standings(runs: Sequence[tuple[Run, str]], found: Ranking) -> Standings:
     """The ranking of these runs (and the keys of their parts of the page)."""
     names = Names(found)
-    where = {(run.id, run.machine.name): _Where(run, key) for run, key in runs}
+    where = {
+        (run.id, run.machine.name): _Where(run, {cell.id: anchor(key, cell) for cell in run.cells}) for run, key in runs
+    }
     groups: dict[_Work, list[tuple[Table, bool]]] = {}
     for table, both in told_once(found.tables):
         groups.setdefault(_work(table), []).append((table, both))
@@ -137,10 +139,7 @@ def _model(table: Table, where: Mapping[tuple[str, str], _Where]) -> Text:
 
 def _anchor(row: Row, where: Mapping[tuple[str, str], _Where]) -> str:
     at = where.get((row.entry.run, row.entry.machine))
-    cell: Cell | None = None
-    if at is not None:
-        cell = next((each for each in at.run.cells if each.id == row.entry.cell), None)
-    return anchor(at.key, cell) if at is not None and cell is not None else ""
+    return at.sheets.get(row.entry.cell, "") if at is not None else ""
 
 
 def _standing(

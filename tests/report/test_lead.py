@@ -213,6 +213,14 @@ def test_a_quick_look_is_not_to_be_trusted_yet() -> None:
     assert "quick look" in found.caveats[0].en
 
 
+def test_unchecked_and_unproven_numbers_ask_for_care() -> None:
+    found = head(sample.realistic()).answers[2]
+    assert (found.answer.en, found.tone) == ("With care", "warn")
+    told = [text.en for text in found.more]
+    assert "nobody checked the answers" in told
+    assert "where 8 builds ran is not proven" in told
+
+
 def test_nothing_usable_has_no_answers_and_still_a_sentence() -> None:
     found = head(sample.nothing())
     assert found.answers == ()

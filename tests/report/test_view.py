@@ -29,8 +29,10 @@ def built(files: view.RunFiles) -> RunView:
 
 def test_the_sentence_tells_what_services_get_and_the_verdict_counts_cells() -> None:
     run = built(sample.realistic())
-    assert run.sentence.en.startswith("On sample-node-7 — CCTV: 40.9 frames/s, all at once (offline) on CPU")
-    assert "language model: 22.7 tokens/s" in run.sentence.en
+    assert run.sentence.en.startswith(
+        "On sample-node-7 — CCTV: 455 frames/s all at once on Sample GPU (test data), 256"
+    )
+    assert "language model: 250 tokens/s all at once on Sample GPU (test data), 22.7 on CPU" in run.sentence.en
     assert "no result on Sample NPU (test data)." in run.sentence.en
     assert run.verdict.en == "30 of 36 cells valid, 2 degraded, 4 invalid"
     assert run.verdict.ko == "셀 36개 중 30개 유효, 저하 2개, 무효 4개"
