@@ -35,8 +35,9 @@ _OURS = ("numpy", "npubench-worker")
 class Observing:
     """One launch of an endpoint. Feed it the worker's events; `evidence` is for after it."""
 
-    def __init__(self, server: Server | None, machine: Machine) -> None:
+    def __init__(self, server: Server | None, machine: Machine, root: Path = Path("/")) -> None:
         self._server = server
+        self._root = root
         self._machine = machine
         self._idle_cores = self._cores(_IDLE_S) if server is not None else None
         self._at: tuple[int, int] | None = None
@@ -80,7 +81,8 @@ class Observing:
         self._programs = {pid: name for pid in pids if (name := _program(pid))}
         found = []
         # None of them is left out as our own: these are the ones that are looked for.
-        states = look(self._machine.accelerators, all_devices=self._machine.accelerators, own=set())
+        everything = self._machine.accelerators
+        states = look(everything, all_devices=everything, own=set(), root=self._root)
         for state in states.values():
             mine = [process for process in state.processes or () if process.pid in pids]
             if mine:

@@ -141,6 +141,17 @@ def _parts(card: Mapping[str, Any]) -> list[Fact]:
     return parts
 
 
+def started_servers(run: Run) -> tuple[str, ...]:
+    """The backends whose server the run started on the measured model's own weights (`cards.ours`)."""
+    found = []
+    for name in {cell.backend: None for cell in run.cells if cell.execution_kind == "endpoint"}:
+        card = run.backends.get(name)
+        spec = card.get("serve") if isinstance(card, Mapping) else None
+        if isinstance(spec, Mapping) and not spec.get("model"):
+            found.append(name)
+    return tuple(found)
+
+
 def _endpoints(run: Run) -> dict[str, Any]:
     """The options of the backends that are endpoints, by id; not of those whose server the run started itself."""
     found = {}

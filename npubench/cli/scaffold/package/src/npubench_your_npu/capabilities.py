@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from npubench.spi import Answer, Artifact, AssignedNode, Availability, Feeds, Outputs, Profile, Session
+from npubench.spi import Answer, Artifact, AssignedNode, Availability, Feeds, Likely, Outputs, Profile, Session
 
 
 class OfASession:
@@ -37,6 +37,10 @@ class OfASession:
 
     async def answer(self, prompt: Sequence[int] | str, new_tokens: int, note: Callable[[int], None]) -> Answer:
         """One request to a server, in the event loop `loop`; `note(ns)` for each event of tokens. No second try."""
+        raise NotImplementedError
+
+    def predict(self, prompt: Sequence[int] | str, most: int) -> Sequence[Likely]:
+        """Only for such a client: what the server says comes next, its choice first. Quality is asked so."""
         raise NotImplementedError
 
     def assignment(self) -> Sequence[AssignedNode] | None:
