@@ -33,7 +33,7 @@ def test_a_real_server_answers_as_the_reference_does(tmp_path: Path, monkeypatch
         pytest.skip('needs transformers serve: pip install "transformers[serving]" torch')
     monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
     card = catalogue().backends["transformers-serve"].card
-    python = PYTHON if PYTHON != sys.executable else None
+    python = PYTHON if sys.executable != PYTHON else None
     place = msgspec.structs.replace(card.environment, requires=(), python=python)
     own = msgspec.structs.replace(card, environment=place)
     run = _run(own, tmp_path / "results")
