@@ -10,9 +10,8 @@ Not aware of: processes, files of results, scenarios.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import msgspec
 import numpy as np
@@ -21,6 +20,10 @@ import numpy.typing as npt
 # What a vendor raises where its device does not take a model or a way of running it: a result, not a failure.
 from npubench.errors import UnsupportedError as UnsupportedError
 from npubench.exhibits import Exhibit as Exhibit
+
+if TYPE_CHECKING:
+    # Only endpoints have an event loop: nobody else should start the later for it.
+    import asyncio
 
 API_VERSION = 1
 

@@ -18,7 +18,6 @@ from npubench.engine.lanes import Lanes
 from npubench.engine.overlapped import overlapped
 from npubench.engine.protocol import SATURATING, Load, MeasureJob
 from npubench.engine.schedule import Arrivals, frames, poisson
-from npubench.engine.streaming import arriving, conversing
 from npubench.engine.table import SampleTable
 from npubench.scenarios import NO_LIMIT
 from npubench.schema import Capacity, Trial, TrialPurpose, Window
@@ -85,6 +84,9 @@ class Making:
         load = self._job.load
         at_once = load.arrival == "at-once"
         if self._awaits is not None:
+            # Not above: no other launch should load an event loop.
+            from npubench.engine.streaming import conversing
+
             count = abreast(load) if users is None else round(users)
             driven = conversing(
                 self._awaits,
@@ -144,6 +146,8 @@ class Making:
         arrivals = self._arrivals(value, duration_ns)
         drop = self._job.load.arrival == "frames"
         if self._awaits is not None:
+            from npubench.engine.streaming import arriving
+
             in_flight = self._job.load.inflight
             driven = arriving(
                 self._awaits,
@@ -151,7 +155,7 @@ class Making:
                 arrivals,
                 self.next_row,
                 in_flight=in_flight,
-                connections=in_flight or SATURATING,
+                connections=self._expected(value, in_flight),
                 limit=limit,
                 enter=self._enter,
             )
@@ -222,6 +226,13 @@ class Making:
             left=driven.left,
             lanes=self._room(),
         )
+
+    def _expected(self, rate: float, in_flight: int) -> int:
+        """How many connections a server is asked for beforehand: twice what Little's law says of a request alone.
+
+        Not more: some servers (llama.cpp) keep a thread for each.
+        """
+        return min(in_flight or SATURATING, 1 + round(2 * rate * self._step_ns / 1e9))
 
     def _room(self) -> int:
         """How many requests can be in flight."""

@@ -29,7 +29,6 @@ from npubench.engine.making import EXTEND, Making, abreast
 from npubench.engine.protocol import CLOSED, Event, Load, Measured, MeasureJob, Together, resolve
 from npubench.engine.remarks import remarks
 from npubench.engine.staging import staged
-from npubench.engine.streaming import warmed
 from npubench.engine.table import SampleTable
 from npubench.engine.warmup import tolerant, warm_up
 from npubench.schema import Audit, ExecutionKind, FailureKind
@@ -79,6 +78,9 @@ def measure(job: MeasureJob, make: Callable[[int], Adapter], events: Events) -> 
             tolerant(lane.bound.step)(index)
     count = len(lanes.lanes)
     if isinstance(first.bound, Awaits):
+        # Not above: no other launch should load an event loop.
+        from npubench.engine.streaming import warmed
+
         count = _under_way(job.load)
         # A server's batches are warmed up by batches; more at once than this would take longer than warming up may.
         warmed(first.bound, min(count, max(1, job.warmup_ns // max(step_ns, 1))))

@@ -245,8 +245,6 @@ class _Gathering:
             reason = Text(en=f"{name} has no rule for {scenario.name}", ko=f"{name}에 {scenario.name} 규칙이 없음")
         if scope not in card.scopes:
             reason = Text(en=f"the model has no scope {scope}", ko=f"모델에 {scope} 범위가 없음")
-        elif backend.device.type == ENDPOINT and scope != "service":
-            reason = Text(en="an endpoint is measured as a service", ko="엔드포인트는 서비스 범위로만 측정")
         if reason is not None:
             self._lacks(card, backend, precision, reason)
             return None

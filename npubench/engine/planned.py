@@ -191,17 +191,14 @@ def _not_served(card: ModelCard, backend: BackendCard, precision: str) -> Text |
             en=f'this endpoint serves "{name}", which its card says is {serves} (options.serves)',
             ko=f'이 엔드포인트의 "{name}"은(는) 카드에 따르면 {serves}입니다(options.serves)',
         )
-    if precision not in backend.precisions:
-        taken = ", ".join(backend.precisions)
+    if precision != (taken := backend.precisions[0]):
         return Text(en=f"its card claims {taken}", ko=f"카드에 적힌 정밀도: {taken}")
     return None
 
 
 def scopes_of(card: ModelCard, backend: BackendCard, asked: Sequence[str]) -> Sequence[str]:
-    """The scopes that are measured where `asked` are (none: the card's own). Of a server only the whole service is."""
-    if backend.device.type == ENDPOINT and not asked:
-        return ("service",)
-    return asked or card.scopes
+    """The scopes that are measured where `asked` are (none: the card's own); of a server always the whole service."""
+    return ("service",) if backend.device.type == ENDPOINT else asked or card.scopes
 
 
 def unfit(scenario: Scenario, card: ModelCard, backend: BackendCard, devices: int | None) -> Text | None:

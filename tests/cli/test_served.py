@@ -12,6 +12,7 @@ import pytest
 
 from npubench.cli import served
 from npubench.cli.asked import Asked
+from npubench.cli.conform import Wish, conform
 from npubench.discovery import catalogue
 from npubench.errors import UsageError
 from tests.standins.openai_process import standin
@@ -28,10 +29,13 @@ def test_nothing_typed_changes_nothing() -> None:
 
 
 def test_what_is_typed_goes_into_the_endpoints_that_were_asked_for() -> None:
-    asked = Asked(backends=("openai-chat", "cpu"), endpoint=URL, served_model="theirs", api_key_env="KEY")
+    asked = Asked(
+        backends=("openai-chat", "cpu"), endpoint=URL, served_model="theirs", api_key_env="KEY", precisions=("fp8",)
+    )
     cards = served.with_endpoint(asked, catalogue())
     options = cards.backends["openai-chat"].card.options
     assert options == {"url": URL, "model": "theirs", "api": "chat", "api_key_env": "KEY"}
+    assert cards.backends["openai-chat"].card.precisions == ("fp8",)
     assert "url" not in cards.backends["cpu"].card.options
     assert cards.backends["openai-completions"].card.options["model"] == "default"
 
@@ -39,6 +43,18 @@ def test_what_is_typed_goes_into_the_endpoints_that_were_asked_for() -> None:
 def test_an_endpoint_beside_a_device_alone_is_a_mistake() -> None:
     with pytest.raises(UsageError, match="--served-model"):
         served.with_endpoint(Asked(backends=("cpu",), served_model="theirs"), catalogue())
+
+
+def test_the_scope_of_a_server_is_the_service() -> None:
+    with pytest.raises(UsageError, match="measured as a service"):
+        served.with_endpoint(Asked(backends=("openai-chat",), scopes=("device",)), catalogue())
+    both = Asked(backends=("openai-chat",), scopes=("device", "service"))
+    assert served.with_endpoint(both, catalogue()).backends.keys() == catalogue().backends.keys()
+
+
+def test_the_contract_of_graphs_is_not_asked_of_a_server() -> None:
+    with pytest.raises(UsageError, match="takes no graphs"):
+        conform(Wish(backend="openai-chat"))
 
 
 @pytest.mark.slow
