@@ -112,15 +112,29 @@ class FidelitySpec(_Card, frozen=True, kw_only=True):
     reason: str
 
 
+class ProbesSpec(_Card, frozen=True, kw_only=True):
+    """How far the next tokens of a server that generates by itself may be from the fp32 CPU reference's.
+
+    By precision. `top1`: least share of probes whose most likely token is the reference's; `kl`: most Kullback-Leibler
+    divergence over the tokens that the server names and one class for all others, which is at most the whole one.
+    """
+
+    top1: dict[str, float]
+    kl: dict[str, float] = {}
+    reason: str
+
+
 class QualitySpec(_Card, frozen=True, kw_only=True):
     """What a correct answer is (METRICS.md, Quality). Absent means that no quality is claimed.
 
     `inputs`: how many inputs of the data set a quality run takes, by profile; a profile that is not named takes all.
-    `fidelity_inputs`: of how many of them the raw outputs are compared with the reference's.
+    `fidelity_inputs`: of how many of them the raw outputs are compared with the reference's. `probes`: what is compared
+    where a server shows no raw outputs.
     """
 
     task: tuple[TaskSpec, ...] = ()
     fidelity: FidelitySpec | None = None
+    probes: ProbesSpec | None = None
     inputs: dict[str, int] = {}
     fidelity_inputs: Annotated[int, Meta(ge=1)] = 8
 
@@ -205,6 +219,29 @@ class PrebuiltSpec(_Card, frozen=True, kw_only=True):
     quantiser: str = ""
 
 
+StopSignal = Literal["SIGTERM", "SIGINT", "SIGKILL"]
+
+
+class ServeSpec(_Card, frozen=True, kw_only=True):
+    """A server that npubench starts for the launches of an endpoint, and stops after them.
+
+    `command`: its arguments, no shell. Placeholders there, in `variables` and in the card's options: `{port}` (a free
+    one, or `port`), `{model}` (the folder of the model's weights in Hugging Face's form, made when it is needed; or
+    `model`), `{python}` and `{bin}` (the interpreter of the card's environment and its folder). `tokenizer` of that
+    folder: the `model`'s own, or `words`, where each token is a visible word, for servers that hold back text.
+    `ready_s`: how long it may load; `grace_s`: how long it may take to end after `stop`.
+    """
+
+    command: Annotated[tuple[str, ...], Meta(min_length=1)]
+    variables: dict[str, str] = {}
+    port: Annotated[int, Meta(ge=1, le=65535)] | None = None
+    model: str = ""
+    tokenizer: Literal["model", "words"] = "model"
+    ready_s: Annotated[float, Meta(gt=0, le=86400)] = 600.0
+    stop: StopSignal = "SIGTERM"
+    grace_s: Annotated[float, Meta(ge=0, le=600)] = 15.0
+
+
 class VerifiedSpec(_Card, frozen=True, kw_only=True):
     """How far this backend has been tried, repeated in every report."""
 
@@ -222,7 +259,8 @@ class BackendCard(_Card, frozen=True, kw_only=True):
     vendor's compiler makes it from (it quantises or rounds by itself); the answers are judged as the former's.
     `calibration_inputs`: on how many of our calibration inputs it quantises. `prebuilt`: model → build (`build_name`) →
     role → a file compiled elsewhere. `threads_option`: which option is the number of threads of a session, where that
-    may be searched (offline tuning); not given, the one that says `{threads}`.
+    may be searched (offline tuning); not given, the one that says `{threads}`. `serve`: how the server of an endpoint
+    is started.
     """
 
     schema: Literal["npubench.backend/1"]
@@ -237,6 +275,7 @@ class BackendCard(_Card, frozen=True, kw_only=True):
     refuses: dict[str, Text] = {}
     options: dict[str, Any] = {}
     threads_option: str | None = None
+    serve: ServeSpec | None = None
     plugin: PluginSpec | None = None
     compile_ahead: bool = False
     compile_from: dict[str, Precision] = {}
@@ -362,6 +401,8 @@ def decode(document: Mapping[str, Any], kind: type[C], source: str) -> C:
         raise CardError(
             [f'{source}: id: found "{card.id}"; expected no @: that is what builds in `npubench ab` are called']
         )
+    if isinstance(card, BackendCard) and (wrong := list(_serving(card))):
+        raise CardError([f"{source}: {line}" for line in wrong])
     if isinstance(card, BackendCard) and card.environment.requires and card.environment.python is not None:
         raise CardError(
             [
@@ -372,6 +413,27 @@ def decode(document: Mapping[str, Any], kind: type[C], source: str) -> C:
     if isinstance(card, BackendCard) and (wrong := _compile_mistakes(card)):
         raise CardError([f"{source}: {line}" for line in wrong])
     return card
+
+
+PLACEHOLDERS = ("port", "model", "python", "bin")
+"""What may stand in braces in `ServeSpec`."""
+
+
+def _serving(card: BackendCard) -> Iterator[str]:
+    """What is wrong with a card's [serve] beyond its types."""
+    if card.serve is None:
+        return
+    if card.device.type != "endpoint":
+        yield f'serve: found on a device of type "{card.device.type}"; expected device = {{ type = "endpoint" }}'
+    told = {f"serve.command[{index}]": text for index, text in enumerate(card.serve.command)}
+    told.update({f"serve.variables.{name}": text for name, text in card.serve.variables.items()})
+    for key, text in told.items():
+        for name in re.findall(r"\{([a-z_]+)\}", text):
+            if name not in PLACEHOLDERS:
+                known = ", ".join(f"{{{one}}}" for one in PLACEHOLDERS)
+                yield f"{key}: unknown placeholder {{{name}}}; expected one of {known}"
+    if card.serve.port is None and not any("{port}" in text for text in told.values()):
+        yield "serve.command: nothing says {port}; expected it there, or serve.port where the server's port is fixed"
 
 
 def _compile_mistakes(card: BackendCard) -> list[str]:
@@ -542,7 +604,34 @@ def semantics(card: ModelCard | BackendCard, precision: str = "fp32", variant: s
         **({"compile_from": to_builtins(card.compile_from)} if card.compile_from else {}),
         **({"calibration_inputs": card.calibration_inputs} if card.calibration_inputs else {}),
         "variables": to_builtins(card.environment.variables),
+        # How long it may load and how it ends decides nothing.
+        **({"serve": _served(card.serve)} if card.serve is not None else {}),
     }
+
+
+def _served(spec: ServeSpec) -> dict[str, Any]:
+    return {name: to_builtins(getattr(spec, name)) for name in ("command", "variables", "model", "tokenizer")}
+
+
+ENDPOINT = "endpoint"
+
+
+def served(card: BackendCard) -> str | None:
+    """The name under which an endpoint serves its model, as its card says; None where the backend is no endpoint."""
+    return str(card.options.get("model", "")) if card.device.type == ENDPOINT else None
+
+
+def claimed(card: BackendCard) -> dict[str, Any]:
+    """What stands in place of a model's graphs where an endpoint serves weights of its own: its name for them.
+
+    Empty for every other backend, and for a server that a run starts on the model's own weights (`ours`).
+    """
+    return {} if (name := served(card)) is None or ours(card) else {"graphs": {"claimed": name}}
+
+
+def ours(card: BackendCard) -> bool:
+    """Whether a run starts this endpoint's server on the weights of the model card that is measured."""
+    return card.serve is not None and not card.serve.model
 
 
 THREADS = "{threads}"

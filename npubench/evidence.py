@@ -65,6 +65,42 @@ class Origin(_Evidence, frozen=True, kw_only=True):
     source_sha256: dict[str, str] = {}
 
 
+class ServerDevice(_Evidence, frozen=True, kw_only=True):
+    """An accelerator that a server's processes hold. `computes`: the vendor's tool says that they compute on it.
+
+    `idle_w` before anything ran, `load_w` in the timed window, of its own power channel; None where none is read.
+    """
+
+    id: str
+    name: str = ""
+    processes: int = 0
+    computes: bool = False
+    memory_bytes: int | None = None
+    idle_w: float | None = None
+    load_w: float | None = None
+
+
+class ServerEvidence(_Evidence, frozen=True, kw_only=True):
+    """What is known of the server behind an endpoint: what it says of itself, and what was seen of it.
+
+    `seen`: `claimed` (its word alone), `device` (its processes were found on `devices`), `cpu` (they hold no device and
+    used the host's processors under load). Only of a server that the run started can anything be seen: `processes` is
+    how many it has, by program in `programs`; `idle_cores` and `load_cores` are the processors that they used before
+    and in the timed window; `ready_ns` from its start until `ready_by` showed that it answers.
+    """
+
+    seen: Literal["claimed", "device", "cpu"] = "claimed"
+    claims: dict[str, str] = {}
+    processes: int | None = None
+    programs: tuple[str, ...] = ()
+    devices: tuple[ServerDevice, ...] = ()
+    idle_cores: float | None = None
+    load_cores: float | None = None
+    ready_ns: int | None = None
+    ready_by: str = ""
+    reasons: tuple[Text, ...] = ()
+
+
 class Certificate(_Evidence, frozen=True, kw_only=True):
     """Where one model × build × backend ran, from several figures that are never made into one.
 
@@ -72,7 +108,8 @@ class Certificate(_Evidence, frozen=True, kw_only=True):
     only convert or move (Quantize, Dequantize, Transpose, Cast, Reshape …); `macs`: multiply-accumulates of one step by
     observed shapes, `macs_unmatched` those of nodes that the evidence does not name; `self_time_ns`: of all profiled
     runs, `unattributed_share` what of their wall time no node accounts for. `crossings`: edges between nodes of
-    different providers. `fallback_ops`: operators that another provider took, by type.
+    different providers. `fallback_ops`: operators that another provider took, by type. `server`: of an endpoint, which
+    has none of these figures.
     """
 
     schema: Literal["npubench.placement/1"] = "npubench.placement/1"
@@ -106,6 +143,7 @@ class Certificate(_Evidence, frozen=True, kw_only=True):
     sources: tuple[str, ...] = ()
     startup: Startup = Startup()
     origin: Origin | None = None
+    server: ServerEvidence | None = None
     flags: tuple[Text, ...] = ()
     reasons: tuple[Text, ...] = ()
     duration_ns: int = 0

@@ -26,6 +26,9 @@ Arrival = Literal["completion", "at-once", "poisson", "frames", "users"]
 """How requests become due: on completion of the last one; all at once; at Poisson moments; a frame every 1/F s of each
 camera; per user on completion of that user's last one, plus think time."""
 
+NO_LIMIT = 1 << 40
+"""As many requests in flight as come (`inflight=0`): none of them waits for room."""
+
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     """How load arrives. `params` holds what was given or is the scenario's own default; see `KINDS`."""
@@ -74,7 +77,15 @@ _TUNE = Param(int, 0, Text(en="1: search batch, instances, threads and in-flight
 
 
 def _in_flight(default: int) -> Param:
-    return Param(int, 1, Text(en="requests in flight per session", ko="세션당 동시 요청 수"), default)
+    return Param(
+        int,
+        0,
+        Text(
+            en="requests in flight per session (0: any number, endpoints only)",
+            ko="세션당 동시 요청 수(0: 제한 없음, 엔드포인트만)",
+        ),
+        default,
+    )
 
 
 _TEXT = {"traffic": _TRAFFIC, "in": _IN, "out": _OUT}

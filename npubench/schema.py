@@ -285,8 +285,16 @@ class Stages(_Document, frozen=True, kw_only=True):
     decoder_per_s: float | None = None
 
 
+PROMPT_CACHE, PROMPT_LENGTH = "prompt-cache", "prompt-length"
+CAVEATS = (PROMPT_CACHE, PROMPT_LENGTH)
+"""Audits that a launch may fail and still be a result, of something else than was meant: degraded, not invalid."""
+
+
 class Audit(_Document, frozen=True, kw_only=True):
-    """One audit of a launch: `same-outputs`, `no-cache`, `output-length`. `passed` None: not made, see `said`."""
+    """One audit of a launch: `same-outputs`, `no-cache`, `output-length`, and `CAVEATS` of an endpoint.
+
+    `passed` None: not made, see `said`.
+    """
 
     name: str
     passed: bool | None

@@ -11,7 +11,7 @@ Not aware of: processes, files of results, scenarios.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import msgspec
 import numpy as np
@@ -20,6 +20,10 @@ import numpy.typing as npt
 # What a vendor raises where its device does not take a model or a way of running it: a result, not a failure.
 from npubench.errors import UnsupportedError as UnsupportedError
 from npubench.exhibits import Exhibit as Exhibit
+
+if TYPE_CHECKING:
+    # Only endpoints have an event loop: nobody else should start the later for it.
+    import asyncio
 
 API_VERSION = 1
 
@@ -210,6 +214,50 @@ class Generates(Protocol):
     def generate(self, prompt: Sequence[int], new_tokens: int, tick: Callable[[], None]) -> Sequence[int]: ...
 
 
+class ServerTally(_Facts, frozen=True, kw_only=True):
+    """What a server told beside its answers, over all requests that succeeded.
+
+    `prompt_tokens`: how many in all, and of one request the least and the most, by the server's own count;
+    `cached_tokens`: how many of them it said to have computed before (None: it never said). `asked_tokens`: how many
+    each prompt was to have; `shared_tokens`: how many of these were the same in all prompts, on purpose.
+    """
+
+    requests: int
+    prompt_tokens: int
+    least_prompt_tokens: int
+    most_prompt_tokens: int
+    cached_tokens: int | None = None
+    asked_tokens: int = 0
+    shared_tokens: int = 0
+
+
+class Answer(_Facts, frozen=True, kw_only=True):
+    """How a server answered one request: counts are its own (usage), `completed_ns` when all of it had been read."""
+
+    tokens: int
+    prompt_tokens: int
+    cached_tokens: int | None
+    completed_ns: int
+
+
+@runtime_checkable
+class Answers(Protocol):
+    """A session that is the client of a server of language models: requests wait for the network, not for this process.
+
+    All of it runs in the event loop `loop`, in one thread, with as many requests under way as are asked for. `prompt`
+    is token ids where `takes_ids`, else text. `answer` calls `note(ns)` for each event of tokens, with the time at
+    which it was read, and returns when the answer is complete; it raises RequestError, and tries nothing again.
+    `connect` makes so many connections ready.
+    """
+
+    loop: asyncio.AbstractEventLoop
+
+    @property
+    def takes_ids(self) -> bool: ...
+    async def connect(self, count: int) -> None: ...
+    async def answer(self, prompt: Sequence[int] | str, new_tokens: int, note: Callable[[int], None]) -> Answer: ...
+
+
 @runtime_checkable
 class Places(Protocol):
     """A session that can give placement evidence. Costs nothing at run time."""
@@ -382,6 +430,36 @@ class Follows(Protocol):
     def follow(self, index: int, tokens: Array | None) -> tuple[Outputs, Array]: ...
 
 
+class Likely(_Facts, frozen=True, kw_only=True):
+    """A token that may come next, as the server shows it; `token` where its id is known. `logprob`: natural, ≤ 0."""
+
+    text: str
+    token: int | None = None
+    logprob: float | None = None
+
+
+@runtime_checkable
+class Predicts(Protocol):
+    """A session that generates by itself and can be asked which token comes next after a given text, one at a time.
+
+    Returns its choice first, without sampling, then up to `most` likely tokens with log-probabilities, where it offers
+    them. Raises RequestError.
+    """
+
+    def predict(self, prompt: Sequence[int] | str, most: int) -> Sequence[Likely]: ...
+
+
+@runtime_checkable
+class Probes(Protocol):
+    """A Bound of a session that `Predicts`: what it says comes next where it is led along given tokens.
+
+    `probe(i, tokens, positions)`: after prompt `i` and the first p of `tokens`, for each p of `positions`. Outputs:
+    `next` int64 [n] (-1: unknown), `likely` int64 [n, k] and `logprobs` float64 [n, k]; none is -1 and -inf.
+    """
+
+    def probe(self, index: int, tokens: Array, positions: Sequence[int]) -> Outputs: ...
+
+
 @runtime_checkable
 class Begins(Protocol):
     """A Bound whose requests can overlap without threads (sessions that are `Submits`): scope `device`.
@@ -391,6 +469,22 @@ class Begins(Protocol):
     """
 
     def begin(self, index: int, done: Callable[[int], None]) -> None: ...
+
+
+@runtime_checkable
+class Awaits(Protocol):
+    """A Bound whose requests wait for a server (sessions that are `Answers`): any number under way, in one event loop.
+
+    `ask(index, note)` sends one request, calls `note(ns)` for each event of tokens and returns (units done, the ns at
+    which the answer had been read); it raises RequestError. No two requests are the same, whatever their index.
+    `tally` sums up what the server told of all requests so far; None before the first was answered.
+    """
+
+    loop: asyncio.AbstractEventLoop
+
+    async def connect(self, count: int) -> None: ...
+    async def ask(self, index: int, note: Callable[[int], None]) -> tuple[int, int]: ...
+    def tally(self) -> ServerTally | None: ...
 
 
 @runtime_checkable

@@ -136,3 +136,44 @@ def test_a_requirement_is_never_an_option_of_pip(requirement: str) -> None:
     document["environment"] = {"requires": ["numpy", requirement]}
     with pytest.raises(CardError, match=r"environment\.requires\[1\]"):
         decode(document, BackendCard, "x.toml")
+
+
+def _served(**serve: object) -> dict[str, object]:
+    document: dict[str, object] = msgspec.toml.decode(backend_toml())
+    document["device"] = {"type": "endpoint"}
+    document["serve"] = {"command": ["server", "--port", "{port}"], **serve}
+    return document
+
+
+def test_a_server_is_part_of_what_a_backend_is() -> None:
+    card = decode(_served(), BackendCard, "x.toml")
+    assert card.serve is not None
+    patient = decode(_served(ready_s=5.0), BackendCard, "x.toml")
+    assert semantics(card) == semantics(patient)
+    assert semantics(decode(_served(command=["server", "--fp8", "{port}"]), BackendCard, "x.toml")) != semantics(card)
+
+
+@pytest.mark.parametrize(
+    ("serve", "mistake"),
+    [
+        ({"command": []}, "serve.command: is empty; expected at least 1"),
+        (
+            {"command": ["server", "{prot}", "{port}"]},
+            r"serve.command\[1\]: unknown placeholder {prot}; expected one of",
+        ),
+        ({"command": ["server"]}, "serve.command: nothing says {port}"),
+        ({"variables": {"A": "{b}"}}, "serve.variables.A: unknown placeholder {b}"),
+        ({"stop": "SIGHUP"}, "serve.stop: found 'SIGHUP'; expected one of"),
+        ({"ready_s": 0}, "serve.ready_s: found 0; expected a number > 0"),
+        ({"comand": ["x"]}, r'serve.comand: unknown key \(did you mean "command"\?\)'),
+    ],
+)
+def test_mistakes_in_a_servers_table(serve: dict[str, object], mistake: str) -> None:
+    with pytest.raises(CardError, match=mistake):
+        decode(_served(**serve), BackendCard, "x.toml")
+
+
+def test_only_an_endpoint_has_a_server() -> None:
+    with pytest.raises(CardError, match='serve: found on a device of type "cpu"; expected device'):
+        decode({**_served(), "device": {"type": "cpu"}}, BackendCard, "x.toml")
+    assert decode(_served(command=["server"], port=8000), BackendCard, "x.toml").serve is not None

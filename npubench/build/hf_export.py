@@ -1,9 +1,10 @@
 """Writes a language model's room as a Hugging Face folder that transformers, servers and vendor compilers load.
 
-Guarantees the same weights, streamed: config.json, safetensors in float32 (in parts of at most 4 GB), tokenizer.json
-and tokenizer_config.json; the folder appears at once or not at all; less than a GiB of memory. Two things of ours no
-family has, and both are folded in: the `mix` matrix before the tied head becomes a head of its own (table · mixᵀ, one
-float32 product), and rotary frequencies rounded to twelve bits are written as `longrope` factors.
+Guarantees the same weights, streamed: config.json, generation_config.json, safetensors in float32 (in parts of at most
+4 GB), tokenizer.json and tokenizer_config.json, the same bytes every time; the folder appears at once or not at all;
+less than a GiB of memory. Two things of ours no family has, and both are folded in: the `mix` matrix before the tied
+head becomes a head of its own (table · mixᵀ, one float32 product), and rotary frequencies rounded to twelve bits are
+written as `longrope` factors.
 
 Not aware of: the user's own checkpoints.
 """
@@ -24,6 +25,7 @@ import numpy.typing as npt
 
 from npubench.build import safetensors, weights
 from npubench.build.hf_names import origins
+from npubench.build.hf_words import tokenizer, tokenizer_config
 from npubench.build.nets import SHAPES
 from npubench.build.nets.llm import Shape
 from npubench.build.nets.rope import Rope, frequencies
@@ -53,9 +55,12 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
         return 4 * math.prod(self.shape)
 
 
-def export(card: ModelCard, room: Path, data: Path | None, output: Path, progress: Progress) -> Sequence[str]:
+def export(
+    card: ModelCard, room: Path, data: Path | None, output: Path, progress: Progress, *, words: bool = False
+) -> Sequence[str]:
     """Writes `output`, which must not be there or be empty. Returns sentences about what was folded.
 
+    `words`: with a tokenizer of visible words in place of the data's (`hf_words`).
     Raises UsageError for a model that is none of ours or a folder with something in it, StoreError, ArtifactError.
     """
     if card.id not in SHAPES:
@@ -80,7 +85,11 @@ def export(card: ModelCard, room: Path, data: Path | None, output: Path, progres
             made.mkdir()
             _write_weights(parts, made, progress)
             _dump(made / "config.json", config(shape))
-            if data is not None:
+            _dump(made / "generation_config.json", generation_config())
+            if words:
+                _dump(made / "tokenizer.json", tokenizer(shape.vocab))
+                _dump(made / "tokenizer_config.json", tokenizer_config(_POSITIONS))
+            elif data is not None:
                 shutil.copyfile(data / "tokenizer.json", made / "tokenizer.json")
                 _dump(made / "tokenizer_config.json", _tokenizer_config(made / "tokenizer.json"))
             if output.exists():
@@ -126,6 +135,11 @@ def config(shape: Shape) -> dict[str, Any]:
         "use_cache": True,
         **({"use_sliding_window": False} if qwen else {"attention_bias": False, "mlp_bias": False}),
     }
+
+
+def generation_config() -> dict[str, Any]:
+    """Greedy, and no token ends a text: what a server does unless a request says otherwise."""
+    return {"do_sample": False, "bos_token_id": None, "eos_token_id": None, "pad_token_id": None}
 
 
 def _rope(rope: Rope, half: int) -> dict[str, Any]:

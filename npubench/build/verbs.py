@@ -151,12 +151,14 @@ def own_artifacts(
     return [msgspec.to_builtins(artifact) for artifact in found.values()]
 
 
-def export_hf(card: Mapping[str, Any], room: str, data: str | None, output: str, progress: Progress) -> list[str]:
+def export_hf(
+    card: Mapping[str, Any], room: str, data: str | None, output: str, progress: Progress, *, words: bool = False
+) -> list[str]:
     """Writes a language model as a Hugging Face folder; sentences about it. Raises UsageError, ArtifactError."""
     from npubench.build.hf_export import export
 
     folder = Path(data) if data else None
-    return list(export(msgspec.convert(card, ModelCard), Path(room), folder, Path(output), progress))
+    return list(export(msgspec.convert(card, ModelCard), Path(room), folder, Path(output), progress, words=words))
 
 
 def contract_graphs(folder: str, form: str, progress: Progress) -> None:

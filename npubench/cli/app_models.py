@@ -55,14 +55,22 @@ def build(
         Path | None,
         typer.Option("-o", "--output", metavar="DIR", help=here("Folder for --format hf.", "--format hf의 폴더.")),
     ] = None,
+    tokenizer: Annotated[
+        str,
+        typer.Option(
+            "--tokenizer",
+            metavar="NAME",
+            help=here("hf: model, or words (a visible word a token).", "hf: model 또는 words(토큰마다 단어 하나)."),
+        ),
+    ] = "model",
     cards: Cards = None,
 ) -> None:
     """See `making` for your own weights and other formats, else `look.build`."""
     from npubench.cli import look, making
 
-    making.check(models or [], precision, variant, weights, form, output)
+    making.check(models or [], precision, variant, weights, form, output, tokenizer)
     if form == "hf":
-        making.export(models or [], output, cards or [])
+        making.export(models or [], output, cards or [], tokenizer)
     elif weights is not None:
         making.own(models or [], weights, variant, cards or [])
     else:

@@ -53,6 +53,9 @@ _PLANNING = {
     "ep_name": "--ep-name",
     "ep_device": "--ep-device",
     "ep_options": "--ep-option",
+    "endpoint": "--endpoint",
+    "served_model": "--served-model",
+    "api_key_env": "--api-key-env",
     "artifacts": "--artifact",
     "compiled_by": "--compiled-by",
     "compiled_from": "--compiled-from",
@@ -107,6 +110,9 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     ep_name: str | None = None
     ep_device: str | None = None
     ep_options: tuple[str, ...] = ()
+    endpoint: str | None = None
+    served_model: str | None = None
+    api_key_env: str | None = None
     artifacts: tuple[str, ...] = ()
     compiled_by: str | None = None
     compiled_from: Path | None = None

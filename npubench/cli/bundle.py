@@ -160,7 +160,7 @@ def _builds(
                 if precision not in card.precisions or precision not in backend.precisions or variant is None:
                     continue
                 for text in item.scenarios:
-                    for scenario in scenarios_of(text, card):
+                    for scenario in scenarios_of(text, card, backend):
                         batch = scenario.params.get("batch", 1) if variant == "static" else 1
                         found[item.model, precision, variant, batch] = None
     yield from found

@@ -12,7 +12,7 @@ import msgspec
 
 from npubench import __version__, store
 from npubench.build.materialise import cache_root
-from npubench.cards import BackendCard, did_you_mean, resolved
+from npubench.cards import ENDPOINT, BackendCard, did_you_mean, resolved
 from npubench.cli import conform_pack
 from npubench.cli.asked import duration_s
 from npubench.cli.progress import Console
@@ -49,10 +49,21 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def conform(wish: Wish) -> None:
-    """Asks, prints, and exits with 4 where the contract is broken. Raises AbsentBackendError, UnknownNameError."""
+    """Asks, prints, and exits with 4 where the contract is broken.
+
+    Raises AbsentBackendError, UnknownNameError, and UsageError for an endpoint.
+    """
     console = Console(as_json=wish.as_json)
     timeout_s = duration_s(wish.timeout, "--timeout")
     entry = pick(catalogue(wish.cards).backends, wish.backend, "backend")
+    if entry.card.device.type == ENDPOINT:
+        raise UsageError(
+            here(
+                f"{wish.backend} is an endpoint: it answers prompts and takes no graphs to ask it with",
+                f"{wish.backend}은(는) 엔드포인트라 프롬프트만 받고 시험할 그래프를 받지 않습니다",
+            ),
+            hint=f"npubench run --backend {wish.backend} --model llm-chat-8m --scenario single-stream",
+        )
     machine = facts()
     card = resolved(entry.card, machine.threads)
     root = store.results_root(None, checkout_root())

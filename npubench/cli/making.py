@@ -20,13 +20,26 @@ from npubench.errors import UsageError
 from npubench.lang import here
 
 FORMATS = ("onnx", "hf")
+TOKENIZERS = ("model", "words")
 
 
 def check(
-    models: Sequence[str], precision: str, variant: str | None, weights: Path | None, form: str, output: Path | None
+    models: Sequence[str],
+    precision: str,
+    variant: str | None,
+    weights: Path | None,
+    form: str,
+    output: Path | None,
+    tokenizer: str = TOKENIZERS[0],
 ) -> None:
     """Raises UsageError for options that contradict each other."""
     check_variant(variant)
+    if tokenizer not in TOKENIZERS:
+        raise UsageError(f'no tokenizer "{tokenizer}"; known: {", ".join(TOKENIZERS)}')
+    if tokenizer != TOKENIZERS[0] and form != "hf":
+        raise UsageError(
+            here("--tokenizer goes with --format hf", "--tokenizer는 --format hf와 함께 씁니다"),
+        )
     if form not in FORMATS:
         raise UsageError(f'no format "{form}"; known: {", ".join(FORMATS)}')
     if form == "hf" and (weights is not None or variant is not None or precision != "fp32"):
@@ -47,7 +60,7 @@ def check(
         raise UsageError(here("your own weights are built in fp32", "자체 가중치는 fp32로만 만듭니다"))
 
 
-def export(models: Sequence[str], output: Path | None, folders: Sequence[Path]) -> None:
+def export(models: Sequence[str], output: Path | None, folders: Sequence[Path], tokenizer: str) -> None:
     """Writes a language model as a Hugging Face folder."""
     assert output is not None
     model = selection.model_of(catalogue(folders), models[0])
@@ -58,6 +71,7 @@ def export(models: Sequence[str], output: Path | None, folders: Sequence[Path]) 
             "room": str(model.room),
             "data": str(model.data) if model.data else None,
             "output": str(output),
+            "words": tokenizer == "words",
         },
     )
     for line in selection.run_build(job, _say):

@@ -90,6 +90,22 @@ EpOption = Annotated[
     list[str] | None,
     typer.Option("--ep-option", metavar="K=V", help=here("Its options (repeatable).", "옵션(반복 가능).")),
 ]
+Endpoint = Annotated[
+    str | None,
+    typer.Option(
+        "--endpoint",
+        metavar="URL",
+        help=here("An OpenAI-compatible server, http://HOST:PORT.", "OpenAI 호환 서버, http://HOST:PORT."),
+    ),
+]
+ServedModel = Annotated[
+    str | None,
+    typer.Option("--served-model", metavar="NAME", help=here("Its model's name there.", "서버에서의 모델 이름.")),
+]
+ApiKeyEnv = Annotated[
+    str | None,
+    typer.Option("--api-key-env", metavar="VARIABLE", help=here("Where its API key is.", "API 키가 든 환경 변수.")),
+]
 Artifacts = Annotated[
     list[str] | None,
     typer.Option(

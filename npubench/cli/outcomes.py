@@ -9,6 +9,7 @@ from npubench.cards import build_name
 from npubench.evidence import Certificate
 from npubench.lang import here, language
 from npubench.metrics import METRICS, THROUGHPUT
+from npubench.report import servers
 from npubench.report.capacity import brief as found_load
 from npubench.report.foreign import MESSAGE_LIMIT, clean
 from npubench.report.loads import written
@@ -36,6 +37,8 @@ def where(found: Certificate) -> str:
     build = build_name(found.precision, found.variant)
     lead = here("placement", "실행 위치")
     said = "; ".join(reason[language()] for reason in found.reasons)
+    if found.server is not None:
+        said = servers.sentence(found.server)[language()]
     if not said and found.extent == "full":
         said = here(f"all of it on {found.requested}", f"전부 {found.requested}")
     return f"{lead} {found.model} {build} · {found.backend}: {said or here('unknown', '알 수 없음')}"

@@ -11,7 +11,7 @@ import msgspec
 from npubench import store
 from npubench.build.materialise import cache_root
 from npubench.cards import BackendCard, ModelCard, did_you_mean
-from npubench.cli import artifacts, building, plugged, video
+from npubench.cli import artifacts, building, plugged, served, video
 from npubench.cli.asked import PROFILE, SUITE, Asked, duration_s, host, mixed
 from npubench.cli.measurer import measured_by
 from npubench.cli.progress import Console
@@ -51,7 +51,7 @@ def choose(asked: Asked, console: Console, stop: Callable[[], bool]) -> Choice:
     Raises UsageError, CardError, DataError, ArtifactError, and StopRequested when `stop()` turns true.
     """
     video.check_options(asked)
-    cards = building.with_builds(asked, _with_plugin(asked, catalogue(asked.cards)))
+    cards = building.with_builds(asked, served.with_endpoint(asked, _with_plugin(asked, catalogue(asked.cards))))
     for name in (*asked.backends, *(part.backend for part in mixed(asked.mix) if part.backend)):
         pick(cards.backends, name, "backend")
     choice = _onnx(asked, cards, console, stop) if asked.onnx else _known(asked, cards)
@@ -109,7 +109,7 @@ def _named(asked: Asked) -> tuple[str, ...]:
     """The backends that were asked for, the plug-in of the command line among them."""
     card = plugged.backend(asked)
     beside = [part.backend for part in mixed(asked.mix) if part.backend is not None]
-    names = (*asked.backends, *beside, *(() if card is None else (card.id,)))
+    names = (*served.backends(asked), *beside, *(() if card is None else (card.id,)))
     return tuple(dict.fromkeys(names))
 
 

@@ -3,7 +3,8 @@
 It runs the inputs through the same adapter, session and workload as a measurement does, scores the answers where the
 data has truth, and keeps the raw outputs of the first few inputs as arrays named `<input>:<output>`. Input 0 is asked
 again at the end: a backend that returns an earlier answer, or another one each time, shows. A generating model follows
-the reference's tokens (teacher forcing): greedy texts part after a few tokens even between honest backends.
+the reference's tokens (teacher forcing): greedy texts part after a few tokens even between honest backends. A server
+that shows no raw outputs is asked which token comes next, at a few places of the reference's (`spi.Probes`).
 
 Guarantees: an output of more than `MOST_VALUES` values is thinned to evenly spaced rows, the same for the same shape,
 so that a page's class scores do not fill the disk. What a workload can show to people (`spi.Shows`) is kept apart from
@@ -20,7 +21,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from npubench.spi import Array, Bound, Exhibit, Follows, Outputs, Scores, Shows
+from npubench.spi import Array, Bound, Exhibit, Follows, Outputs, Probes, Scores, Shows
+from npubench.stats import probes
 from npubench.stats.fidelity import AGAIN, TOKENS
 
 MOST_VALUES = 1 << 20
@@ -47,6 +49,8 @@ def answer(bound: Bound, fidelity_inputs: int, reference: str | None, path: Path
     tokens: dict[str, Array] = {}
     if reference is not None:
         with np.load(reference, allow_pickle=False) as archive:
+            if isinstance(bound, Probes):
+                return {}, _probed(bound, min(bound.count, fidelity_inputs), archive, path)
             tokens = {name: archive[name] for name in archive.files if name.startswith(TOKENS)}
     count = min(bound.count, fidelity_inputs)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive_out:
@@ -61,6 +65,19 @@ def answer(bound: Bound, fidelity_inputs: int, reference: str | None, path: Path
                 _add(archive_out, f"{AGAIN}{name}", thinned(value))
     scores = {name: float(value) for name, value in bound.score().items()} if isinstance(bound, Scores) else {}
     return scores, count
+
+
+def _probed(bound: Probes, count: int, reference: Mapping[str, Array], path: Path) -> int:
+    """Writes what comes next at a few places of each input; returns of how many inputs."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive_out:
+        for index in range(count):
+            tokens = reference[f"{TOKENS}{index}"]
+            rows, values = reference[f"{index}:{probes.LOGITS}"].shape
+            positions = probes.places(tokens.size, probes.step_of(tokens.size, rows, values, MOST_VALUES))
+            _add(archive_out, f"{index}:{probes.POSITIONS}", np.array(positions, np.int64))
+            for name, value in bound.probe(index, tokens, positions).items():
+                _add(archive_out, f"{index}:{name}", value)
+    return count
 
 
 def show(bound: Bound, path: Path) -> bool:

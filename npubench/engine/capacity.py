@@ -203,6 +203,9 @@ class _Finding:
         if self.search.per_load is not None:
             at = self.sustained / self.search.per_load
             return self.snapped(math.floor(at) if self.search.whole else at * FIRST)
+        if self.search.abreast:
+            # So many users were there already; where they were too many, so few that a queue is unlikely.
+            return self.snapped(self.search.abreast / (1 if trial.failed_by is None else 4))
         # Little's law: how many were being served at once.
         return self.snapped(self.sustained * (trial.p50_ns or 0.0) / 1e9)
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from npubench.cards import BackendCard, ModelCard, build_name
+from npubench.cards import ENDPOINT, BackendCard, ModelCard, build_name, digest, graph_hashes
 from npubench.discovery import code
 from npubench.engine import prebuilt
 from npubench.engine.launcher import Limits, run_job
@@ -23,6 +23,9 @@ from npubench.errors import ArtifactError
 from npubench.evidence import Origin
 from npubench.schema import Failure, FailureKind, Plan, PlannedCell
 from npubench.spi import Artifact, Request
+
+# Raised whenever what the folder in Hugging Face's form holds changes: cached ones are then made anew.
+EXPORTING = 1
 
 
 class Building(Protocol):
@@ -86,6 +89,11 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     failure: Failure | None = None
 
 
+def _served(precision: str) -> tuple[Artifact, ...]:
+    """What a server is claimed to serve: nothing of it is on this disk."""
+    return (Artifact(role="decoder", path="", sha256="", precision=precision),)
+
+
 class Files:
     """Makes each file when it is first asked for. `work` is a folder that lives as long as the run."""
 
@@ -119,6 +127,40 @@ class Files:
             self._ready[at] = self._prepare(*at)
         return self._ready[at]
 
+    def huggingface(self, model: str, tokenizer: str) -> Path | Failure:
+        """The folder of a model's weights in Hugging Face's form, kept in the cache; or why there is none.
+
+        Of the user's own checkpoint, that itself. `tokenizer` as in `ServeSpec`. Raises StopRequested.
+        """
+        if own := self._plan.sources.get(f"own:{model}"):
+            return Path(own)
+        card = msgspec.convert(self._plan.models[model], ModelCard)
+        data = self._plan.sources.get(f"data:{model}")
+        facts = {
+            "exporting": EXPORTING,
+            "graphs": {role: graph_hashes(graph) for role, graph in card.graphs.items()},
+            "data": self._plan.inputs[model].sha256 if model in self._plan.inputs else None,
+            "tokenizer": tokenizer,
+        }
+        # A server calls the model by this folder's name unless it is told otherwise.
+        folder = self._cache / "hf" / digest(facts)[:16] / model
+        if (folder / "config.json").is_file():
+            return folder
+        arguments = {
+            "card": self._plan.models[model],
+            "room": self._plan.sources[f"room:{model}"],
+            "data": data,
+            "output": str(folder),
+            "words": tokenizer == "words",
+        }
+        job = BuildJob(builder="npubench.build.verbs:export_hf", arguments=arguments)
+        answer = try_build(job, lambda event: self._told(model, event), self._stop)
+        return answer if isinstance(answer, Failure) else folder
+
+    def _told(self, model: str, event: Event) -> None:
+        if isinstance(event, Said):
+            self._watcher.building(model, event.text)
+
     def _build(self, model: str, precision: str, variant: str, batch: int) -> Built:
         at = (model, precision, variant, batch)
         if at not in self._built:
@@ -127,6 +169,8 @@ class Files:
 
     def _prepare(self, model: str, precision: str, variant: str, batch: int, backend: str) -> Ready:
         card = msgspec.convert(self._plan.backends[backend], BackendCard)
+        if card.device.type == ENDPOINT:
+            return Ready(artifacts=_served(precision))
         # A compiler that quantises by itself gets the build that it quantises.
         source = card.compile_from.get(precision, precision)
         built = self._build(model, source, variant, batch)

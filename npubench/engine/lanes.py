@@ -15,7 +15,7 @@ from typing import Any
 
 from npubench.engine.protocol import Load
 from npubench.errors import UnsupportedError
-from npubench.spi import Adapter, Artifact, Bound, Forks, Request, Session, Submits, TokenClock, Workload
+from npubench.spi import Adapter, Answers, Artifact, Bound, Forks, Request, Session, Submits, TokenClock, Workload
 
 
 class Clock:
@@ -70,9 +70,11 @@ class Lanes:
             and len(instances) == 1
             and all(isinstance(session, Submits) and not isinstance(session, Forks) for session in first.values())
         )
+        # A server's client has any number of requests under way, and needs no lane for each.
+        remote = all(isinstance(session, Answers) for session in first.values())
         self._views = [
             (sessions if view == 0 else self._view(sessions, self.adapters[index % load.devices]))
-            for view in range(1 if self.overlaps else load.inflight)
+            for view in range(1 if self.overlaps or remote else load.inflight)
             for index, sessions in enumerate(instances)
         ]
 

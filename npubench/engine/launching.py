@@ -15,11 +15,11 @@ from typing import Protocol
 import msgspec
 
 from npubench import traffic
-from npubench.cards import BackendCard, ModelCard, emulated, with_threads
+from npubench.cards import ENDPOINT, BackendCard, ModelCard, emulated, ours, with_threads
 from npubench.conditions import Conditions
 from npubench.discovery import code
 from npubench.energy import EnergyLedger, IdlePower
-from npubench.engine import loading, table
+from npubench.engine import loading, served, table
 from npubench.engine.files import Files, Ready
 from npubench.engine.holding import held_s
 from npubench.engine.joules import covering, joules, slowed
@@ -29,8 +29,9 @@ from npubench.engine.lost import Presence
 from npubench.engine.metering import Meters
 from npubench.engine.placement import Certifier
 from npubench.engine.protocol import Event, Measured, MeasureJob, Together
-from npubench.engine.quality import Asker
+from npubench.engine.quality import Asker, unheld
 from npubench.engine.select import adapter_ref, environment_of
+from npubench.engine.serving import Servers
 from npubench.engine.tuner import Tuner, tuned_cell
 from npubench.engine.watching import watching
 from npubench.errors import StoreError
@@ -128,9 +129,14 @@ class Launching:
         work = folder.path / WORK
         self._presence = Presence(plan.availability, work, stop)
         self._files = Files(plan, cache, work, watcher, limits, stop)
+        self._servers = Servers(work, self._files.huggingface, watcher.building, stop)
         self._asker = Asker(plan, cache, work, self._files.graphs, limits, stop=stop)
         self._tuner = Tuner(plan, work, self._files, limits, stop)
         self._certifier = Certifier(plan, cache, work, self._rules, limits, stop)
+
+    def close(self) -> None:
+        """Stops what was started for the launches."""
+        self._servers.close()
 
     def _ask(self, cell: PlannedCell, backend: BackendCard) -> None:
         """Asks for the quality of this cell's answers, once for all cells of its build and backend."""
@@ -138,11 +144,14 @@ class Launching:
             return
         if self._folder.quality_path(cell.model, cell.precision, cell.variant, cell.backend).exists():
             return
+        if backend.device.type == ENDPOINT and not ours(backend) and backend.options.get("serves") != cell.model:
+            self._folder.write_quality(unheld(cell.model, cell.precision, cell.variant, cell.backend))
+            return
         ready = self._files.ready(cell.model, cell.precision, cell.variant, 1, cell.backend)
         if ready.failure is not None:
             return
         self._watcher.asking(cell)
-        asked = self._asker.ask(cell.model, cell.precision, cell.variant, cell.backend, ready.artifacts)
+        asked = self._asker.ask(cell.model, cell.precision, cell.variant, cell.backend, ready.artifacts, backend)
         record = asked.record
         if record.failure is not None:
             self._presence.after(backend, record.failure)
@@ -159,7 +168,7 @@ class Launching:
 
         That is the harness's own floor, a backend without a device, and a server somewhere else.
         """
-        if cell.purpose != "measure" or backend.device.type in ("none", "endpoint"):
+        if cell.purpose != "measure" or backend.device.type in ("none", ENDPOINT):
             return None
         path = self._folder.certificate_path(cell.model, cell.precision, cell.variant, cell.backend)
         if path.exists():
@@ -210,6 +219,10 @@ class Launching:
                 raise StoreError(built.failure.message, hint=built.failure.hint or _RESUME)
             failure = self._presence.after(backend, built.failure)
             return msgspec.structs.replace(blank, failure=failure, verdict=_verdict(failure))
+        addressed = self._servers.ready(backend, cell.model, alone=cell.mix is None)
+        if isinstance(addressed, Failure):
+            return msgspec.structs.replace(blank, failure=addressed, verdict=_verdict(addressed))
+        backend = addressed
         if (found := self._certified(cell, backend)) is not None and found.extent == "none":
             # Not a number of this backend: nothing is timed.
             said = "; ".join(reason.en for reason in found.reasons)
@@ -248,9 +261,12 @@ class Launching:
             # Measured again only to stand beside others: what is written stays as it is.
             path = work / path.name
         keeping = Keeping(path)
+        observing = self._observing(ready)
 
         def tell(event: Event) -> None:
             watch.event(event)
+            if observing is not None:
+                observing.event(event)
             say(event, table.completed(work))
 
         with watching(backend, self._plan.machine, meters=self._plan.meters) as watch:
@@ -263,6 +279,9 @@ class Launching:
                 self._stop,
             )
         blank = msgspec.structs.replace(blank, conditions=watch.found)
+        if (ended := self._servers.gone(backend.id)) is not None:
+            # What was answered before it ended is no measurement.
+            answer = self._servers.explained(backend.id, answer) if isinstance(answer, Failure) else ended
         try:
             if isinstance(answer, Failure):
                 if answer.kind is FailureKind.DISK_FULL:
@@ -275,9 +294,23 @@ class Launching:
                     blank, failure=answer, verdict=_verdict(answer), reasons=gone(watch.found), samples=kept
                 )
             assert isinstance(answer, Measured)
-            return self._finish(ready, blank, answer, work, keeping)
+            launch = self._finish(ready, blank, answer, work, keeping)
+            if observing is not None:
+                found = served.certificate(ready.cell, observing.evidence(launch), launch)
+                self._folder.write_certificate(found)
+                self._watcher.placed(found)
+            return launch
         finally:
             shutil.rmtree(work, ignore_errors=True)
+
+    def _observing(self, ready: Prepared) -> served.Observing | None:
+        """Looks at an endpoint's server around the first launch of each of its builds."""
+        cell = ready.cell
+        if ready.backend.device.type != ENDPOINT or cell.purpose != "measure" or cell.mix is not None:
+            return None
+        if self._folder.certificate_path(cell.model, cell.precision, cell.variant, cell.backend).exists():
+            return None
+        return served.Observing(self._servers.of(cell.backend), self._plan.machine)
 
     def _job(self, ready: Prepared, work: Path, together: Together | None) -> MeasureJob:
         cell, backend, built = ready.way, ready.backend, ready.files

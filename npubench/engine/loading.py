@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from npubench import traffic
-from npubench.engine.protocol import Load, Search, Target
+from npubench.engine.protocol import SATURATING, Load, Search, Target
 from npubench.rules import Ruleset, ScenarioRule
 from npubench.scenarios import KINDS, searched
 from npubench.schema import PlannedCell
@@ -34,7 +34,7 @@ def load_of(cell: PlannedCell, seed: int) -> Load:
 
 
 def _in_flight(cell: PlannedCell) -> int:
-    """Views of each session: a lane for every user, where load comes from users."""
+    """Views of each session: a lane for every user, where load comes from users. 0: as many requests as come."""
     params = cell.scenario.params
     if KINDS[cell.scenario.name].arrival != "users":
         return int(params.get("inflight", 1))
@@ -87,6 +87,7 @@ def search_of(cell: PlannedCell, known: float | None, hold_s: float = 0.0) -> Se
         searched=name,
         whole=name != "rate",
         per_load=per_load,
+        abreast=SATURATING if name == "users" else 0,
         budget_ns=round(cell.window_s * (1 if known is None else CONFIRM_SHARE) * 1e9),
         known=known,
         hold_ns=round(hold_s * 1e9),

@@ -16,11 +16,12 @@ from npubench.engine.capacity_answer import shown, with_hold
 from npubench.engine.generator import Driven, Enter, Limit, closed_loop, open_loop
 from npubench.engine.lanes import Lanes
 from npubench.engine.overlapped import overlapped
-from npubench.engine.protocol import MeasureJob
+from npubench.engine.protocol import SATURATING, Load, MeasureJob
 from npubench.engine.schedule import Arrivals, frames, poisson
 from npubench.engine.table import SampleTable
+from npubench.scenarios import NO_LIMIT
 from npubench.schema import Capacity, Trial, TrialPurpose, Window
-from npubench.spi import Begins, Feed, Step, Streams
+from npubench.spi import Awaits, Begins, Feed, Step, Streams
 from npubench.stats.samples import Samples
 from npubench.stats.trials import Limits, most_over, trial
 
@@ -39,8 +40,11 @@ class Making:
         enter: Enter,
         samplers: Sequence[Sampler],
         feed: Feed | None,
+        step_ns: int = 0,
     ) -> None:
+        """`step_ns`: about how long a request alone takes, over which the first ones of users are spread."""
         self._job = job
+        self._step_ns = step_ns
         self._enter = enter
         self._after = [sampler.after for sampler in samplers] or None
         self._feed = feed
@@ -49,6 +53,7 @@ class Making:
         self._steps: list[Step] = [lane.bound.step for lane in lanes.lanes]
         first = lanes.first.bound
         self._begins = first if lanes.overlaps and isinstance(first, Begins) else None
+        self._awaits = first if isinstance(first, Awaits) else None
         self._unit = lanes.first.bound.unit
         self.next_row, self.left = 0, 0
         self._trials = 0
@@ -78,7 +83,27 @@ class Making:
         """Every lane, or one per user, runs the next request when its last one is complete."""
         load = self._job.load
         at_once = load.arrival == "at-once"
-        if self._begins is not None:
+        if self._awaits is not None:
+            # Not above: no other launch should load an event loop.
+            from npubench.engine.streaming import conversing
+
+            count = abreast(load) if users is None else round(users)
+            driven = conversing(
+                self._awaits,
+                self._table,
+                self.next_row,
+                users=count,
+                window_ns=window_ns,
+                least=least,
+                last_ns=EXTEND * window_ns,
+                at_once=at_once,
+                think_ns=load.think_ns if users is not None else 0,
+                stagger_ns=max(load.think_ns, min(self._step_ns, window_ns // 4)) if users is not None else 0,
+                limit=limit,
+                enter=self._enter,
+                after=self._after[0] if self._after is not None else None,
+            )
+        elif self._begins is not None:
             driven = overlapped(
                 self._begins.begin,
                 self._table,
@@ -120,7 +145,21 @@ class Making:
     def _open(self, value: float, duration_ns: int, limit: Limit | None) -> Driven:
         arrivals = self._arrivals(value, duration_ns)
         drop = self._job.load.arrival == "frames"
-        if self._begins is not None:
+        if self._awaits is not None:
+            from npubench.engine.streaming import arriving
+
+            in_flight = self._job.load.inflight
+            driven = arriving(
+                self._awaits,
+                self._table,
+                arrivals,
+                self.next_row,
+                in_flight=in_flight,
+                connections=self._expected(value, in_flight),
+                limit=limit,
+                enter=self._enter,
+            )
+        elif self._begins is not None:
             driven = overlapped(
                 self._begins.begin,
                 self._table,
@@ -185,8 +224,29 @@ class Making:
             needed=job.target.needed,
             ended=driven.ended,
             left=driven.left,
-            lanes=job.load.inflight if self._begins is not None else len(self._steps),
+            lanes=self._room(),
         )
+
+    def _expected(self, rate: float, in_flight: int) -> int:
+        """How many connections a server is asked for beforehand: twice what Little's law says of a request alone.
+
+        Not more: some servers (llama.cpp) keep a thread for each.
+        """
+        return min(in_flight or SATURATING, 1 + round(2 * rate * self._step_ns / 1e9))
+
+    def _room(self) -> int:
+        """How many requests can be in flight."""
+        load = self._job.load
+        if self._awaits is not None:
+            return NO_LIMIT if load.arrival == "users" or not load.inflight else load.inflight
+        return load.inflight if self._begins is not None else len(self._steps)
+
+
+def abreast(load: Load) -> int:
+    """How many requests to a server are under way at once in a closed loop without users: what it sustains shows."""
+    if load.arrival == "users" or not load.inflight:
+        return SATURATING
+    return load.inflight
 
 
 def _until(driven: Driven, duration_ns: int) -> Driven:

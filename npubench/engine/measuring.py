@@ -25,13 +25,14 @@ from npubench.engine.auditing import SAMPLES, Sampler, audits
 from npubench.engine.checking import WrongOutputError, check_all, check_outputs
 from npubench.engine.hosting import hosted
 from npubench.engine.lanes import Lane, Lanes
-from npubench.engine.making import EXTEND, Making
-from npubench.engine.protocol import CLOSED, Event, Measured, MeasureJob, Together, resolve
+from npubench.engine.making import EXTEND, Making, abreast
+from npubench.engine.protocol import CLOSED, Event, Load, Measured, MeasureJob, Together, resolve
+from npubench.engine.remarks import remarks
 from npubench.engine.staging import staged
 from npubench.engine.table import SampleTable
 from npubench.engine.warmup import tolerant, warm_up
 from npubench.schema import Audit, ExecutionKind, FailureKind
-from npubench.spi import Adapter, Bound, Decodes, Feed, Placement, Places, Session, Streams, Workload
+from npubench.spi import Adapter, Awaits, Bound, Decodes, Feed, Placement, Places, Session, Streams, Workload
 from npubench.stats.limiting import by_turns
 from npubench.stats.placement import execution_kind, together
 from npubench.stats.samples import Samples
@@ -75,13 +76,21 @@ def measure(job: MeasureJob, make: Callable[[int], Adapter], events: Events) -> 
     for lane in lanes.lanes[1:]:
         for index in range(LANE_STEPS):
             tolerant(lane.bound.step)(index)
+    count = len(lanes.lanes)
+    if isinstance(first.bound, Awaits):
+        # Not above: no other launch should load an event loop.
+        from npubench.engine.streaming import warmed
+
+        count = _under_way(job.load)
+        # A server's batches are warmed up by batches; more at once than this would take longer than warming up may.
+        warmed(first.bound, min(count, max(1, job.warmup_ns // max(step_ns, 1))))
     # Before the check, which copies outputs that the workload itself never holds all at once.
     peak_rss_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     events.enter("check")
     for lane in lanes.lanes:
         check_outputs(lane.bound, lane.sessions, 0)
-    held = _held_rows(job, step_ns, len(lanes.lanes))
-    rows = _rows(job, step_ns, len(lanes.lanes)) + held
+    held = _held_rows(job, step_ns, count)
+    rows = _rows(job, step_ns, count) + held
     tokens = min(job.max_tokens, rows * units) if first.bound.unit == "token" else 1
     table = SampleTable(Path(job.folder), rows, tokens, lanes=len(lanes.lanes), reserved=held)
     for number, lane in enumerate(lanes.lanes):
@@ -94,9 +103,10 @@ def measure(job: MeasureJob, make: Callable[[int], Adapter], events: Events) -> 
     samplers = _samplers(job, lanes, step_ns)
     before, loading_ns = resource.getrusage(resource.RUSAGE_SELF), now()
     with hosted(job.host) as hosting:
-        making = Making(job, lanes, table, hosting.enter, samplers, feed)
+        making = Making(job, lanes, table, hosting.enter, samplers, feed, step_ns)
         window, found = making.make()
     table.end(making.next_row)
+    told = first.bound.tally() if isinstance(first.bound, Awaits) else None
     after, loaded_ns = resource.getrusage(resource.RUSAGE_SELF), now() - loading_ns
     events.enter("check")
     check_all(first.bound, first.sessions)
@@ -110,6 +120,8 @@ def measure(job: MeasureJob, make: Callable[[int], Adapter], events: Events) -> 
     if feed is not None:
         feed.close()
     audited = _audited(job, first.bound, samplers, table, making.next_row) if job.audit else ()
+    if isinstance(first.bound, Awaits):
+        audited = (*audited, *remarks(told))
     events.send(
         Measured(
             unit=first.bound.unit,
@@ -140,6 +152,11 @@ def measure(job: MeasureJob, make: Callable[[int], Adapter], events: Events) -> 
     )
     events.enter("close")
     lanes.close()
+
+
+def _under_way(load: Load) -> int:
+    """How many requests a server may have to answer at once."""
+    return max(abreast(load), round(load.value or 0) if load.arrival == "users" else 0)
 
 
 def _wait_for_others(together: Together) -> None:

@@ -13,6 +13,7 @@ import msgspec
 
 from npubench import __version__, traffic
 from npubench.cards import (
+    ENDPOINT,
     BackendCard,
     ModelCard,
     SuiteCard,
@@ -30,6 +31,7 @@ from npubench.engine.planned import (
     reason_unsupported,
     scenario_of,
     scenarios_of,
+    scopes_of,
     unfit,
     variant_of,
 )
@@ -191,7 +193,7 @@ class _Gathering:
 
     def floor(self, card: ModelCard, backend: BackendCard) -> None:
         """The harness's own cost on a backend."""
-        scenario = scenario_of("single-stream", card)
+        scenario = scenario_of("single-stream", card, backend)
         self._keep(self._cell(card, backend, card.precisions[0], scenario, "device", None, "floor"))
 
     def add(self, item: Wanted, backend: BackendCard) -> None:
@@ -203,9 +205,9 @@ class _Gathering:
                 continue
             # An emulator's times mean nothing: one cell shows whether answers, placement and compiling are right.
             once = emulated(backend)
-            asked = [found for text in item.scenarios for found in scenarios_of(text, card)]
+            asked = [found for text in item.scenarios for found in scenarios_of(text, card, backend)]
             for scenario in asked[:1] if once else asked:
-                for scope in (item.scopes or card.scopes)[: 1 if once else None]:
+                for scope in scopes_of(card, backend, item.scopes)[: 1 if once else None]:
                     self._one(card, backend, precision, scenario, scope)
 
     def mix(self, parts: Sequence[Part], backends: Mapping[str, BackendCard]) -> None:
@@ -217,7 +219,7 @@ class _Gathering:
             found: list[PlannedCell] = []
             for part in parts:
                 card, backend = self._models[part.model], backends[part.backend or other]
-                scenario = scenario_of(part.scenario, card)
+                scenario = scenario_of(part.scenario, card, backend)
                 if searched(scenario):
                     raise UsageError(
                         f"--mix {part.model}={part.scenario}: the load is missing; expected {searched(scenario)}=…",
@@ -311,7 +313,7 @@ def make(
     devices = {name: len(found.devices) for name, found in found_devices.items() if found.devices}
     gathering = _Gathering(models, inputs, machine, rules, devices)
     for backend in backends.values():
-        if FLOOR_MODEL in models:
+        if FLOOR_MODEL in models and backend.device.type != ENDPOINT:
             gathering.floor(models[FLOOR_MODEL], backend)
         for item in wanted:
             gathering.add(item, backend)

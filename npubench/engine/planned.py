@@ -11,11 +11,12 @@ from typing import Any
 
 import msgspec
 
-from npubench.cards import BackendCard, ModelCard, Variant, graphs_of, semantics
+from npubench.cards import ENDPOINT, BackendCard, ModelCard, Variant, claimed, graphs_of, semantics, served
 from npubench.engine import prebuilt
+from npubench.engine.protocol import SATURATING
 from npubench.errors import UsageError
 from npubench.lang import Text
-from npubench.scenarios import Scenario, parse, with_defaults, written
+from npubench.scenarios import KINDS, Scenario, parse, with_defaults, written
 from npubench.schema import InputFacts, Machine, PlannedCell, Purpose, cell_id
 from npubench.units import show_bytes
 
@@ -39,14 +40,23 @@ def machine_identity(machine: Machine) -> dict[str, Any]:
     }
 
 
-def scenarios_of(text: str, card: ModelCard) -> tuple[Scenario, ...]:
-    """The scenarios that `text` stands for, with their parameters for a model: offline takes the card's batch."""
-    return tuple(with_defaults(scenario, {"batch": card.offline_batch}) for scenario in parse(text))
+def scenarios_of(text: str, card: ModelCard, backend: BackendCard | None = None) -> tuple[Scenario, ...]:
+    """The scenarios that `text` stands for, with their parameters for a model: offline takes the card's batch.
+
+    A server takes one prompt per request and any number of requests at once; offline it gets `SATURATING` at once.
+    """
+    if backend is None or backend.device.type != ENDPOINT:
+        return tuple(with_defaults(scenario, {"batch": card.offline_batch}) for scenario in parse(text))
+    at_once = {"batch": 1, "inflight": SATURATING}
+    return tuple(
+        with_defaults(scenario, at_once if KINDS[scenario.name].arrival == "at-once" else {"inflight": 0})
+        for scenario in parse(text)
+    )
 
 
-def scenario_of(text: str, card: ModelCard) -> Scenario:
+def scenario_of(text: str, card: ModelCard, backend: BackendCard | None = None) -> Scenario:
     """The one scenario that `text` stands for. Raises UsageError where it stands for several."""
-    found = scenarios_of(text, card)
+    found = scenarios_of(text, card, backend)
     if len(found) != 1:
         raise UsageError(f'"{text}" stands for {len(found)} scenarios; expected one')
     return found[0]
@@ -80,6 +90,7 @@ def planned_cell(
     identity = {
         **semantics(card, precision, variant),
         **semantics(backend),
+        **claimed(backend),
         **_brought(backend, card.id, precision, variant),
         "data": inputs.sha256 if inputs else None,
         "scenario": {"name": scenario.name, **scenario.params},
@@ -139,6 +150,8 @@ def variant_of(card: ModelCard, backend: BackendCard, precision: str) -> Variant
 
 
 def reason_unsupported(card: ModelCard, backend: BackendCard, precision: str, machine: Machine) -> Text | None:
+    if backend.device.type == ENDPOINT:
+        return _not_served(card, backend, precision)
     if precision == NATIVE:
         return None
     if precision not in card.precisions:
@@ -167,6 +180,27 @@ def reason_unsupported(card: ModelCard, backend: BackendCard, precision: str, ma
     return None
 
 
+def _not_served(card: ModelCard, backend: BackendCard, precision: str) -> Text | None:
+    """Why a server is not asked for this model: it has weights of its own, in the precision that its card claims."""
+    if card.workload != "llm":
+        return Text(en="an endpoint answers language models only", ko="엔드포인트는 언어 모델만 측정")
+    serves = backend.options.get("serves")
+    if serves is not None and serves != card.id:
+        name = served(backend)
+        return Text(
+            en=f'this endpoint serves "{name}", which its card says is {serves} (options.serves)',
+            ko=f'이 엔드포인트의 "{name}"은(는) 카드에 따르면 {serves}입니다(options.serves)',
+        )
+    if precision != (taken := backend.precisions[0]):
+        return Text(en=f"its card claims {taken}", ko=f"카드에 적힌 정밀도: {taken}")
+    return None
+
+
+def scopes_of(card: ModelCard, backend: BackendCard, asked: Sequence[str]) -> Sequence[str]:
+    """The scopes that are measured where `asked` are (none: the card's own); of a server always the whole service."""
+    return ("service",) if backend.device.type == ENDPOINT else asked or card.scopes
+
+
 def unfit(scenario: Scenario, card: ModelCard, backend: BackendCard, devices: int | None) -> Text | None:
     """Why a model is not loaded in this way on this backend; None where it is. `devices`: how many there are."""
     if scenario.name == "cameras" and card.workload not in CAMERAS:
@@ -175,6 +209,22 @@ def unfit(scenario: Scenario, card: ModelCard, backend: BackendCard, devices: in
         return Text(
             en="users are served by an endpoint; on a device, scenario server gives the rate of requests",
             ko="사용자 수는 서비스 엔드포인트에서 측정합니다. 장치에서는 server 시나리오가 요청률을 냅니다",
+        )
+    if scenario.params.get("inflight") == 0 and backend.device.type != ENDPOINT:
+        return Text(en="inflight=0 is for endpoints", ko="inflight=0은 엔드포인트에만 해당")
+    if backend.device.type == ENDPOINT and (scenario.name == "multi-stream" or scenario.params.get("batch", 1) != 1):
+        return Text(
+            en="an endpoint takes one prompt per request; users or inflight say how many at once",
+            ko="엔드포인트는 요청당 프롬프트 하나만 받습니다. 동시 요청 수는 users나 inflight로 정합니다",
+        )
+    if backend.device.type == ENDPOINT and (
+        scenario.params.get("tune")
+        or scenario.params.get("instances", 1) != 1
+        or scenario.params.get("devices", 1) != 1
+    ):
+        return Text(
+            en="how a server uses its devices is the server's to say: no tune, instances or devices",
+            ko="서버의 장치 사용 방식은 서버가 정합니다. tune, instances, devices는 쓸 수 없습니다",
         )
     if card.workload != "llm" and {"traffic", "in", "out"} & set(scenario.params):
         return Text(en="traffic and token counts are for language models", ko="토큰 길이는 언어 모델에만 해당")
@@ -192,8 +242,9 @@ def headline(card: ModelCard, backend: BackendCard, machine: Machine) -> str:
     """The precision in which a model is measured where nobody names one: its own first, else the backend's first.
 
     An NPU that takes no fp32 is then measured in what it is made for, and the precision is shown beside every figure.
+    An endpoint serves what it serves: its card's first claim.
     """
-    own = card.precisions[0]
+    own = card.precisions[0] if backend.device.type != ENDPOINT else backend.precisions[0]
     if reason_unsupported(card, backend, own, machine) is None:
         return own
     taken = (name for name in backend.precisions if reason_unsupported(card, backend, name, machine) is None)

@@ -31,7 +31,7 @@ def groups(cards: Mapping[str, BackendCard]) -> tuple[Group, ...]:
     shared: dict[tuple[object, ...], dict[str, BackendCard]] = {}
     for name, card in cards.items():
         key: tuple[object, ...] = (name,)
-        if not card.environment.requires and card.plugin is None:
+        if not card.environment.requires and card.plugin is None and card.serve is None:
             place = environment_of(card)
             key = (place.python, tuple(sorted(place.variables.items())), card.adapter)
         shared.setdefault(key, {})[name] = card

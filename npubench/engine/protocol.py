@@ -89,17 +89,24 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     min_duration_ns: int = 0
 
 
+# So many requests at once show what a server sustains (our judgement: most servers' batches have as many places or
+# fewer, and a queue of more takes long to work off).
+SATURATING = 64
+
+
 class Search(msgspec.Struct, frozen=True, kw_only=True):
     """The largest load that holds the target is wanted, within `budget_ns` in all.
 
     `whole`: loads are whole numbers. `per_load`: requests per second that a load of 1 makes (F for cameras); None where
-    a load's rate is only known when it ran (users). `known`: what an earlier launch confirmed, tried first. `hold_ns`:
-    what is confirmed is afterwards held for so long, beyond the budget, unless it was confirmed in as long a window.
+    a load's rate is only known when it ran (users), and `abreast` says how many there are while saturating. `known`:
+    what an earlier launch confirmed, tried first. `hold_ns`: what is confirmed is afterwards held for so long, beyond
+    the budget, unless it was confirmed in as long a window.
     """
 
     searched: str
     whole: bool
     per_load: float | None
+    abreast: int = 0
     budget_ns: int
     known: float | None = None
     hold_ns: int = 0

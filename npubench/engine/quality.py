@@ -30,7 +30,7 @@ from npubench.exhibits import Exhibit, Exhibits, beside
 from npubench.lang import Text
 from npubench.schema import Failure, FailureKind, Plan, Quality
 from npubench.spi import Artifact, Request
-from npubench.stats import fidelity, quality
+from npubench.stats import fidelity, probes, quality
 
 # Raised whenever the way in which answers are made or scored changes: cached references are then made anew.
 SCORING = 2
@@ -81,13 +81,24 @@ class Asker:
         self._stop = stop
         self._references: dict[str, Answers | Text] = {}
 
-    def ask(self, model: str, precision: str, variant: str, backend: str, artifacts: tuple[Artifact, ...]) -> Asked:
-        """What one build on one backend answers. Raises StopRequested."""
+    def ask(
+        self,
+        model: str,
+        precision: str,
+        variant: str,
+        backend: str,
+        artifacts: tuple[Artifact, ...],
+        served: BackendCard | None = None,
+    ) -> Asked:
+        """What one build on one backend answers. Raises StopRequested.
+
+        `served`: the backend's card with what a run has filled in (the address of a server that it started).
+        """
         card = msgspec.convert(self._plan.models[model], ModelCard)
         blank = Quality(model=model, precision=precision, variant=variant, backend=backend, verdict="unknown")
         if card.quality is None:
             return Asked(msgspec.structs.replace(blank, reasons=(NO_FLOOR,)))
-        backend_card = msgspec.convert(self._plan.backends[backend], BackendCard)
+        backend_card = served or msgspec.convert(self._plan.backends[backend], BackendCard)
         params = self._params(card)
         reference = self._reference(card, params)
         if isinstance(reference, Text):
@@ -100,21 +111,24 @@ class Asker:
             verdict: Literal["unknown", "failed"] = "unknown" if answer.kind is FailureKind.UNSUPPORTED else "failed"
             return Asked(msgspec.structs.replace(blank, verdict=verdict, failure=answer, reasons=(_failed(answer),)))
         folder, answered = answer
+        spec, said = card.quality, NOT_JUDGED
         try:
-            compared = fidelity.compare(
-                answering.load(reference.file),
-                answering.load(folder / answered.file),
-                card.quality.fidelity.logits if card.quality.fidelity else (),
-            )
+            wanted, given = answering.load(reference.file), answering.load(folder / answered.file)
             found = _shown(folder, answered)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-        judged = quality.judge(card.quality, precision, answered.scores, reference.scores, compared)
+        if probes.asked(given):
+            compared = probes.compare(wanted, given, answering.MOST_VALUES)
+            spec, said = quality.of_probes(card.quality), _unprobed(spec, precision, *probes.known(given))
+        else:
+            logits = spec.fidelity.logits if spec.fidelity else ()
+            compared = fidelity.compare(wanted, given, logits)
+        judged = quality.judge(spec, precision, answered.scores, reference.scores, compared)
         record = msgspec.structs.replace(
             blank,
             verdict="unknown" if judged.passed and not judged.judged else "passed" if judged.passed else "failed",
             scores=judged.scores,
-            reasons=judged.reasons or (() if judged.judged else (NOT_JUDGED,)),
+            reasons=judged.reasons or (() if judged.judged else (said,)),
             inputs=answered.inputs,
             available=self._available(model),
             fidelity_inputs=answered.fidelity_inputs,
@@ -260,6 +274,33 @@ NOT_JUDGED = Text(
     en="nothing was judged: no annotations, and no fidelity floor for this precision",
     ko="판정하지 않음: 주석이 없고 이 정밀도의 충실도 하한도 없음",
 )
+
+
+def _unprobed(spec: QualitySpec, precision: str, known: int, asked: int) -> Text:
+    """Why nothing was judged of a server that was asked for next tokens."""
+    if spec.probes is None or precision not in spec.probes.top1:
+        return Text(
+            en="nothing was judged: the model card has no floor for a server's next tokens at this precision",
+            ko="판정하지 않음: 이 정밀도에서 서버의 다음 토큰에 대한 하한이 모델 카드에 없음",
+        )
+    return Text(
+        en=f"nothing was judged: of {asked} next tokens that the server was asked for, {known} could be told from its "
+        f"text ({probes.LEAST} are needed)",
+        ko=f"판정하지 않음: 서버에 물은 다음 토큰 {asked}개 중 {known}개만 글에서 식별됨({probes.LEAST}개 필요)",
+    )
+
+
+def unheld(model: str, precision: str, variant: str, backend: str) -> Quality:
+    """The record of a server that has weights of its own."""
+    reason = Text(
+        en="quality is unknown: the server has weights of its own, whose reference answers nobody holds here (a server "
+        "of this model's weights: `npubench build --format hf`, and options.serves in the card)",
+        ko="품질 알 수 없음: 서버의 가중치에 대한 기준 답이 없습니다(이 모델의 가중치를 서비스하려면 "
+        "`npubench build --format hf`와 카드의 options.serves)",
+    )
+    return Quality(
+        model=model, precision=precision, variant=variant, backend=backend, verdict="unknown", reasons=(reason,)
+    )
 
 
 def wanted_inputs(spec: QualitySpec, profile: str, available: int) -> int:

@@ -9,7 +9,7 @@ what there is.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from npubench.engine import mixing
@@ -91,7 +91,12 @@ class Execution:
             try:
                 around.begin(self._pulse)
                 power = Power(meters, around.before)
-                yield Launching(self._plan, self._folder, self._cache, self._watcher, self._limits, self._stop, power)
+                launching = Launching(
+                    self._plan, self._folder, self._cache, self._watcher, self._limits, self._stop, power
+                )
+                # Idle power is read again when nothing runs any more.
+                with closing(launching):
+                    yield launching
                 finished = True
             finally:
                 around.end(finished)

@@ -18,7 +18,7 @@ import msgspec
 from npubench.cards import BackendCard, FidelitySpec, GraphSpec, ModelCard, QualitySpec, resolved, to_builtins
 from npubench.discovery import Catalogue, code, pick
 from npubench.engine import environments as places
-from npubench.engine import installing, interpreters
+from npubench.engine import installing, interpreters, serving
 from npubench.engine.launcher import Environment, Limits, run_job
 from npubench.engine.protocol import AdapterRef, BuildJob, Built, Event, Probed, ProbeJob
 from npubench.errors import AbsentBackendError, ArtifactError, DataError, UsageError
@@ -81,10 +81,13 @@ def probe(
 ) -> Probed:
     """Asks a backend, in a process and environment of its own, whether it is here. Never raises for its faults.
 
-    `thorough`: with the facts of its environment. Raises StopRequested when `stop()` turns true.
+    `thorough`: with the facts of its environment. Raises StopRequested when `stop()` turns true. A server that a run
+    would start is not started: whether it could be is all that can be said.
     """
     if (lacking := interpreters.lacking(card)) is not None:
         return Probed(availability=lacking)
+    if card.serve is not None:
+        return Probed(availability=serving.available(card))
     job = ProbeJob(adapter=adapter_ref(card), thorough=thorough)
     answer = run_job(job, folder, environment_of(card), Limits(stall_s=PROBE_STALL_S), stop=stop)
     if isinstance(answer, Failure):

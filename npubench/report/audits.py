@@ -18,6 +18,10 @@ _NAMES: dict[str, Text] = {
     "same-outputs": Text(en="Audit: same answers as in the quality run", ko="감사: 품질 확인 때와 같은 답"),
     "no-cache": Text(en="Audit: repeating an input is not faster", ko="감사: 같은 입력을 반복해도 빨라지지 않음"),
     "output-length": Text(en="Audit: length of the answers", ko="감사: 답의 길이"),
+    "prompt-cache": Text(
+        en="Audit: the server computed every prompt anew", ko="감사: 서버가 모든 프롬프트를 새로 계산"
+    ),
+    "prompt-length": Text(en="Audit: length of the prompts", ko="감사: 프롬프트의 길이"),
 }
 _PASSED = {
     True: Text(en="passed", ko="통과"),

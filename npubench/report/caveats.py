@@ -78,6 +78,18 @@ def _others(run: Run, measured: list[Cell]) -> Iterator[Text]:
             en="Quality scores are on drawings of our own: they compare devices, not detectors or readers.",
             ko="품질 점수는 직접 그린 자료 기준입니다. 장치를 비교할 뿐 실제 성능이 아닙니다.",
         )
+    if facts.started_servers(run):
+        yield Text(
+            en="The run started the server that answered, on this model's own weights; its times include HTTP.",
+            ko="응답한 서버는 이 모델의 가중치로 실행이 직접 시작했습니다. 시간에는 HTTP가 포함됩니다.",
+        )
+    if served := ", ".join(facts.served_models(run)):
+        yield Text(
+            en=f"A server answered, which calls its model {served}: weights, precision and device are its claims, "
+            "and its times include the network.",
+            ko=f"서버가 응답한 결과이며 서버의 모델 이름은 {served}입니다. "
+            "가중치, 정밀도, 장치는 서버의 주장이고 시간에는 네트워크가 포함됩니다.",
+        )
     if seeded := ", ".join(facts.seeded_models(run)):
         yield Text(
             en=f"Weights are seeded, not trained, in {seeded}: the speed is real, and no ability is claimed.",

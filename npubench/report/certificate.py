@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from npubench.evidence import Certificate, Startup
 from npubench.lang import Text
-from npubench.report import reasons
+from npubench.report import reasons, servers
 from npubench.report.foreign import LINE_LIMIT, MESSAGE_LIMIT, clean
 from npubench.report.numbers import Footnotes, count, macs
 from npubench.report.placement import own_reasons, time_share
@@ -249,6 +249,7 @@ def facts(found: Certificate, steady: Fact) -> tuple[Fact, ...]:
         fact("Warm load (second time)", "재적재(두 번째)", _took(startup.warm_load_ns, not_timed)),
         fact("First inference", "첫 추론", _took(startup.first_inference_ns, not_timed)),
         steady,
+        *(servers.facts(found.server) if found.server is not None else ()),
         *_origin(found),
         *(fact("In the certificate's words", "증명서의 문구", reason) for reason in own_reasons(found)),
         fact("Certificate made in", "증명서 작성 시간", show_ns(found.duration_ns) if found.duration_ns else UNKNOWN),

@@ -142,9 +142,40 @@ def _parts(card: Mapping[str, Any]) -> list[Fact]:
     return parts
 
 
+def started_servers(run: Run) -> tuple[str, ...]:
+    """The backends whose server the run started on the measured model's own weights (`cards.ours`)."""
+    found = []
+    for name in {cell.backend: None for cell in run.cells if cell.execution_kind == "endpoint"}:
+        card = run.backends.get(name)
+        spec = card.get("serve") if isinstance(card, Mapping) else None
+        if isinstance(spec, Mapping) and not spec.get("model"):
+            found.append(name)
+    return tuple(found)
+
+
+def _endpoints(run: Run) -> dict[str, Any]:
+    """The options of the backends that are endpoints, by id; not of those whose server the run started itself."""
+    found = {}
+    for name, card in run.backends.items():
+        device = card.get("device") if isinstance(card, Mapping) else None
+        if isinstance(device, Mapping) and device.get("type") == "endpoint" and card.get("serve") is None:
+            found[name] = card.get("options")
+    return found
+
+
+def served_models(run: Run) -> tuple[str, ...]:
+    """The names that endpoints give to what they serve, as the cards in the run say."""
+    found = []
+    for options in _endpoints(run).values():
+        served = options.get("model") if isinstance(options, Mapping) else None
+        found.append(clean(str(served)) if served else UNKNOWN)
+    return tuple(found)
+
+
 def seeded_models(run: Run) -> tuple[str, ...]:
-    """The measured models with drawn, untrained weights, by id."""
-    measured = {cell.model for cell in run.cells if cell.purpose == "measure"}
+    """The measured models with drawn, untrained weights, by id. An endpoint has weights of its own."""
+    apart = _endpoints(run)
+    measured = {cell.model for cell in run.cells if cell.purpose == "measure" and cell.backend not in apart}
     found = []
     for name, card in run.models.items():
         graphs = card.get("graphs") if isinstance(card, Mapping) and name in measured else None

@@ -113,7 +113,8 @@ def driving(scenario: Scenario) -> Text | None:
         parts.append(Text(en=f"batches of {n}", ko=f"{n}개 묶음"))
     for key, en, ko in (("instances", "sessions", "세션"), ("inflight", "in flight", "동시 요청")):
         default = kind.params[key].default if kind is not None and key in kind.params else 1
-        if params.get(key, default) != default:
+        # 0 in flight: any number, as an endpoint takes them.
+        if params.get(key, default) not in (default, 0):
             n = exact(params[key])
             parts.append(Text(en=f"{n} {en}", ko=f"{ko} {n}개"))
     if "threads" in params:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from npubench.evidence import Certificate
 from npubench.lang import Text
-from npubench.report import reasons
+from npubench.report import reasons, servers
 from npubench.report.foreign import MESSAGE_LIMIT, clean
 from npubench.report.numbers import count
 from npubench.report.words import EXTENTS, joined, same
@@ -79,6 +79,8 @@ def sentence(found: Certificate, title: Text) -> Text:
     # A server or nothing at all: there is no graph of which parts could have gone elsewhere.
     if found.execution_kind not in ("virtual", "endpoint"):
         parts.append(_extent(found, title))
+    if found.server is not None:
+        parts.append(servers.sentence(found.server))
     if found.origin is not None and found.origin.compiled_by != HERE:
         who, how = clean(found.origin.compiled_by), clean(found.origin.compiler)
         by = f" ({how})" if how else ""
@@ -217,6 +219,8 @@ def brief(found: Certificate, unattributed: float) -> Text | None:
     """
     local = found.execution_kind not in ("virtual", "endpoint")
     labels = [_KINDS[found.execution_kind][1]] if found.execution_kind in _KINDS else []
+    if found.server is not None:
+        labels.append(servers.label(found.server)[1])
     if found.extent != "full" and local:
         labels.append(EXTENTS[found.extent][1])
     doubts = []

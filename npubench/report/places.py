@@ -15,7 +15,7 @@ from npubench.cards import build_name
 from npubench.errors import NpubenchError
 from npubench.evidence import Certificate
 from npubench.lang import Text
-from npubench.report import certificate, loads, placement, reasons
+from npubench.report import certificate, loads, placement, reasons, servers
 from npubench.report.foreign import LINE_LIMIT, MESSAGE_LIMIT, clean
 from npubench.report.numbers import Footnotes, backend_name, count, model_name, of_cell
 from npubench.report.shown import Certified, Fact, Place, Tone
@@ -117,7 +117,9 @@ def _certified(run: Run, build: Build, cells: list[Cell], anchor: str, notes: Fo
     title = backend_name(run, cell.backend).title
     tone, label = EXTENTS[found.extent]
     sentence, brief = placement.sentence(found, title), placement.brief(found, bound)
-    if cell.certificate is None and found.execution_kind in ("virtual", "endpoint"):
+    if found.server is not None:
+        tone, label = servers.label(found.server)
+    elif cell.certificate is None and found.execution_kind in ("virtual", "endpoint"):
         tone, label, brief = "plain", kind(found.execution_kind)[0], None
     elif cell.certificate is None:
         label, sentence, brief = Text(en="no certificate", ko="증명서 없음"), _missing(cell, found), None

@@ -40,6 +40,7 @@ _KNOWN = {
         "모델 카드에 품질 하한이 없으므로 품질을 주장하지 않습니다"
     ),
     "the input data has no annotations": "입력 자료에 주석이 없습니다",
+    "an endpoint shows no graph": "엔드포인트는 그래프를 보여 주지 않습니다",
     "not measured in this run": "이번 실행에서 측정하지 않았습니다",
     "no meter was asked": "전력 측정기를 사용하지 않았습니다",
     "no power meter answered": "응답한 전력 측정기가 없습니다",

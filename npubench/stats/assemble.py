@@ -17,6 +17,7 @@ from npubench.lang import Text
 from npubench.metrics import CAPACITY, METRICS
 from npubench.rules import Ruleset
 from npubench.schema import (
+    CAVEATS,
     FLOOR_MODEL,
     Cell,
     ExecutionKind,
@@ -159,7 +160,10 @@ def _cell(
     audits = merged.audits(good)
     for audit in audits:
         if audit.passed is False:
-            verdict = "invalid" if verdict != "unsupported" else verdict
+            if audit.name in CAVEATS:
+                verdict = "degraded" if verdict == "valid" else verdict
+            else:
+                verdict = "invalid" if verdict != "unsupported" else verdict
             # A launch that failed one says so itself; one that others wrote may not.
             reasons = reasons if audit.said in reasons else (*reasons, audit.said)
     if quality is not None and quality.verdict == "failed":

@@ -11,7 +11,7 @@ import msgspec
 
 from npubench.lang import Text
 from npubench.rules import Ruleset
-from npubench.scenarios import KINDS, Scenario
+from npubench.scenarios import KINDS, NO_LIMIT, Scenario
 from npubench.schema import Audit, Capacity, Trial, Validity, Value, Warmup, Window
 from npubench.stats.conforming import Measure, lacks, needed_by
 from npubench.stats.judge import judge
@@ -31,7 +31,9 @@ class Concluded(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def lanes_of(scenario: Scenario) -> int:
-    """How many requests of this scenario can be in flight."""
+    """How many requests of this scenario can be in flight; NO_LIMIT where none waits for room, as no user does."""
+    if KINDS[scenario.name].arrival == "users" or scenario.params.get("inflight") == 0:
+        return NO_LIMIT
     lanes = 1
     for name in ("devices", "instances", "inflight", "users"):
         lanes *= int(scenario.params.get(name, 1))

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from npubench import statuses
 from npubench.lang import Text
 from npubench.rules import Ruleset
-from npubench.schema import DROPPED, Audit, Capacity, Trial, Validity, Warmup, Window
+from npubench.schema import CAVEATS, DROPPED, Audit, Capacity, Trial, Validity, Warmup, Window
 from npubench.stats.held import not_held
 from npubench.stats.percentiles import percentile
 from npubench.stats.samples import Int64, Samples
@@ -75,9 +76,16 @@ Found = Iterable[tuple[Validity, Text]]
 
 def _failures(samples: Samples) -> Found:
     # A dropped frame is a result, not a failure.
-    failed, total = int((samples.column("status") > 0).sum()), len(samples.table)
+    status = samples.column("status")
+    failed, total = int((status > 0).sum()), len(samples.table)
     if failed:
-        text = Text(en=f"{failed} of {total} requests failed", ko=f"요청 {total}건 중 {failed}건 실패")
+        kinds = statuses.counted(status[status > 0])
+        named_en = "; ".join(f"{count} × {text.en}" for text, count in kinds)
+        named_ko = ", ".join(f"{text.ko} {count}건" for text, count in kinds)
+        text = Text(
+            en=f"{failed} of {total} requests failed" + (f": {named_en}" if kinds else ""),
+            ko=f"요청 {total}건 중 {failed}건 실패" + (f": {named_ko}" if kinds else ""),
+        )
         yield "degraded" if failed < total else "invalid", text
 
 
@@ -151,4 +159,4 @@ def _hold(capacity: Capacity | None) -> Found:
 def _audited(audits: Iterable[Audit]) -> Found:
     for audit in audits:
         if audit.passed is False:
-            yield "invalid", audit.said
+            yield "degraded" if audit.name in CAVEATS else "invalid", audit.said

@@ -61,6 +61,18 @@ def judge(
     )
 
 
+def of_probes(spec: QualitySpec) -> QualitySpec:
+    """The floors for a server that was asked for next tokens: those of `probes` in the place of `fidelity`.
+
+    A task needs whole answers, which a server's next tokens are not.
+    """
+    found = spec.probes
+    fidelity = None
+    if found is not None:
+        fidelity = FidelitySpec(sqnr_db={}, top1=found.top1, kl=found.kl, reason=found.reason)
+    return msgspec.structs.replace(spec, fidelity=fidelity, task=())
+
+
 def _shown(metric: str, value: float | None) -> str:
     return show(value, QUALITY[metric].unit if metric in QUALITY else "")
 

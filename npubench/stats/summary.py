@@ -21,6 +21,9 @@ from npubench.stats.tokens import TokenTimes, token_times
 SCHEDULED = ("poisson", "frames", "users")
 """Arrivals of requests that are due at a moment, whatever became of the one before."""
 
+MERGED = 0.10
+"""Where more answers than this share came in other pieces than tokens, the others are not what a user sees."""
+
 OFFLINE = "offline: see the throughput"
 NOTHING = "no request was completed"
 
@@ -74,7 +77,7 @@ def summarise(
     if capacity is not None:
         found.update(_capacity(capacity, unit, samples_per_row))
     if unit == "token":
-        found.update(_tokens(samples, good, arrival, duration_s, bound))
+        found.update(_tokens(samples, good, arrival, duration_s, bound, samples_per_row))
     return {key: found[key] for key in METRICS if key in found}
 
 
@@ -147,7 +150,12 @@ def _capacity(capacity: Capacity, unit: str, samples_per_row: int) -> dict[str, 
 
 
 def _tokens(
-    samples: Samples, good: npt.NDArray[np.bool_], arrival: str, duration_s: float, bound: Bound | None
+    samples: Samples,
+    good: npt.NDArray[np.bool_],
+    arrival: str,
+    duration_s: float,
+    bound: Bound | None,
+    samples_per_row: int,
 ) -> dict[str, Value]:
     """What a generating model is asked besides: token times, pace, length, and requests within the bounds."""
     units = samples.column("units")[good]
@@ -157,11 +165,15 @@ def _tokens(
         return found | _unseen(OFFLINE)
     if not len(samples.tokens) and not (samples.column("first_ns")[good] > 0).any():
         return found | _unseen("no token times were observed")
-    times = token_times(samples)
+    times = token_times(samples, samples_per_row)
     pace = times.tpot_ns[~np.isnan(times.tpot_ns)]
     found |= _percentiles("ttft", times.ttft_ns[~np.isnan(times.ttft_ns)])
     found |= _percentiles("tpot", pace)
-    found |= _percentiles("itl", times.gaps_ns)
+    if times.merged > MERGED * good.sum():
+        reason = f"{times.merged} of {good.sum()} answers came in another number of events than they have tokens"
+        found |= _null("itl_", reason)
+    else:
+        found |= _percentiles("itl", times.gaps_ns)
     median = found["tpot_p50_ns"]
     found["tokens_per_s_user_p50"] = (
         Value(value=1e9 / median.value)

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from npubench.cards import BackendCard, ModelCard, digest, semantics
+from npubench.cards import BackendCard, ModelCard, claimed, digest, semantics
 from npubench.engine.planned import machine_identity
 from npubench.lang import Text
 from npubench.metrics import CAPACITY
@@ -74,7 +74,8 @@ def _identity(tally: Tally, plan: Plan, cell: PlannedCell) -> dict[str, Any]:
     found: dict[str, Any] = {}
     try:
         found |= semantics(msgspec.convert(plan.models.get(cell.model), ModelCard), cell.precision, cell.variant)
-        found |= semantics(msgspec.convert(plan.backends.get(cell.backend), BackendCard))
+        backend = msgspec.convert(plan.backends.get(cell.backend), BackendCard)
+        found |= {**semantics(backend), **claimed(backend)}
     except msgspec.ValidationError as error:
         # A card of another version of npubench: its part is left out, and said.
         tally.remark(

@@ -16,7 +16,7 @@ from npubench.exhibits import Exhibits
 from npubench.lang import Text
 from npubench.rules import Ruleset
 from npubench.schema import Plan, Quality
-from npubench.stats import placement, quality
+from npubench.stats import placement, quality, server
 from npubench.tuning import Tuning
 from npubench.verify.found import Tally
 
@@ -29,6 +29,9 @@ _SCORES = Text(
     en="quality scores: they come from the device's answers, which are not kept",
     ko="품질 점수: 장치의 답에서 나오며, 답은 보관하지 않습니다",
 )
+_RAW = ("sqnr_db", "contrast_db", "repeat_db")
+"""Figures of raw outputs."""
+
 _SHOWN = Text(
     en="what was found in the inputs that a report shows: the device's answers",
     ko="보고서에 보이는 입력에서 찾은 것: 장치의 답",
@@ -69,6 +72,9 @@ def check_quality(tally: Tally, file: str, record: Quality, plan: Plan) -> None:
         spec = None
     if spec is None or not record.scores:
         return
+    if spec.probes is not None and not any(score.metric in _RAW for score in record.scores):
+        # A server's next tokens: it showed no raw outputs.
+        spec = quality.of_probes(spec)
     tasks = {task.metric for task in spec.task}
     values = {score.metric: score.value for score in record.scores if score.value is not None}
     references = {score.metric: score.reference for score in record.scores if score.reference is not None}
@@ -119,6 +125,10 @@ def _passed(metric: str, value: float | None, floor: float | None) -> bool | Non
 def check_certificate(tally: Tally, file: str, found: Certificate, rules: Ruleset) -> None:
     """Names an extent, a share or reasons that do not follow from the certificate's own figures."""
     tally.state(_NODES)
+    if found.server is not None:
+        again_served = server.judged(found.server)
+        tally.same(file, "server.seen", found.server.seen, again_served.seen, why=_FIGURES)
+        tally.same(file, "server.reasons", found.server.reasons, again_served.reasons, why=_FIGURES)
     if found.nodes is None and found.executing is None:
         # Looking failed, or nobody could look: the reason is all there is, and full is not known.
         if found.extent not in ("unknown", "none"):

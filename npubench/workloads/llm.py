@@ -7,8 +7,9 @@ and turns each token into text before it is stamped, as a streaming service does
 The decoder takes `input_ids` [batch, tokens] and `past.{l}.key|value` [batch, kv_heads, past, head_dim] and gives
 `logits` [batch, vocab] of the last position and `present.{l}.key|value`, which are fed back as they are, without a
 copy. Where the card has graphs `prefill` and `decode` instead, all of fixed shapes, the host writes the cache
-(`static_llm`). A session that generates by itself (`Generates`) is asked to. An end-of-text token does not end a
-generation: every step does equal work. A batch stamps once per decoding step, for all of its prompts.
+(`static_llm`). A session that generates by itself (`Generates`) is asked to, and so is a server (`Answers`,
+`remote_llm`), which tokenises and turns tokens into text itself: scope `service` alone. An end-of-text token does not
+end a generation: every step does equal work. A batch stamps once per decoding step, for all of its prompts.
 
 A step's units are the tokens that were really handed out. In scope `service` it is `Staged`: pre (tokenising), infer
 (prefill and decoding, the choice of tokens included), post (tokens into text). Not aware of: chat templates, sampling,
@@ -26,11 +27,12 @@ from pathlib import Path
 
 from npubench.errors import CardError, DataError, UnsupportedError
 from npubench.lang import here
-from npubench.spi import Generates, Request, Session, TokenClock
+from npubench.spi import Answers, Generates, Request, Session, TokenClock
 from npubench.workloads.asking import check_scope, data_folder, role, whole
 from npubench.workloads.generation import UNIT, GenerationBound
 from npubench.workloads.llm_forms import DECODER, bind_decoder, bind_generates, bind_static
 from npubench.workloads.prompts import PROMPTS, TEXT, Fed, exactly, read_prompts, sharing, user_text
+from npubench.workloads.remote_llm import RemoteBound, bind_remote
 from npubench.workloads.static_llm import PREFILL, StaticDriver
 from npubench.workloads.tokenizing import load
 
@@ -43,7 +45,9 @@ class Generation:
     scopes: Sequence[str] = ("device", "service")
     unit = UNIT
 
-    def bind(self, sessions: Mapping[str, Session], request: Request, clock: TokenClock) -> GenerationBound:
+    def bind(
+        self, sessions: Mapping[str, Session], request: Request, clock: TokenClock
+    ) -> GenerationBound | RemoteBound:
         """Raises DataError for prompts or a tokeniser that cannot be used, CardError for a graph of another shape."""
         check_scope(request, self.scopes)
         static = PREFILL in sessions and DECODER not in sessions
@@ -59,6 +63,8 @@ class Generation:
         else:
             fed = [exactly(tokenizer, prompts, start, length) for start in range(wanted)]
         _check_vocabulary(request, fed, folder)
+        if isinstance(session, Answers):
+            return bind_remote(session, request, clock, fed, shared, tokenizer)
         if isinstance(session, Generates):
             return bind_generates(session, request, clock, tokenizer, fed)
         text = user_text(tokenizer, folder / TEXT)

@@ -79,6 +79,11 @@ def test_a_run_of_a_checkpoint_resumes_only_with_that_checkpoint(
         (["build", "llm-chat-8m", "-o", "x"], "--format hf goes with -o DIR"),
         (["build", "llm-chat-8m", "--format", "gguf", "-o", "x"], 'no format "gguf"'),
         (["build", "--format", "hf", "-o", "x"], "exactly one model"),
+        (["build", "llm-chat-8m", "--tokenizer", "words"], "--tokenizer goes with --format hf"),
+        (
+            ["build", "llm-chat-8m", "--format", "hf", "-o", "x", "--tokenizer", "bpe"],
+            'no tokenizer "bpe"; known: model',
+        ),
         (["build", "llm-chat-8m", "--weights", "x", "--precision", "int8"], "built in fp32"),
         (["build", "llm-chat-8m", "--format", "hf", "--variant", "fused", "-o", "x"], "do not go with it"),
         (["build", "cctv-detect", "--format", "hf", "-o", "x-not-made"], "cctv-detect: cannot be written as hf"),
@@ -118,7 +123,7 @@ def test_a_hugging_face_folder_appears_whole(tmp_path: Path) -> None:
     done = npubench("build", "llm-chat-8m", "--format", "hf", "-o", tmp_path / "hf")
     assert done.returncode == 0, done.stderr
     assert "folded into lm_head.weight" in done.stdout
-    names = ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]
+    names = ["config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]
     assert sorted(path.name for path in (tmp_path / "hf").iterdir()) == names
     tensors = safetensors.read(tmp_path / "hf" / "model.safetensors").tensors
     assert tensors["lm_head.weight"].shape == (8192, 256)

@@ -357,3 +357,20 @@ def test_reasons_are_translated_and_unknown_ones_kept() -> None:
     assert reasons.short(few).en == "too few samples: p99 needs at least 662"
     assert reasons.full("the moon was full") == Text(en="the moon was full", ko="the moon was full")
     assert reasons.full(None).en == "the result file gives no reason"
+
+
+def test_a_servers_weights_are_its_claim_and_not_ours() -> None:
+    def told(**card: Any) -> str:
+        files = sample.one()
+        backends = {"cpu": {**files.run.backends["cpu"], **card}}
+        run = msgspec.structs.replace(files.run, backends=backends)
+        return " ".join(
+            text.en for text in built(view.RunFiles(run=run, launches=files.launches, samples=files.samples)).caveats
+        )
+
+    endpoint = {"device": {"type": "endpoint"}, "options": {"model": "<b>theirs</b>"}}
+    assert "seeded, not trained" in told()
+    assert "which calls its model <b>theirs</b>: weights" in told(**endpoint)
+    assert "seeded" not in told(**endpoint)
+    # A server that the run started itself serves what the run gave it.
+    assert "seeded, not trained" in told(**endpoint, serve={"command": ["x"]})

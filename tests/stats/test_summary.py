@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from npubench.metrics import METRICS, MINIMUM_N
 from npubench.rules import load
-from npubench.schema import SAMPLE_COLUMNS, Warmup, Window
+from npubench.schema import SAMPLE_COLUMNS, Value, Warmup, Window
 from npubench.stats.judge import judge
 from npubench.stats.percentiles import percentile, percentile_or_null
 from npubench.stats.samples import Samples
@@ -162,3 +162,30 @@ def test_a_device_that_slows_down_half_way_is_degraded_and_says_so() -> None:
     assert judge(samples_of([100, 105] * 40), WARM, "completion", load()) == ("valid", ())
     # One stall moves no median.
     assert judge(samples_of([100] * 40 + [2_000_000_000] + [100] * 40), WARM, "completion", load())[0] == "valid"
+
+
+def test_gaps_are_told_only_where_events_are_tokens() -> None:
+    """Of 20 answers of four tokens all come token by token, then one, then all of them in two events."""
+    samples = samples_of([100] * 20, units=[4] * 20)
+    start = samples.column("scheduled_ns")
+
+    def found(merged: int) -> dict[str, Value]:
+        tokens = [
+            (row, int(start[row]) + at)
+            for row in range(20)
+            for at in ((10, 100) if row < merged else (10, 40, 70, 100))
+        ]
+        made = Samples(samples.table, np.array(tokens, dtype=np.int64))
+        return summarise(made, window_of(samples), "token", "completion")
+
+    assert found(0)["itl_p50_ns"].value == found(1)["itl_p50_ns"].value == 30
+    assert found(20)["itl_p50_ns"].value is None
+    assert "20 of 20 answers" in str(found(20)["itl_p50_ns"].reason)
+    assert found(20)["tpot_p50_ns"].value == 30
+
+
+def test_kinds_of_failures_are_told() -> None:
+    samples = samples_of([10] * 10, status=[0] * 6 + [429] * 3 + [1])
+    (reason,) = judge(samples, WARM, "completion", load())[1]
+    assert reason.en == "4 of 10 requests failed: 3 × HTTP 429 (too many requests)"
+    assert reason.ko == "요청 10건 중 4건 실패: HTTP 429(요청이 너무 많음) 3건"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from npubench.spi import Artifact, AssignedNode, Availability, Feeds, Outputs, Profile, Session
+from npubench.spi import Answer, Artifact, AssignedNode, Availability, Feeds, Likely, Outputs, Profile, Session
 
 
 class OfASession:
@@ -29,6 +29,18 @@ class OfASession:
 
     def generate(self, prompt: Sequence[int], new_tokens: int, tick: Callable[[], None]) -> Sequence[int]:
         """Only for a runtime that generates text itself: calls `tick()` at each token, returns the token ids."""
+        raise NotImplementedError
+
+    async def connect(self, count: int) -> None:
+        """Only for the client of a server (`spi.Answers`, with `loop` and `takes_ids`): so many connections, ready."""
+        raise NotImplementedError
+
+    async def answer(self, prompt: Sequence[int] | str, new_tokens: int, note: Callable[[int], None]) -> Answer:
+        """One request to a server, in the event loop `loop`; `note(ns)` for each event of tokens. No second try."""
+        raise NotImplementedError
+
+    def predict(self, prompt: Sequence[int] | str, most: int) -> Sequence[Likely]:
+        """Only for such a client: what the server says comes next, its choice first. Quality is asked so."""
         raise NotImplementedError
 
     def assignment(self) -> Sequence[AssignedNode] | None:

@@ -1,0 +1,63 @@
+"""`--endpoint URL --served-model NAME`: a server of a language model, without a card of its own.
+
+They say where the endpoints that `--backend` names are (none: `openai-completions`), under which name the model is
+served, in which variable the key is, and with `--precision` in what the server computes. A card is better wherever
+somebody else is to repeat the measurement.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import msgspec
+
+from npubench.cards import ENDPOINT, PRECISIONS, BackendCard, Precision
+from npubench.cli.asked import Asked
+from npubench.discovery import Catalogue, Found, pick
+from npubench.errors import UsageError
+from npubench.lang import here
+
+USUAL = "openai-completions"
+
+
+def given(asked: Asked) -> dict[str, Any]:
+    """The options of an endpoint's card that were typed."""
+    typed = {"url": asked.endpoint, "model": asked.served_model, "api_key_env": asked.api_key_env}
+    return {name: value for name, value in typed.items() if value is not None}
+
+
+def backends(asked: Asked) -> tuple[str, ...]:
+    """The backends that were asked for; the usual one where only an endpoint was."""
+    return asked.backends or ((USUAL,) if asked.endpoint is not None else ())
+
+
+def with_endpoint(asked: Asked, cards: Catalogue) -> Catalogue:
+    """The catalogue with what was typed in the cards of the endpoints that were asked for. Raises UsageError."""
+    typed = given(asked)
+    remote = [name for name in backends(asked) if pick(cards.backends, name, "backend").card.device.type == ENDPOINT]
+    if remote and asked.scopes and "service" not in asked.scopes:
+        raise UsageError(
+            here(
+                f"--scope {asked.scopes[0]}: {remote[0]} is an endpoint, which is measured as a service",
+                f"--scope {asked.scopes[0]}: {remote[0]}은(는) 엔드포인트라 service 범위로만 측정합니다",
+            ),
+            hint="--scope service",
+        )
+    if not typed:
+        return cards
+    changed: dict[str, Found[BackendCard]] = {}
+    for name in remote:
+        found = cards.backends[name]
+        card = msgspec.structs.replace(found.card, options={**found.card.options, **typed})
+        if asked.precisions and asked.precisions[0] in PRECISIONS:
+            card = msgspec.structs.replace(card, precisions=cast("tuple[Precision, ...]", asked.precisions[:1]))
+        changed[name] = msgspec.structs.replace(found, card=card)
+    if not changed:
+        raise UsageError(
+            here(
+                "--endpoint, --served-model and --api-key-env are for backends that are endpoints; none was asked for",
+                "--endpoint, --served-model, --api-key-env는 엔드포인트 백엔드용인데 지정된 것이 없습니다",
+            ),
+            hint=f"--backend {USUAL}",
+        )
+    return msgspec.structs.replace(cards, backends={**cards.backends, **changed})

@@ -1,0 +1,87 @@
+"""What an endpoint is asked beside its measured requests: ready or not, claims, next tokens. Against a real server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from npubench.adapters.llm_http import claims
+from npubench.adapters.llm_http.adapter import LlmHttpAdapter
+from npubench.adapters.llm_http.options import endpoint
+from npubench.errors import UnsupportedError
+from npubench.spi import Artifact, Predicts, RequestError
+from tests.standins.openai_process import Standin, standin
+
+ARTIFACT = Artifact(role="decoder", path="", sha256="", precision="fp32")
+
+
+@pytest.fixture(scope="module")
+def started() -> Iterator[Standin]:
+    with standin(ttft_ms=1, tpot_ms=1, device="npu0") as server:
+        yield server
+
+
+@pytest.fixture
+def server(started: Standin) -> Standin:
+    started.reset()
+    return started
+
+
+def _options(server: Standin, **more: Any) -> dict[str, Any]:
+    return {"url": server.url, "model": "stand-in", **more}
+
+
+def _predicted(server: Standin, **more: Any) -> list[tuple[str, int | None, float | None]]:
+    session = LlmHttpAdapter().open(ARTIFACT, _options(server, **more))
+    try:
+        assert isinstance(session, Predicts)
+        prompt = "t1 t2" if more.get("api") == "chat" and more.get("prompt") != "words" else [1, 2]
+        return [(one.text, one.token, one.logprob) for one in session.predict(prompt, 3)]
+    finally:
+        session.close()
+
+
+@pytest.mark.parametrize("api", ["completions", "chat"])
+def test_the_choice_comes_first_then_the_likely_ones(server: Standin, api: str) -> None:
+    server.set(answers={"1,2": {"next": 7, "logprobs": {"7": -0.25, "9": -2.0}}})
+    assert _predicted(server, api=api) == [(" t7", None, None), (" t7", None, -0.25), (" t9", None, -2.0)]
+    body = server.asked()[-1]["body"]
+    assert body["max_tokens"] == 1
+    assert "stream" not in body
+
+
+def test_words_are_tokens(server: Standin) -> None:
+    server.set(answers={"1,2": {"next": 7}}, logprobs=False)
+    assert _predicted(server, prompt="words") == [(" t7", 7, None)]
+    assert server.asked()[-1]["body"]["prompt"] == "t1 t2"
+    assert _predicted(server, prompt="words", api="chat") == [(" t7", 7, None)]
+
+
+def test_what_a_server_does_not_take_is_unsupported_and_what_breaks_is_not(server: Standin) -> None:
+    server.set(max_model_len=2)
+    with pytest.raises(UnsupportedError, match="cannot be asked for next tokens: HTTP 400: maximum context length"):
+        _predicted(server)
+    server.set(max_model_len=1000, status=500)
+    with pytest.raises(RequestError, match="HTTP 500"):
+        _predicted(server)
+
+
+def test_ready_or_not_and_why(server: Standin) -> None:
+    adapter = LlmHttpAdapter()
+    found = adapter.probe_with(_options(server))
+    assert found.available
+    assert found.versions == {"version": "stand-in 1.0"}
+    assert found.devices[0].detail == {"device": "npu0", "owned_by": "stand-in"}
+    server.set(slow_start_s=1e6)
+    assert "/health: HTTP 503" in adapter.probe_with(_options(server)).reason
+    server.set(slow_start_s=0, health_status=307)
+    assert "redirects to" in adapter.probe_with(_options(server)).reason
+
+
+def test_a_server_that_says_nothing_of_itself_claims_nothing(server: Standin) -> None:
+    server.set(version_status=404, models_status=500)
+    assert claims.read(endpoint(_options(server))) == ({}, {})
+    nested = dict(claims._flat({"a": {"version": "1", "npu": "rngd"}, "b": [1], "c": True, "d": 2}))
+    assert nested == {"a.version": "1", "a.npu": "rngd", "d": "2"}
