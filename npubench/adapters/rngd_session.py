@@ -2,7 +2,7 @@
 hardware.
 
 Guarantees: the graph is compiled when the session is opened, on inputs of zeros, and its outputs are looked at there:
-one that is not on the device is an error; `.cpu()` is where a request is complete. Threads take turns: nothing documents
+one that is not on the device is an error; `.cpu()` is where a request is complete. Threads take turns: nothing says
 that a compiled graph is for several.
 """
 
@@ -51,11 +51,12 @@ class RngdSession:
     def _compiled(self, module: Any) -> Any:
         """Compiled and run once. Raises UnsupportedError with the vendor's words."""
         furiosa = self._sdk.module
+        fed = [np.zeros([int(size) for size in spec.shape], spec.dtype) for spec in self.inputs]
         with overheard() as said:
             try:
                 backend = furiosa.backend.with_config(furiosa.config.CompilerConfig(), eager_fallback=False)
                 net = torch.compile(module.to(self._where), backend=backend, fullgraph=True, dynamic=False)
-                zeros = [torch.from_numpy(np.zeros(spec.shape, spec.dtype)) for spec in self.inputs]
+                zeros = [_tensor(array, spec) for spec, array in zip(self.inputs, fed, strict=True)]
                 with torch.inference_mode():
                     results = self._run(net, zeros)
             except MemoryError:

@@ -1,7 +1,7 @@
 """A stand-in of Rebellions' `rebel` 0.12, from its public documentation; computes through ONNX Runtime on the CPU.
 
 Facts: docs.rbln.ai (Python API), rbln-model-zoo, and what optimum-rbln and vllm-rbln call. Words in
-NPUBENCH_STANDIN_REBEL: missing, half, major, raises, prints, nothing (no device), busy, gone, hung, compile-fails,
+NPUBENCH_STANDIN_REBELLIONS: missing, half, major, raises, prints, nothing (no device), busy, gone, hung, compile-fails,
 compile-hour, compile-crash, no-onnx, old-names (tensor_parallel_size), object-meta, null-names; `chip=NAME` is the
 device's chip, `made-for=NAME` the one that compiled files say, `gone=N` and `hung=N` begin at the N-th run.
 """
@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-_FAULTS = dict((word.partition("=")[::2]) for word in os.environ.get("NPUBENCH_STANDIN_REBEL", "").split())
+_FAULTS = dict((word.partition("=")[::2]) for word in os.environ.get("NPUBENCH_STANDIN_REBELLIONS", "").split())
 
 if "missing" in _FAULTS:
     raise ModuleNotFoundError("No module named 'rebel'", name="rebel")
