@@ -55,7 +55,9 @@ class RngdSession:
         with overheard() as said:
             try:
                 backend = furiosa.backend.with_config(furiosa.config.CompilerConfig(), eager_fallback=False)
-                net = torch.compile(module.to(self._where), backend=backend, fullgraph=True, dynamic=False)
+                # Its `forward`: torch traces a module's own call while an error passes through, and loses its words.
+                forward = module.to(self._where).forward
+                net = torch.compile(forward, backend=backend, fullgraph=True, dynamic=False)
                 zeros = [_tensor(array, spec) for spec, array in zip(self.inputs, fed, strict=True)]
                 with torch.inference_mode():
                     results = self._run(net, zeros)
@@ -84,7 +86,8 @@ class RngdSession:
         )
 
     def _run(self, net: Any, tensors: Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
-        results = net(*(tensor.to(self._where) for tensor in tensors))
+        moved = [tensor.to(self._where) for tensor in tensors]
+        results = net(*moved)
         return results if isinstance(results, (tuple, list)) else (results,)
 
     def infer(self, feeds: Feeds) -> Outputs:
