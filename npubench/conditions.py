@@ -127,7 +127,9 @@ class Conditions(_Facts, frozen=True, kw_only=True):
     which bracket the timed window; None there means that the launch never reached its window.
 
     `quota_paused_periods` of `quota_periods` enforcement periods of the CPU quota ended in a pause; `quota_paused_ns`
-    adds up over processors, and so does `stolen_ns`: the hypervisor ran something else on one of our `processors`.
+    adds up over processors, and so do `stolen_ns`: the hypervisor ran something else on one of our `processors`;
+    `others_ns`: these ran processes that are not npubench's; `ran_ns`, `waited_ns`: npubench's own threads ran, or were
+    ready to and waited for a processor.
     `memory_stalled_ns`: some task waited for memory. Pairs are (at the start, at the end). `cost_ns`: the parent's own
     time spent on looking, tools included; none of it within the timed window.
     """
@@ -142,6 +144,9 @@ class Conditions(_Facts, frozen=True, kw_only=True):
     quota_paused_periods: int | None = None
     quota_paused_ns: int | None = None
     stolen_ns: int | None = None
+    others_ns: int | None = None
+    ran_ns: int | None = None
+    waited_ns: int | None = None
     memory_stalled_ns: int | None = None
     swapped_in_bytes: int | None = None
     clock_mhz: tuple[float | None, float | None] = (None, None)

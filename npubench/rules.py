@@ -32,6 +32,10 @@ class DisturbanceRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     `slowed_share`: a device or the processor ran slower than it was asked to, for one of `slowing_causes`;
     `quota_paused_share`: of the CPU quota's periods; `stolen_share`: processor time that a hypervisor gave to others;
     `memory_stalled_share`: time in which some task waited for memory.
+
+    Two together say that other work disturbed a launch, which a comparison minds (`stats.compare`) and a verdict does
+    not: `others_share`, processor time of others; `waited_share`, what our own threads waited of the time in which they
+    ran or were ready to.
     """
 
     slowed_share: float
@@ -39,6 +43,8 @@ class DisturbanceRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     quota_paused_share: float
     stolen_share: float
     memory_stalled_share: float
+    others_share: float = 0.1
+    waited_share: float = 0.05
 
 
 class EnergyRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

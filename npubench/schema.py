@@ -563,7 +563,7 @@ class Cell(_Document, frozen=True, kw_only=True):
     """Model × precision × backend × scenario: the unit of the result table.
 
     `energy`: channel → joules in the window. `efficiency`: scope → metric of `metrics.ENERGY`, for the device
-    under test.
+    under test. `disturbed`: how many of its launches other work took processor time from.
     """
 
     id: str
@@ -584,6 +584,7 @@ class Cell(_Document, frozen=True, kw_only=True):
     summary: dict[str, Spread] = {}
     launches: tuple[str, ...] = ()
     failures: tuple[Failure, ...] = ()
+    disturbed: int = 0
     placement: Placement | None = None
     placement_reason: str | None = None
     certificate: Certificate | None = None

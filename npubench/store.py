@@ -231,9 +231,13 @@ class RunFolder(msgspec.Struct, frozen=True):
     def samples_path(self, cell: str, number: int) -> Path:
         return self.path / LAUNCHES / f"{cell}-{number}.npz"
 
+    def work_path(self, cell: str, number: int) -> Path:
+        """Where a launch in flight has its files."""
+        return self.path / WORK / f"{cell}-{number}"
+
     def work(self, cell: str, number: int) -> Path:
         """An empty folder for the launch in flight."""
-        path = self.path / WORK / f"{cell}-{number}"
+        path = self.work_path(cell, number)
         try:
             shutil.rmtree(path, ignore_errors=True)
             path.mkdir(parents=True)
@@ -282,11 +286,28 @@ class Listed(msgspec.Struct, frozen=True):
         return os.path.exists(f"{self.root}/{self.machine}/{self.run}/{RUN}")
 
 
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """A link that leads to itself is none, and must not hide what lies beside it."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
 def _folders(path: str | Path) -> list[str]:
     """The names of the folders in `path`, sorted; none where it cannot be listed. Hidden ones are nobody's results."""
     try:
         with os.scandir(path) as entries:
-            return sorted(entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir())
+            return sorted(entry.name for entry in entries if not entry.name.startswith(".") and _is_folder(entry))
+    except OSError:
+        return []
+
+
+def strays(path: Path) -> list[str]:
+    """The names in `path` that are no folders, sorted, hidden ones left out; none where it cannot be listed."""
+    try:
+        with os.scandir(path) as entries:
+            return sorted(entry.name for entry in entries if not entry.name.startswith(".") and not _is_folder(entry))
     except OSError:
         return []
 
@@ -299,6 +320,11 @@ def listed(root: Path, machine: str | None = None) -> Iterator[Listed]:
     for name in [machine] if machine is not None else _folders(root):
         for run in _folders(f"{root}/{name}"):
             yield Listed(root, name, run)
+
+
+def machine_folders(root: Path) -> list[str]:
+    """Every folder under `root`, sorted, whether it holds runs or not."""
+    return _folders(root)
 
 
 def machines(root: Path) -> list[str]:

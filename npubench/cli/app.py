@@ -13,6 +13,7 @@ from npubench.cli import (
     app_new,
     app_nightly,
     app_power,
+    app_report,
     app_run,
     app_trend,
     app_verify,
@@ -35,5 +36,5 @@ app.registered_commands.sort(key=_place)
 
 __all__ = [
     "app", "app_ab", "app_attach", "app_backends", "app_baseline", "app_compare", "app_look", "app_models",
-    "app_new", "app_nightly", "app_power", "app_run", "app_trend", "app_verify",
+    "app_new", "app_nightly", "app_power", "app_report", "app_run", "app_trend", "app_verify",
 ]  # fmt: skip

@@ -57,6 +57,14 @@ def conform(
             help=here("Also write the tables as Markdown.", "표를 마크다운 파일로도 씁니다."),
         ),
     ] = None,
+    pack: Annotated[
+        Path | None,
+        typer.Option(
+            "--pack",
+            metavar="FILE",
+            help=here("All of it in one .zip, to send to us.", "보낼 수 있도록 .zip 하나로 묶습니다."),
+        ),
+    ] = None,
     json: Json = False,
     cards: Cards = None,
 ) -> None:
@@ -70,6 +78,7 @@ def conform(
             operators=tuple(operator or ()),
             timeout=timeout,
             markdown=markdown,
+            pack=pack,
             as_json=json,
             cards=tuple(cards or ()),
         )

@@ -1,4 +1,4 @@
-"""Commands that look and do not measure: check, doctor, list, show, report, schema."""
+"""Commands that look and do not measure: check, doctor, list, show, schema."""
 
 from __future__ import annotations
 
@@ -84,29 +84,6 @@ def show(
     from npubench.cli import look
 
     look.show(run, as_json=json, out=out, placement=placement)
-
-
-@app.command(help=here("Write the HTML report of one or more runs.", "하나 이상의 실행에 대한 HTML 보고서를 씁니다."))
-def report(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN...")],
-    output: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", metavar="FILE", help=here("File or folder.", "파일 또는 폴더.")),
-    ] = None,
-    language: Annotated[
-        str,
-        typer.Option(
-            "--lang",
-            metavar="LANG",
-            help=here("First language of the page: en or ko.", "페이지의 첫 언어: en 또는 ko."),
-        ),
-    ] = "",
-    out: Out = None,
-) -> None:
-    """See `look.report`."""
-    from npubench.cli import look
-
-    look.report(runs, output, language, out)
 
 
 @app.command(help=here("Export JSON Schemas of cards and results.", "카드와 결과의 JSON Schema를 내보냅니다."))

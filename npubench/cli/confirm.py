@@ -61,7 +61,7 @@ def confirmed_now(
             tell(here("measuring red cells once more", "악화된 셀을 다시 측정합니다"))
             check_machine(plan, facts(given_name(machine) or plan.machine.name))
             check_inputs(plan)
-            with console.live(plan) as watcher:
+            with console.live(plan, folder) as watcher:
                 return Execution(plan, folder, cache_root(), watcher, limits or Limits(), over).carry_out()
 
         if not any(cell.red or cell.status == "invalid" for cell in found.cells):

@@ -13,6 +13,7 @@ import msgspec
 from npubench import __version__, store
 from npubench.build.materialise import cache_root
 from npubench.cards import BackendCard, did_you_mean, resolved
+from npubench.cli import conform_pack
 from npubench.cli.asked import duration_s
 from npubench.cli.progress import Console
 from npubench.cli.session import Stop, devices, stoppable
@@ -42,6 +43,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     operators: tuple[str, ...] = ()
     timeout: str = TIMEOUT
     markdown: Path | None = None
+    pack: Path | None = None
     as_json: bool = False
     cards: tuple[Path, ...] = ()
 
@@ -50,9 +52,9 @@ def conform(wish: Wish) -> None:
     """Asks, prints, and exits with 4 where the contract is broken. Raises AbsentBackendError, UnknownNameError."""
     console = Console(as_json=wish.as_json)
     timeout_s = duration_s(wish.timeout, "--timeout")
-    found_card = pick(catalogue(wish.cards).backends, wish.backend, "backend").card
+    entry = pick(catalogue(wish.cards).backends, wish.backend, "backend")
     machine = facts()
-    card = resolved(found_card, machine.threads)
+    card = resolved(entry.card, machine.threads)
     root = store.results_root(None, checkout_root())
     with (
         tempfile.TemporaryDirectory(prefix="npubench-conform-") as name,
@@ -83,6 +85,9 @@ def conform(wish: Wish) -> None:
         exits=tuple(found.exits),
     )
     _show(result, wish, console)
+    if wish.pack is not None:
+        conform_pack.write(result, entry.path, wish.pack)
+        console.say(here(f"written: {wish.pack}", f"저장: {wish.pack}"))
     if result.broken:
         sys.exit(MeasurementError.exit_code)
 

@@ -1,4 +1,4 @@
-"""Commands that look and do not measure: check, doctor, list, build, show, report, schema."""
+"""Commands that look and do not measure: check, doctor, list, build, show, schema."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from npubench.discovery import catalogue, checkout_root, pick
 from npubench.energy import Attachment, PowerSession
 from npubench.errors import ArtifactError, CardError, UsageError
 from npubench.evidence import Certificate
-from npubench.lang import Language, here, language
+from npubench.lang import here, language
 from npubench.schema import Launch, Plan, Quality, Run, encode
 from npubench.tuning import Tuning
 
@@ -218,36 +218,6 @@ def _certificates(run: Run) -> bytes:
     found = [cell.certificate for cell in run.cells if cell.certificate is not None]
     each = {(item.model, item.precision, item.variant, item.backend): item for item in found}
     return msgspec.json.format(msgspec.json.encode(list(each.values())), indent=1) + b"\n"
-
-
-def report(names: Sequence[str], output: Path | None, spoken: str, out: Path | None) -> None:
-    """Writes the page and says where."""
-    folders = _load(names, out)
-    _print(str(write_report(folders, output, spoken, folders[0].path.name)))
-
-
-def write_report(folders: Sequence[store.RunFolder], output: Path | None, spoken: str, stem: str) -> Path:
-    """The HTML page of some runs, written to `output` (a file, or a folder for `<stem>.html`)."""
-    from npubench.report import html, view
-    from npubench.report.files import run_files
-    from npubench.stats.runs import assembled
-
-    if spoken not in ("", "en", "ko"):
-        raise UsageError(f'--lang {spoken}: expected "en" or "ko"')
-    chosen: Language = "ko" if (spoken or language()) == "ko" else "en"
-    if output is None:
-        root = checkout_root()
-        output = root / "reports" if root else Path()
-    path = output / f"{stem}.html" if output.is_dir() or output.suffix != ".html" else output
-    page = html.render(view.build([run_files(folder, assembled(folder)) for folder in folders]), chosen)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(
-            f"{path}: the report cannot be written: {error.strerror}", hint="name another with -o"
-        ) from error
-    return path
 
 
 def schemas() -> dict[str, bytes]:

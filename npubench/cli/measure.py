@@ -75,7 +75,7 @@ def run(asked: Asked) -> None:
         return
     folder, result = measured(asked, root, console)
     if asked.report is not None:
-        from npubench.cli.look import write_report
+        from npubench.cli.report import write_report
 
         console.say(here("report: ", "보고서: ") + str(write_report([folder], asked.report, "", result.id)))
     console.result(result, folder.path)
@@ -148,6 +148,6 @@ def _carry_out(
     until: Until | None,
 ) -> Run:
     deadline = None if until is None else Deadline(plan, until.at_s)
-    with console.live(plan) as watcher:
+    with console.live(plan, folder) as watcher:
         going = Execution(plan, folder, cache_root(), watcher, limits, stop, pulse=asked.power_pulse, deadline=deadline)
         return going.carry_out()

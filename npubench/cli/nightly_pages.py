@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from npubench import store
+from npubench.cli.report_past import history, home_of
 from npubench.errors import UsageError
 from npubench.lang import Language, language
 from npubench.report import html, view
@@ -72,7 +73,12 @@ class Pages(msgspec.Struct, frozen=True):
 
 
 def _page(night: Nightly, folder: store.RunFolder | None, past: Sequence[Past], spoken: Language) -> str:
-    runs = [] if folder is None else [run_files(folder, assembled(folder))]
+    runs = []
+    if folder is not None:
+        run = assembled(folder)
+        # What a night found against the accepted run, red cells measured again and all, stands before its cells.
+        before = history(run, home_of(folder, run))
+        runs.append(msgspec.structs.replace(run_files(folder, run), history=before))
     return html.render(view.build(runs), spoken, shown(night, past))
 
 

@@ -19,12 +19,12 @@ from npubench.stats.compared import Comparison
 LANGUAGES: tuple[Language, ...] = ("en", "ko")
 
 
-def write(path: Path, text: str) -> None:
-    """`text` as UTF-8. Raises UsageError for a place that cannot be, StoreError for a disk that is full."""
+def write(path: Path, content: str | bytes) -> None:
+    """`content`, text as UTF-8. Raises UsageError for a place that cannot be, StoreError for a disk that is full."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Not beside it and renamed: what GitHub names for a job's summary is a file that its runner holds.
-        path.write_text(text, encoding="utf-8", newline="\n")
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
     except (IsADirectoryError, NotADirectoryError, PermissionError, FileExistsError) as error:
         raise UsageError(f"{path}: cannot be written: {error.strerror}", hint="name another file") from error
     except OSError as error:

@@ -1,17 +1,17 @@
-"""What the terminal shows while npubench works. Quiet when stdout is no terminal; with --json all of it is on stderr.
+"""What the terminal shows while npubench works; with --json all of it is on stderr.
 
-The remaining time is honest: it counts every launch's warm-up and window as planned, and what launches really took once
-some are done.
+A run is followed live where somebody watches (`live`), and by a line per launch where nobody does, or where the
+terminal cannot move its cursor: a log of a CI server stays a log.
+
+Not aware of: how a live view is drawn (`live`), what a launch's line says (`outcomes`).
 """
 
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from statistics import median
 
 from rich.console import Console as RichConsole
 from rich.console import RenderableType
@@ -20,42 +20,22 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text as RichText
 
-from npubench.cards import build_name
 from npubench.cli import metered
+from npubench.cli.live import LOOKS_PER_S, LiveView
+from npubench.cli.outcomes import answers, outcome, title_of, where
+from npubench.engine.deadline import launch_s
 from npubench.engine.holding import added_s, held_s
 from npubench.engine.idling import around_s
 from npubench.engine.launching import Watcher
-from npubench.engine.loading import CONFIRM_SHARE
 from npubench.engine.lock import Holder
-from npubench.engine.protocol import Event, Phase
+from npubench.engine.protocol import Event
 from npubench.engine.select import OWN
 from npubench.evidence import Certificate
 from npubench.lang import here, language
-from npubench.metrics import METRICS, THROUGHPUT
-from npubench.report.capacity import brief as found_load
-from npubench.report.loads import written
-from npubench.report.quality import line as quality_line
 from npubench.scenarios import searched
-from npubench.schema import Launch, Plan, PlannedCell, Quality, Run, Scenario
-from npubench.units import show, show_duration_s, show_ns
-
-# Process start, imports and model loading, before anything of this run has been seen.
-_ASSUMED_LOAD_S = 2.0
-
-
-def title_of(cell: PlannedCell) -> str:
-    """A cell in a few words."""
-    form = cell.precision if cell.variant == "portable" else f"{cell.precision} {cell.variant}"
-    mix = "" if cell.mix is None else here(" · at once", " · 동시")
-    return f"{cell.model} {form} · {cell.backend} · {written(cell.scenario)} · {cell.scope}{mix}"
-
-
-def planned_s(cell: PlannedCell, added_s: float = 0.0) -> float:
-    """What a launch of this cell is planned to take, its loading apart. `added_s`: what holding adds (`holding`).
-
-    Slow requests make it longer: a window with too few samples goes on for up to three times as long (`making.EXTEND`).
-    """
-    return cell.window_s + cell.warmup_s + added_s
+from npubench.schema import Launch, Plan, PlannedCell, Quality, Run
+from npubench.store import RunFolder
+from npubench.units import show_duration_s
 
 
 class Console:
@@ -120,17 +100,12 @@ class Console:
     def plan(self, plan: Plan) -> None:
         """What will be measured, what is absent and what to mind."""
         measured = [cell for cell in plan.cells if cell.purpose == "measure"]
-        launches = 1 + (plan.launches - 1) * CONFIRM_SHARE
+        cells = {cell.id: cell for cell in plan.cells}
         held = plan.launches * sum(added_s(plan, cell) for cell in measured)
-        seconds = (
-            len(plan.order) * _ASSUMED_LOAD_S
-            + held
-            + around_s(plan)
-            + sum(planned_s(cell) * (launches if searched(cell.scenario) else plan.launches) for cell in measured)
-        )
+        seconds = around_s(plan) + sum(launch_s(plan, cells[name], number) for name, number in plan.order)
         self.say(
             here(
-                f"{len(measured)} cells × {plan.launches} launches, profile {plan.profile}, "
+                f"{_several(len(measured), 'cell')} × {_several(plan.launches, 'launch')}, profile {plan.profile}, "
                 f"about {show_duration_s(seconds)} of measuring",
                 f"셀 {len(measured)}개 × 실행 {plan.launches}회, 프로파일 {plan.profile}, "
                 f"측정 약 {show_duration_s(seconds)}",
@@ -202,14 +177,22 @@ class Console:
         self.say(str(folder))
 
     @contextmanager
-    def live(self, plan: Plan) -> Iterator[Watcher]:
-        """Progress of a run: a live table on a terminal, a line per launch elsewhere."""
-        if not self._rich.is_terminal:
+    def live(self, plan: Plan, folder: RunFolder | None = None) -> Iterator[Watcher]:
+        """Progress of a run: a live view on a terminal, a line per launch elsewhere.
+
+        `folder`: the run's, where the launch in flight can be looked at.
+        """
+        if not self._rich.is_terminal or self._rich.is_dumb_terminal:
             yield _Lines(self)
             return
-        watcher = _LiveTable(plan, self._rich)
-        with Live(get_renderable=watcher.render, console=self._rich, refresh_per_second=4, transient=True):
+        watcher = LiveView(plan, self._rich, folder)
+        with Live(get_renderable=watcher.render, console=self._rich, refresh_per_second=LOOKS_PER_S, transient=True):
             yield watcher
+
+
+def _several(count: int, noun: str) -> str:
+    plural = "es" if noun.endswith("ch") else "s"
+    return f"{count} {noun}{plural if count != 1 else ''}"
 
 
 class _Lines:
@@ -245,113 +228,3 @@ class _Lines:
 
     def placed(self, found: Certificate) -> None:
         self._console.say(where(found))
-
-
-def answers(record: Quality) -> str:
-    """What became of the quality of one build on one backend, in a line."""
-    build = build_name(record.precision, record.variant)
-    lead = here("quality", "품질")
-    return f"{lead} {record.model} {build} · {record.backend}: {quality_line(record)[language()]}"
-
-
-def where(found: Certificate) -> str:
-    """Where one build ran on one backend, in a line."""
-    build = build_name(found.precision, found.variant)
-    lead = here("placement", "실행 위치")
-    said = "; ".join(reason[language()] for reason in found.reasons)
-    if not said and found.extent == "full":
-        said = here(f"all of it on {found.requested}", f"전부 {found.requested}")
-    return f"{lead} {found.model} {build} · {found.backend}: {said or here('unknown', '알 수 없음')}"
-
-
-def outcome(launch: Launch, scenario: Scenario | None = None) -> str:
-    """A launch in a few words: what a search found, else its service value and p50; or what went wrong."""
-    if launch.failure is not None:
-        first = next(iter(launch.failure.message.splitlines()), "")
-        return f"{launch.failure.kind.value}: {first[:160]}"
-    if launch.capacity is not None and scenario is not None:
-        said = found_load(launch.capacity, scenario, launch.unit)[language()]
-        return said if launch.verdict == "valid" else f"{said}, {launch.verdict}"
-    # A workload of somebody else's may count in a unit of its own.
-    key = THROUGHPUT.get(launch.unit, THROUGHPUT["sample"])[0]
-    rate = launch.summary.get(key)
-    parts = [show(rate.value if rate else None, METRICS[key].unit)]
-    p50 = launch.summary.get("latency_p50_ns")
-    if p50 is not None and p50.value is not None:
-        parts.append(f"p50 {show_ns(p50.value)}")
-    if launch.verdict != "valid":
-        parts.append(launch.verdict)
-    return ", ".join(parts)
-
-
-class _LiveTable:
-    """The last few launches, the one in flight, and the time that is left."""
-
-    _SHOWN = 8
-
-    def __init__(self, plan: Plan, console: RichConsole) -> None:
-        self._plan = plan
-        self._console = console
-        self._done: list[str] = []
-        self._paces: list[float] = []
-        self._planned_s = {cell.id: planned_s(cell, added_s(plan, cell)) + _ASSUMED_LOAD_S for cell in plan.cells}
-        self._now = here("starting", "시작 중")
-        self._phase = ""
-        self._completed = 0
-        self._started = time.monotonic()
-        self._left = len(plan.order)
-
-    def building(self, model: str, text: str) -> None:
-        self._phase = text
-
-    def starting(self, cell: PlannedCell, number: int, index: int, total: int) -> None:
-        self._now = f"[{index + 1}/{total}] {title_of(cell)}"
-        self._phase, self._completed = here("starting", "시작 중"), 0
-        self._started = time.monotonic()
-        self._left = total - index
-
-    def event(self, event: Event, completed: int) -> None:
-        if isinstance(event, Phase):
-            self._phase = event.name
-        self._completed = completed
-
-    def finished(self, cell: PlannedCell, launch: Launch) -> None:
-        self._paces.append((time.monotonic() - self._started) / self._planned_s[cell.id])
-        mark = "✓" if launch.failure is None else "✗"
-        self._done.append(f"{mark} {title_of(cell)}: {outcome(launch, cell.scenario)}")
-        self._left -= 1
-
-    def asking(self, cell: PlannedCell) -> None:
-        self._phase = here("answering for quality", "품질 확인 중")
-
-    def answered(self, record: Quality) -> None:
-        mark = {"passed": "✓", "failed": "✗"}.get(record.verdict, "–")
-        self._done.append(f"{mark} {answers(record)}")
-        # What answering took is no part of a launch's pace.
-        self._started = time.monotonic()
-
-    def placing(self, cell: PlannedCell) -> None:
-        self._phase = here("looking where it runs", "실행 위치 확인 중")
-
-    def placed(self, found: Certificate) -> None:
-        mark = {"full": "✓", "none": "✗", "assisted": "✗"}.get(found.extent, "–")
-        self._done.append(f"{mark} {where(found)}")
-        self._started = time.monotonic()
-
-    def remaining_s(self) -> float:
-        """Launches left times what one takes."""
-        planned = [self._planned_s[name] for name, _ in self._plan.order]
-        ahead = sum(planned[len(planned) - self._left :])
-        # What launches really took, against what was planned for them.
-        pace = median(self._paces) if self._paces else 1.0
-        return max(0.0, ahead * pace - (time.monotonic() - self._started))
-
-    def render(self) -> Table:
-        drawn = Table.grid(padding=(0, 1))
-        for line in self._done[-self._SHOWN :]:
-            drawn.add_row(RichText(line, overflow="ellipsis", no_wrap=True))
-        elapsed = time.monotonic() - self._started
-        drawn.add_row(RichText(f"▸ {self._now} ({self._phase}, {elapsed:.0f} s)", overflow="ellipsis", no_wrap=True))
-        left = show_duration_s(self.remaining_s())
-        drawn.add_row(RichText(here(f"about {left} left", f"약 {left} 남음"), style="dim"))
-        return drawn

@@ -84,5 +84,5 @@ def _measured(root: Path, console: Console) -> Run:
         )
         folder = store.RunFolder.create(root, "selftest", plan.run)
         folder.write_plan(plan)
-        with console.live(plan) as watcher:
+        with console.live(plan, folder) as watcher:
             return Execution(plan, folder, cache_root(), watcher, Limits(stall_s=_STALL_S), stop).carry_out()

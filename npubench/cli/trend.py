@@ -6,8 +6,11 @@ whatever others wrote is cleaned and drawn as text. A change point is a note: th
 
 from __future__ import annotations
 
+import multiprocessing
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import get_args
 
@@ -26,12 +29,15 @@ from npubench.report.foreign import clean
 from npubench.report.loads import written
 from npubench.scenarios import written as whole
 from npubench.spi import MeterScope
+from npubench.stats.changepoint import Changes, FindChanges, change_points, prepare
 from npubench.stats.history import NightCell, Skipped, nights
 from npubench.stats.speed import MINIMUM_EFFECT
 from npubench.stats.trend import HEADLINES, LeftOut, Trend, follow, gather
 
 YEAR = 365
 """Nights that a change point is looked for in."""
+MANY = 60
+"""Run folders from which on change points are found in a process of their own."""
 HEADLINE = "latency_p50_ns"
 """What a cell is followed by that never had a value."""
 _ID_LENGTH = 4
@@ -148,10 +154,42 @@ def _metric(asked: str | None) -> tuple[str | None, MeterScope | None]:
     )
 
 
+@contextmanager
+def beside(root: Path, machine: str | None) -> Iterator[FindChanges]:
+    """`change_points` in a process of its own where there is much to read: what that imports takes a second, in which
+    a year of nights is half read. `machine` None: of all machines.
+    """
+    folders = sum(1 for _ in store.listed(root, None if machine is None else store.slug(machine)))
+    if folders < MANY:
+        yield change_points
+        return
+    # Spawned, not forked: a process may have threads by now.
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as other:
+        other.submit(prepare)
+
+        def find(values: Sequence[float | None], *, least: float = 0.0, noise: float = 0.0) -> Changes:
+            return other.submit(change_points, values, least=least, noise=noise).result()
+
+        yield find
+
+
 def histories(
     root: Path, machine: str, words: Sequence[str], metric: str | None, last: int | None, quick_looks: bool
 ) -> Trend:
     """The document. Raises UsageError where nothing is to be shown."""
+    with beside(root, machine) as find:
+        return _histories(root, machine, words, metric, last, quick_looks, find)
+
+
+def _histories(
+    root: Path,
+    machine: str,
+    words: Sequence[str],
+    metric: str | None,
+    last: int | None,
+    quick_looks: bool,
+    find: FindChanges,
+) -> Trend:
     key, scope = _metric(metric)
     skipped: list[Skipped] = []
     kept = gather(
@@ -170,7 +208,12 @@ def histories(
             name = _name(metric or key)
             raise UsageError(here(f"none of these cells has a value of {name}", f"{name} 값이 있는 셀이 없음"))
     cells = [
-        follow(reversed(kept.seen[cell]), *kept.metric.get(cell, (HEADLINE, None)), absent_since=kept.without[cell])
+        follow(
+            reversed(kept.seen[cell]),
+            *kept.metric.get(cell, (HEADLINE, None)),
+            absent_since=kept.without[cell],
+            find=find,
+        )
         for cell in ids
     ]
     return Trend(

@@ -23,6 +23,7 @@ import msgspec
 
 from npubench.conditions import Conditions, ProcessorState
 from npubench.engine.machine import cgroup_folders, cpu_set
+from npubench.engine.ours import OwnTimes, own_times
 
 _CPU = "sys/devices/system/cpu"
 # Names of sensors in or on the processor: hwmon drivers, then thermal zones (x86, Arm SoCs).
@@ -48,6 +49,8 @@ class Counters(msgspec.Struct, frozen=True, kw_only=True):
     throttled_ns: tuple[int | None, ...] = ()
     quota: tuple[Level, ...] = ()
     stolen_ns: int | None = None
+    busy_ns: int | None = None
+    own: OwnTimes | None = None
     memory_stalled_ns: int | None = None
     swapped_in_bytes: int | None = None
     cooling: tuple[str, ...] | None = None
@@ -106,6 +109,16 @@ def parse_stolen(text: str, processors: frozenset[int], ticks_per_s: int) -> int
     return sum(found) * 1_000_000_000 // ticks_per_s if found else None
 
 
+def parse_busy(text: str, processors: frozenset[int], ticks_per_s: int) -> int | None:
+    """Ns in which `processors` ran something, of /proc/stat: user, nice, system, irq, softirq; None without a line."""
+    found = [
+        sum(int(fields[place]) for place in (1, 2, 3, 6, 7))
+        for fields in (line.split() for line in text.splitlines() if line.startswith("cpu"))
+        if len(fields) > 7 and fields[0][3:].isdigit() and int(fields[0][3:]) in processors
+    ]
+    return sum(found) * 1_000_000_000 // ticks_per_s if found else None
+
+
 def _parts(folder: Path, pattern: str) -> list[Path]:
     try:
         return sorted(folder.glob(pattern))
@@ -144,14 +157,17 @@ class Counted:
         levels = [parse_cpu_stat(_read(path)) for path in self._quota]
         swapped = re.search(r"^pswpin (\d+)$", vmstat, re.MULTILINE)
         clocks = [value for path in self._clocks if (value := _number(path)) is not None]
-        times = [_number(path) for path in self._times]
+        throttled = [_number(path) for path in self._times]
         return Counters(
             at_ns=time.perf_counter_ns(),
             processors=len(self.processors),
             throttle_events=tuple(_number(path) for path in self._events),
-            throttled_ns=tuple(None if value is None else value * 1_000_000 for value in times),
+            throttled_ns=tuple(None if value is None else value * 1_000_000 for value in throttled),
             quota=tuple(level for level in levels if level is not None),
             stolen_ns=parse_stolen(stat, self.processors, os.sysconf("SC_CLK_TCK")),
+            busy_ns=parse_busy(stat, self.processors, os.sysconf("SC_CLK_TCK")),
+            # Only of this machine are our processes: a copy of its files has none.
+            own=own_times() if self._root == Path("/") else None,
             memory_stalled_ns=parse_pressure(_read(self._pressure)) if self._pressure is not None else None,
             swapped_in_bytes=int(swapped[1]) * os.sysconf("SC_PAGE_SIZE") if swapped else None,
             cooling=tuple(sorted({name for name, path in self._cooling if (_number(path) or 0) > 0}))
@@ -186,12 +202,25 @@ def _increase(before: int | None, after: int | None) -> int | None:
     return None if before is None or after is None else after - before
 
 
+def _others(before: Counters, after: Counters) -> int | None:
+    """Processor time that went to nobody of ours. Ticks and ns are counted in two ways, so it may come out below 0."""
+    busy = _increase(before.busy_ns, after.busy_ns)
+    if busy is None or before.own is None or after.own is None:
+        return None
+    return max(0, busy - max(0, after.own.ran_ns - before.own.ran_ns))
+
+
 def between(before: Counters, after: Counters) -> Conditions:
     """What happened between two readings of the same `Counted`."""
     levels = [
         Level(late.periods - early.periods, late.paused - early.paused, late.paused_ns - early.paused_ns)
         for early, late in zip(before.quota, after.quota, strict=False)
     ]
+    own: tuple[int | None, int | None] = (None, None)
+    if before.own is not None and after.own is not None:
+        # A thread that ended took its times along.
+        ran, waited = after.own.ran_ns - before.own.ran_ns, after.own.waited_ns - before.own.waited_ns
+        own = max(0, ran), max(0, waited)
     # Quotas may be nested: the one that paused most is the one that was felt.
     level = max(levels, key=lambda item: (item.paused, item.periods), default=None)
     cooling = None if after.cooling is None else tuple(sorted({*(before.cooling or ()), *after.cooling}))
@@ -206,6 +235,9 @@ def between(before: Counters, after: Counters) -> Conditions:
         quota_paused_periods=level.paused if level else None,
         quota_paused_ns=level.paused_ns if level else None,
         stolen_ns=_increase(before.stolen_ns, after.stolen_ns),
+        others_ns=_others(before, after),
+        ran_ns=own[0],
+        waited_ns=own[1],
         memory_stalled_ns=_increase(before.memory_stalled_ns, after.memory_stalled_ns),
         swapped_in_bytes=_increase(before.swapped_in_bytes, after.swapped_in_bytes),
         clock_mhz=(before.clock_mhz, after.clock_mhz),

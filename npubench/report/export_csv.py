@@ -27,13 +27,13 @@ of the value: ns, 1/s, count …; booleans are true and false.
 """
 
 # Full-width forms are formulas too where a spreadsheet normalises them.
-_FORMULA = tuple("=+-@\t\r＝＋－＠")
+FORMULA = tuple("=+-@\t\r＝＋－＠")
 
 
 def safe(text: object) -> str:
     """Somebody else's text as one line that no spreadsheet calculates."""
     found = clean("" if text is None else text, MESSAGE_LIMIT).replace("\n", " ")
-    return f"'{found}" if found.startswith(_FORMULA) or found.lstrip().startswith(_FORMULA) else found
+    return f"'{found}" if found.startswith(FORMULA) or found.lstrip().startswith(FORMULA) else found
 
 
 def export(run: Run, *, launches: bool = False) -> bytes:

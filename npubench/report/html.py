@@ -7,66 +7,26 @@ that of our own chart sanitiser (`svg.inline`).
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from functools import cache
-from pathlib import Path
-
-from npubench.lang import Language, Text
+from npubench.lang import Language
 from npubench.report import charts
+from npubench.report.assets import FOLDER as FOLDER
+from npubench.report.assets import asset
+from npubench.report.assets import environment as templates
+from npubench.report.assets import policy as policy
 from npubench.report.certificate import COLUMNS
 from npubench.report.nightly import Shown
 from npubench.report.page_data import with_data
+from npubench.report.pareto_chart import pareto_chart
 from npubench.report.power_words import SLOWED, UNAVAILABLE
 from npubench.report.shown import View
 from npubench.report.timeline_chart import timeline_chart
+from npubench.report.trend_chart import trend_chart
 from npubench.report.words import VERDICTS
-
-FOLDER = Path(__file__).resolve().parent / "templates"
-
-
-def _hash(source: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
-
-
-@cache
-def _asset(name: str) -> str:
-    """A style sheet or script. It stands between tags, where its closing tag must not occur."""
-    text = (FOLDER / name).read_text(encoding="utf-8")
-    if "</" in text:
-        raise ValueError(f"{name}: must not contain a closing tag")
-    return text
-
-
-def policy(style: str, script: str) -> str:
-    """The page's content security policy."""
-    return (
-        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; img-src data:; "
-        "base-uri 'none'; form-action 'none'"
-    )
 
 
 def render(view: View, language: Language, night: Shown | None = None) -> str:
     """The page. `language` is shown first; the other is inside as well. `night`: what stands before the runs."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
-
-    environment = Environment(
-        loader=FileSystemLoader(FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-    def prose(text: str) -> Markup:
-        """Our sentences name commands between backticks; everything else is escaped as it stands."""
-        parts = text.split("`")
-        if len(parts) % 2 == 0:
-            return Markup.escape(text)
-        return Markup("").join(
-            Markup("<code>{}</code>").format(part) if index % 2 else part for index, part in enumerate(parts)
-        )
 
     def picture(key: str) -> Markup:
         """The SVG of a figure: built by `svg.inline` from an allow-list, with every text escaped by its serialiser."""
@@ -90,8 +50,18 @@ def render(view: View, language: Language, night: Shown | None = None) -> str:
         for sheet in run.sheets
         if sheet.timeline is not None
     )
-    style, script = _asset("report.css"), _asset("report.js")
-    environment.filters["prose"] = prose
+    if view.standings is not None:
+        drawn.update(
+            (item.pareto.key, pareto_chart(item.pareto)) for item in view.standings.items if item.pareto is not None
+        )
+    drawn.update(
+        (history.key, trend_chart(history.picture, history.key) or "")
+        for run in view.runs
+        for history in (run.histories.cells if run.histories is not None else ())
+        if history.picture is not None
+    )
+    style, script = asset("report.css") + asset("lead.css"), asset("report.js")
+    environment = templates()
     environment.globals.update(
         picture=picture,
         colour=charts.colour,
@@ -101,14 +71,13 @@ def render(view: View, language: Language, night: Shown | None = None) -> str:
         invalid=VERDICTS["invalid"][1],
         unavailable=UNAVAILABLE,
         slowed=SLOWED,
-        is_text=lambda value: isinstance(value, Text),
     )
     page = environment.get_template("report.html.j2").render(
         view=view,
         night=night,
         language=language,
-        style=Markup(style),  # noqa: S704 - our own file, checked by _asset
-        script=Markup(script),  # noqa: S704 - our own file, checked by _asset
+        style=Markup(style),  # noqa: S704 - our own file, checked by asset
+        script=Markup(script),  # noqa: S704 - our own file, checked by asset
         policy=policy(style, script),
     )
     return with_data(page, view.data)

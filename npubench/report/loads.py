@@ -131,3 +131,8 @@ def _listed(parts: list[Text]) -> Text:
 def title(scenario: Scenario) -> Text:
     """How load arrives, in words."""
     return _listed([part for part in (_load(scenario), use(scenario), driving(scenario)) if part is not None])
+
+
+def plain(scenario: Scenario) -> Text:
+    """How load arrives, without how the backend is driven."""
+    return _listed([part for part in (_load(scenario), use(scenario)) if part is not None])

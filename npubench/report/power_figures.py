@@ -47,6 +47,9 @@ _LEADING = (
 )  # fmt: skip
 
 
+PER_CAMERA = Text(en="per camera", ko="카메라당")
+
+
 def usable(cell: Cell) -> bool:
     return cell.verdict in ("valid", "degraded")
 
@@ -118,20 +121,25 @@ def why_dark(cells: Sequence[Cell], said: Sayings) -> Text:
     return NO_METER
 
 
+def headline(cell: Cell, scope: MeterScope) -> Number | None:
+    """What one unit of the service takes in one scope; None where that is not known."""
+    for key in _LEADING:
+        spread = cell.efficiency.get(scope, {}).get(key)
+        if spread is None or spread.median is None:
+            continue
+        if key == "cameras_per_w" and spread.median > 0:
+            # People plan by the camera; the tables of power have the metric itself.
+            return Number(text=watts(1 / spread.median), unit=PER_CAMERA)
+        return figure(key, spread.median)
+    return None
+
+
 def leading(cells: Sequence[Cell], scope: MeterScope, said: Sayings) -> tuple[Number, Text | None]:
     """What the table of services says of one row in one scope: of a searched load before any other."""
     known = [cell for cell in cells if usable(cell) and cell.efficiency.get(scope)]
     known.sort(key=lambda cell: loads.searched(cell.scenario) is None)
     for cell in known:
-        for key in _LEADING:
-            spread = cell.efficiency[scope].get(key)
-            if spread is None or spread.median is None:
-                continue
-            if key == "cameras_per_w" and spread.median > 0:
-                # People plan by the camera; the tables of power have the metric itself.
-                number = Number(text=watts(1 / spread.median), unit=Text(en="per camera", ko="카메라당"))
-            else:
-                number = figure(key, spread.median)
+        if (number := headline(cell, scope)) is not None:
             return msgspec.structs.replace(number, said=loads.title(cell.scenario)), None
     why = _reason(cells, scope, said)
     return Number(text=UNKNOWN, reason=why, said=UNAVAILABLE), why

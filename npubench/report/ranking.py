@@ -54,12 +54,13 @@ class ShownRow(msgspec.Struct, frozen=True):
 
 
 class ShownTable(msgspec.Struct, frozen=True):
-    """`columns` are those of `cells`: the first metric, its interval, then the others."""
+    """`columns` are those of `cells`: the first metric, its interval, then the others. `table`: the same as numbers."""
 
     title: Text
     columns: tuple[Text, ...]
     rows: tuple[ShownRow, ...]
     notes: tuple[Text, ...]
+    table: Table
 
 
 class ShownRanking(msgspec.Struct, frozen=True):
@@ -74,7 +75,7 @@ class ShownRanking(msgspec.Struct, frozen=True):
 
 def view(found: Ranking) -> ShownRanking:
     """The ranking in words."""
-    names = _Names(found)
+    names = Names(found)
     confidence = f"{found.confidence * 100:g}"
     notes = list(found.notes)
     if found.allow:
@@ -82,17 +83,17 @@ def view(found: Ranking) -> ShownRanking:
         notes.append(Text(en=f"--allow {allowed}", ko=f"--allow {allowed}"))
     unranked: dict[Text, list[str]] = {}
     for item in found.unranked:
-        unranked.setdefault(_why(item), []).append(names.left_out(item))
+        unranked.setdefault(why_not(item), []).append(names.left_out(item))
     return ShownRanking(
         runs=tuple(_run(run) for run in found.runs),
-        tables=tuple(_table(table, names, confidence, both) for table, both in _told_once(found.tables)),
+        tables=tuple(table_of(table, names, confidence, both) for table, both in told_once(found.tables)),
         unranked=tuple((why, tuple(dict.fromkeys(what))) for why, what in unranked.items()),
         notes=tuple(notes),
         legend=Text(en=LEGEND.en.format(confidence), ko=LEGEND.ko.format(confidence)),
     )
 
 
-def _told_once(tables: Sequence[Table]) -> Iterator[tuple[Table, bool]]:
+def told_once(tables: Sequence[Table]) -> Iterator[tuple[Table, bool]]:
     """Each table, and whether it is that of both divisions: with one precision they say the same."""
 
     def rows(table: Table) -> bytes:
@@ -110,7 +111,7 @@ def _run(run: RunRef) -> str:
     return " · ".join(line(part) for part in (run.id, run.machine, run.profile, run.created))
 
 
-class _Names:
+class Names:
     """What an entry is called: no more than tells it apart from the others of this ranking."""
 
     def __init__(self, found: Ranking) -> None:
@@ -122,13 +123,17 @@ class _Names:
         self._devices = len({entry.devices for entry in entries}) > 1
 
     def of(self, entry: Entry, *, precision: bool) -> str:
-        parts = [entry.backend]
-        parts += [f"×{entry.devices}"] if self._devices else []
+        """All of it in a line."""
+        return " · ".join([line(entry.backend), *self.beside(entry, precision=precision)])
+
+    def beside(self, entry: Entry, *, precision: bool) -> list[str]:
+        """What tells it apart beside its backend."""
+        parts = [f"×{entry.devices}"] if self._devices else []
         parts += [entry.precision] if precision else []
         parts += [entry.variant] if self._variants else []
         parts += [entry.machine] if self._machines else []
         parts += [entry.run] if self._runs else []
-        return " · ".join(line(part) for part in parts)
+        return [line(part) for part in parts]
 
     def left_out(self, item: Unranked) -> str:
         parts = [item.model, item.precision, item.backend]
@@ -138,7 +143,7 @@ class _Names:
         return " · ".join(line(part) for part in parts if part)
 
 
-def _why(item: Unranked) -> Text:
+def why_not(item: Unranked) -> Text:
     head = WHY[item.why]
     if item.why == "untimed" and item.reasons:
         return item.reasons[0]
@@ -180,40 +185,41 @@ def _title(table: Table, both: bool) -> Text:
     return Text(en=" · ".join(part.en for part in parts), ko=" · ".join(part.ko for part in parts))
 
 
-def _table(table: Table, names: _Names, confidence: str, both: bool) -> ShownTable:
+def table_of(table: Table, names: Names, confidence: str, both: bool) -> ShownTable:
     first, *rest = (METRICS[key].title for key in table.metrics)
     interval = Text(en=f"{confidence} % interval", ko=f"{confidence} % 구간")
     rows = tuple(
         ShownRow(
-            place=_place(row),
+            place=place_of(row),
             name=names.of(row.entry, precision=table.division == "open"),
-            cells=tuple(_cells(row.figures)),
-            said=_said(row),
+            cells=tuple(cells_of(row.figures)),
+            said=said_of(row),
         )
         for row in table.rows
     )
-    return ShownTable(title=_title(table, both), columns=(first, interval, *rest), rows=rows, notes=table.notes)
+    columns = (first, interval, *rest)
+    return ShownTable(title=_title(table, both), columns=columns, rows=rows, notes=table.notes, table=table)
 
 
-def _place(row: Row) -> str:
-    place = _of(row.figures[0])
+def place_of(row: Row) -> str:
+    place = place_in(row.figures[0])
     return f"{place} {FRONT}" if row.front else place
 
 
-def _of(found: Figure) -> str:
+def place_in(found: Figure) -> str:
     return UNKNOWN if found.place is None else f"{found.place}{'=' if found.shared else ''}"
 
 
-def _cells(figures: Sequence[Figure]) -> Iterator[str]:
+def cells_of(figures: Sequence[Figure]) -> Iterator[str]:
     first, *rest = figures
-    yield _shown(first, first.value)
-    yield _interval(first)
+    yield shown_value(first, first.value)
+    yield interval_of(first)
     for found in rest:
-        place = f" ({_of(found)})" if found.place is not None else ""
-        yield f"{_shown(found, found.value)}{place}"
+        place = f" ({place_in(found)})" if found.place is not None else ""
+        yield f"{shown_value(found, found.value)}{place}"
 
 
-def _shown(found: Figure, number: float | None) -> str:
+def shown_value(found: Figure, number: float | None) -> str:
     """The number; of a unit that the column's head tells it stands alone."""
     if number is None:
         return UNKNOWN
@@ -225,14 +231,14 @@ def _shown(found: Figure, number: float | None) -> str:
     return show(number, unit) if unit == "ns" else significant(number)
 
 
-def _interval(found: Figure) -> str:
+def interval_of(found: Figure) -> str:
     if found.low is None:
         return UNKNOWN
-    high = "?" if found.high is None else _shown(found, found.high)
-    return f"{_shown(found, found.low)} … {high}"
+    high = "?" if found.high is None else shown_value(found, found.high)
+    return f"{shown_value(found, found.low)} … {high}"
 
 
-def _said(row: Row) -> Text:
+def said_of(row: Row) -> Text:
     parts = list(row.entry.labels)
     best = row.entry.tuned
     driven = loads.driving(row.entry.scenario) if best is None else tuned.point(best)

@@ -13,6 +13,7 @@ from npubench.report.shown_base import Name as Name
 from npubench.report.shown_base import Number as Number
 from npubench.report.shown_base import Shown
 from npubench.report.shown_base import Tone as Tone
+from npubench.report.shown_lead import Beside, Changes, Claims, Histories, Lead, Standings
 from npubench.report.shown_loads import LoadFigure, Mix, Scaling, StageRow, Tuned
 from npubench.report.shown_power import EnergyTable, Power, Timeline
 
@@ -269,6 +270,9 @@ class RunView(Shown, frozen=True, kw_only=True):
     verdict: Text
     tone: Tone
     caveats: tuple[Text, ...]
+    claims: tuple[Claims, ...]
+    changes: Changes | None
+    histories: Histories | None
     services: tuple[Service, ...]
     scopes: tuple[Term, ...]
     groups: tuple[Group, ...]
@@ -292,9 +296,14 @@ class RunView(Shown, frozen=True, kw_only=True):
 
 
 class View(Shown, frozen=True, kw_only=True):
-    """A whole report. `data`: its numbers unrounded, which the page holds but does not show."""
+    """A whole report. `lead` None: there is no run. `beside`: of several runs. `data`: its numbers unrounded, which
+    the page holds but does not show.
+    """
 
     title: Text
+    lead: Lead | None
+    standings: Standings | None
+    beside: Beside | None
     runs: tuple[RunView, ...]
     method: tuple[Term, ...]
     limits: tuple[Text, ...]

@@ -116,6 +116,28 @@ def _decoder(run: Run, cell: Cell) -> Text | None:
     )
 
 
+def bottleneck(run: Run, cell: Cell) -> Text | None:
+    """What takes longest in a request: of cameras that play video what limits, else the largest stage; None: not seen.
+
+    A largest stage is no proof that it limits, where several requests are in flight; the sentence claims no more.
+    """
+    found = cell.stages
+    if found is None:
+        return None
+    if (video := _decoder(run, cell)) is not None:
+        return video
+    known = {name: ns for name, ns in found.median_ns.items() if ns > 0}
+    if not known:
+        return None
+    largest = max(known, key=lambda name: known[name])
+    share = show_share(known[largest] / sum(known.values()))
+    what, who = _NAMES.get(largest, (same(largest), same(largest)))
+    return Text(
+        en=f"The largest part of a request's time is {what.en} ({share}), the work of {who.en}.",
+        ko=f"요청 시간에서 가장 큰 부분은 {what.ko}({share}, {who.ko})입니다.",
+    )
+
+
 def stages(run: Run, key: str) -> tuple[StageRow, ...]:
     """One row per build, backend and scope; of several cells the first, because stages do not depend on the load."""
     found: dict[tuple[str, str, str, str, str], StageRow] = {}

@@ -32,6 +32,7 @@ from npubench.schema import (
 )
 from npubench.spi import Placement
 from npubench.stats import cell_energy, merged
+from npubench.stats.conditions import disturbed
 from npubench.stats.spreads import spread as spread
 from npubench.tuning import Tuning
 from npubench.units import show_ns, utc_now
@@ -183,6 +184,9 @@ def _cell(
         reasons=reasons,
         summary=summary,
         launches=tuple(f"{launch.cell}-{launch.number}" for launch in launches),
+        disturbed=sum(
+            disturbed(launch.conditions, rules.disturbance) for launch in good if launch.conditions is not None
+        ),
         failures=tuple(launch.failure for launch in launches if launch.failure is not None),
         placement=evidence.placement if evidence else None,
         placement_reason=None if evidence else "the adapter gave no placement evidence",

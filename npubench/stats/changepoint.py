@@ -20,6 +20,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Protocol
 
 import msgspec
 import numpy as np
@@ -65,6 +66,12 @@ class Changes(msgspec.Struct, frozen=True):
     scale: float | None = None
 
 
+class FindChanges(Protocol):
+    """`change_points`, or a function that has it done elsewhere."""
+
+    def __call__(self, values: Sequence[float | None], *, least: float = ..., noise: float = ...) -> Changes: ...
+
+
 def robust_scale(values: Sequence[float]) -> float:
     """Standard deviation of a night from differences of neighbours, at least two values; steps hardly widen it.
 
@@ -105,9 +112,14 @@ def _outliers(values: Sequence[float], scale: float) -> list[int]:
     return found
 
 
+def prepare() -> None:
+    """Imports what cutting needs, for a process that is about to do much of it."""
+    import ruptures  # type: ignore[import-untyped]  # noqa: F401
+
+
 def _cuts(values: Sequence[float], scale: float) -> list[int]:
     """Places at which a new segment begins, in order."""
-    from ruptures import KernelCPD  # type: ignore[import-untyped]
+    from ruptures import KernelCPD
 
     signal = (np.asarray(values) - np.median(values)) / scale
     cuts = KernelCPD(kernel="linear", min_size=_SHORTEST).fit(signal.reshape(-1, 1)).predict(pen=PENALTY)

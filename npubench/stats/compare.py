@@ -31,6 +31,7 @@ from npubench.stats.compared import (
     Comparison,
     Difference,
     Label,
+    MetricComparison,
     Rule,
     RunRef,
     Status,
@@ -155,10 +156,41 @@ def _pair(base: Cell, new: Cell, profile: Sequence[Difference], wanted: Wanted) 
     if new.execution_kind in ("simulated", "virtual"):
         return _outcome(new, "untimed", reasons=(*told, LABELS[new.execution_kind]), **about)
     measured, left_out = metrics(base, new, wanted.tolerances, wanted.rule)
+    measured, disturbed = _on_a_quiet_machine(base, new, measured)
+    left_out = (*left_out, *disturbed)
     if not measured:
         none = Text(en="no metric has a value on either side", ko="양쪽 모두 값이 있는 지표가 없음")
         return _outcome(new, "invalid", reasons=(*told, *left_out, none), **about)
     return _outcome(new, "compared", reasons=(*told, *left_out), metrics=measured, **about)
+
+
+def _on_a_quiet_machine(
+    base: Cell, new: Cell, measured: tuple[MetricComparison, ...]
+) -> tuple[tuple[MetricComparison, ...], tuple[Text, ...]]:
+    """`measured` without verdicts that other work on the machine may have made: NEW is not slower because somebody else
+    computed beside it, nor faster because somebody did beside BASE. What was withheld is said.
+    """
+    found, said = [], []
+    for side, cell, verdict in (("NEW", new, "regressed"), ("BASE", base, "improved")):
+        if 2 * cell.disturbed <= len(cell.launches):
+            continue
+        if any(item.verdict == verdict for item in measured):
+            said.append(
+                Text(
+                    en=f"other work took processor time from {cell.disturbed} of {len(cell.launches)} launches of "
+                    f"{side}, so no metric is called {verdict}: measure again when the machine is quiet",
+                    ko=f"{side} 실행 {len(cell.launches)}회 중 {cell.disturbed}회에서 다른 작업이 프로세서를 사용하여 "
+                    f"{_VERDICT_KO[verdict]} 판정을 보류함: 장비가 한가할 때 다시 측정하세요",
+                )
+            )
+        found.append(verdict)
+    kept = tuple(
+        msgspec.structs.replace(item, verdict="inconclusive") if item.verdict in found else item for item in measured
+    )
+    return kept, tuple(said)
+
+
+_VERDICT_KO = {"regressed": "악화", "improved": "개선"}
 
 
 def _unlike(base: Cell, new: Cell) -> Iterator[Difference]:

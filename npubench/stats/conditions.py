@@ -137,6 +137,22 @@ def _host(found: Conditions, rules: DisturbanceRule) -> Iterator[Text]:
         )
 
 
+def disturbed(found: Conditions, rules: DisturbanceRule) -> bool:
+    """Whether other work took processor time from a launch: others ran, and our own threads waited; or a hypervisor
+    took it. Unknown is no.
+    """
+    whole_ns = ((found.end_ns or 0) - (found.start_ns or 0)) * (found.processors or 0)
+    if whole_ns <= 0:
+        return False
+    stolen = found.stolen_ns or 0
+    if stolen > _LEAST_STOLEN_NS and stolen > rules.stolen_share * whole_ns:
+        return True
+    ready_ns = (found.ran_ns or 0) + (found.waited_ns or 0)
+    return (found.others_ns or 0) > rules.others_share * whole_ns and (
+        (found.waited_ns or 0) > rules.waited_share * ready_ns
+    )
+
+
 def judge_conditions(conditions: Conditions, rules: DisturbanceRule) -> tuple[Validity, tuple[Text, ...]]:
     """The verdict that these conditions allow at best, and why. Devices that may not have been used are not held
     against it.

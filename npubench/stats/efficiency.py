@@ -30,7 +30,8 @@ Named = tuple[str, ChannelEnergy]
 
 class Work(msgspec.Struct, frozen=True, kw_only=True):
     """What was done in the window: requests completed, their service units, and the load that was held (`searched` in
-    `load`'s unit: cameras, users, rate; None where nothing was searched or confirmed).
+    `load`'s unit: cameras, users, rate; None where nothing was searched or confirmed). `withheld`: why what was done is
+    nothing whose energy may be published; None where it may.
     """
 
     requests: int
@@ -38,6 +39,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     unit: str
     searched: str | None = None
     load: float | None = None
+    withheld: Text | None = None
 
 
 class _Chosen(msgspec.Struct, frozen=True):
@@ -150,7 +152,7 @@ def _scope(scope: MeterScope, named: list[Named], length_ns: int, work: Work) ->
     devices = [_choose(device, scope, found) for device, found in sorted(by_device.items())]
     used = [item for device in devices for item in device.channels]
     notes = [note for device in devices for note in _notes(device)]
-    reason = _lacking(named, devices)
+    reason = work.withheld or _lacking(named, devices)
     names = tuple(name for name, _ in used)
     idle_w = _sum(channel.idle_w for _, channel in used)
     if reason is not None:

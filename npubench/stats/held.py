@@ -63,6 +63,16 @@ def held_load(capacity: Capacity | None) -> float | None:
     return None if hold is not None and hold.failed_by is not None else capacity.confirmed
 
 
+def no_load(capacity: Capacity | None) -> Text | None:
+    """Why a search has no energy to publish: it confirmed no load, and what its last trial drew is no service's."""
+    if capacity is None or capacity.confirmed:
+        return None
+    return Text(
+        en="no load was confirmed, so there is none whose energy could be published",
+        ko="확정된 부하가 없어 에너지를 공개할 대상이 없습니다",
+    )
+
+
 def work_of(
     samples: Samples,
     window: Window,
@@ -90,6 +100,7 @@ def work_of(
         unit=unit,
         searched=searched if load is not None else None,
         load=load,
+        withheld=no_load(capacity),
     )
 
 

@@ -77,7 +77,10 @@ class NightCell(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Night(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A sealed run. `created` is ISO 8601 UTC; `varying` are versions of driver, SDK, kernel and npubench."""
+    """A sealed run. `created` is ISO 8601 UTC; `varying` are versions of driver, SDK, kernel and npubench.
+
+    `unsupported`: how many models and precisions no backend takes; they have no cells. `folder`: the name of the run's.
+    """
 
     id: str
     machine: str
@@ -88,6 +91,9 @@ class Night(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     npubench: str
     varying: dict[str, str]
     cells: tuple[NightCell, ...]
+    suite: str | None = None
+    unsupported: int = 0
+    folder: str = ""
 
 
 class Skipped(msgspec.Struct, frozen=True):
@@ -105,6 +111,10 @@ class _Machine(msgspec.Struct):
     name: str
 
 
+class _Unsupported(msgspec.Struct, gc=False):
+    """Only counted."""
+
+
 class _Document(msgspec.Struct, kw_only=True):
     schema: str
     id: str
@@ -115,6 +125,8 @@ class _Document(msgspec.Struct, kw_only=True):
     ruleset: str
     machine: _Machine
     varying: dict[str, str] = {}
+    suite: str | None = None
+    unsupported: tuple[_Unsupported, ...] = ()
     cells: tuple[NightCell, ...]
 
 
@@ -175,6 +187,8 @@ def read_night(data: bytes, metrics: Iterable[str] | None = None) -> Night | Tex
         npubench=found.npubench,
         varying=found.varying,
         cells=found.cells,
+        suite=found.suite,
+        unsupported=len(found.unsupported),
     )
 
 
@@ -241,7 +255,7 @@ def nights(
                 continue
             seen[found.id] = item.path
             given += 1
-            yield found
+            yield msgspec.structs.replace(found, folder=item.run)
 
 
 def _open(item: Listed, own: bool, metrics: tuple[str, ...]) -> Night | Text | None:

@@ -19,7 +19,7 @@ from npubench.lang import Text
 from npubench.metrics import CAPACITY, ENERGY, METRICS, THROUGHPUT
 from npubench.schema import ExecutionKind, Scenario, Validity
 from npubench.spi import MeterScope
-from npubench.stats.changepoint import Changes, change_points
+from npubench.stats.changepoint import Changes, FindChanges, change_points
 from npubench.stats.compared import Version
 from npubench.stats.history import Night, NightCell, log_costs
 from npubench.stats.speed import MINIMUM_EFFECT
@@ -283,8 +283,15 @@ def _points(found: Changes, nights: Sequence[TrendNight], metric: str) -> list[T
     return points
 
 
-def follow(seen: Iterable[Seen], metric: str, scope: MeterScope | None = None, *, absent_since: int = 0) -> CellTrend:
-    """The history of one cell from at least one night, oldest first."""
+def follow(
+    seen: Iterable[Seen],
+    metric: str,
+    scope: MeterScope | None = None,
+    *,
+    absent_since: int = 0,
+    find: FindChanges = change_points,
+) -> CellTrend:
+    """The history of one cell from at least one night, oldest first. `find`: `change_points`, or where that runs."""
     rows: list[TrendNight] = []
     means: list[float | None] = []
     errors: list[float] = []
@@ -326,7 +333,7 @@ def follow(seen: Iterable[Seen], metric: str, scope: MeterScope | None = None, *
     for number in range(line + 1):
         start = next(place for place, row in enumerate(rows) if row.line == number)
         part = [place for place, row in enumerate(rows) if row.line == number]
-        last = change_points([means[place] for place in part], least=least_change(metric), noise=noise)
+        last = find([means[place] for place in part], least=least_change(metric), noise=noise)
         changes += _points(last, rows[start:], metric)
         for place in last.outliers:
             rows[part[place]] = msgspec.structs.replace(rows[part[place]], outlier=True)

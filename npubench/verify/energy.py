@@ -21,7 +21,7 @@ from npubench.lang import Text
 from npubench.rules import Ruleset
 from npubench.scenarios import KINDS
 from npubench.schema import Launch, Plan, PlannedCell, Trial
-from npubench.stats.held import energy_window, held_load, work_of
+from npubench.stats.held import energy_window, held_load, no_load, work_of
 from npubench.stats.idle import idle
 from npubench.stats.ledger import Work, ledger
 from npubench.stats.readings import Readings
@@ -125,6 +125,7 @@ class Energy:
             unit=launch.unit,
             searched=searched if load is not None else None,
             load=load,
+            withheld=no_load(launch.capacity),
         )
         # Whoever attaches a log says that it is of this machine.
         return ledger(readings, window, work, ours=lambda channel: True, idle=log.idle, rule=rules.energy)

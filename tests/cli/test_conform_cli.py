@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -79,3 +81,26 @@ def test_a_backend_that_is_not_here_is_exit_4_with_the_fix(tmp_path: Path) -> No
     done = npubench("conform", "elsewhere", "--cards", str(cards))
     assert done.returncode == 4
     assert "elsewhere: /no/such/python" in done.stderr
+
+
+def test_a_pack_is_all_of_it_in_one_file_with_its_hashes(tmp_path: Path) -> None:
+    pack = tmp_path / "out" / "cpu.zip"
+    done = npubench("conform", "cpu", "--operator", "Ceil", "--pack", str(pack))
+    assert done.returncode == 0, done.stderr
+    assert f"written: {pack}" in done.stdout + done.stderr
+    with zipfile.ZipFile(pack) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    manifest = json.loads(files.pop("manifest.json"))
+    assert manifest["schema"] == "npubench.conformance-pack/1"
+    assert manifest["files"] == {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+    assert set(files) == {"conformance.json", "conformance.md", "conformance.ko.md", "card.toml"}
+    assert json.loads(files["conformance.json"])["backend"] == "cpu"
+    assert b"adapter" in files["card.toml"]
+    assert not any(str(tmp_path).encode() in data for data in files.values())
+
+
+def test_a_pack_that_cannot_be_written_is_a_usage_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = npubench("conform", "cpu", "--operator", "Ceil", "--pack", str(tmp_path / "file" / "cpu.zip"))
+    assert done.returncode == 2
+    assert "cannot be written" in done.stderr

@@ -14,9 +14,12 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from npubench import scenarios
+from npubench import scenarios, store
 from npubench.cli.listing import list_rulesets, list_scenarios, list_traffic
 from tests.cli.test_run_cli import TINY, npubench, run_folder
+from tests.stats.made_nights import MACHINE, night, put, run_id
+from tests.stats.made_runs import cell
+from tests.support import null_card, null_plan
 
 
 @pytest.mark.parametrize("language", ["en", "ko"])
@@ -117,6 +120,20 @@ def test_show_and_report_of_a_run(tmp_path: Path) -> None:
     assert '<html lang="ko"' in (tmp_path / "ko.html").read_text(encoding="utf-8")
     assert npubench("report", folder, "--lang", "fr").returncode == 2
     assert npubench("report", "nothing").returncode == 2
+
+
+def test_an_index_of_what_is_there_and_what_does_not_go_with_it(tmp_path: Path) -> None:
+    put(tmp_path / "results", night(0, cell()))
+    there = ("--out", tmp_path / "results")
+    done = npubench("report", "--index", *there, "-o", tmp_path, "--lang", "en")
+    assert done.stdout.splitlines() == [str(tmp_path / "index.html")]
+    assert "The newest nights are fine" in (tmp_path / "index.html").read_text(encoding="utf-8")
+    for wrong in (("--index", "latest"), ("--pages", "3")):
+        assert npubench("report", *wrong, *there).returncode == 2
+    store.RunFolder(tmp_path / "results" / MACHINE / run_id(0)).write_plan(null_plan(null_card()))
+    newest = npubench("report", *there, "-o", tmp_path / "newest.html")
+    assert newest.returncode == 0, newest.stderr
+    assert run_id(0) in (tmp_path / "newest.html").read_text(encoding="utf-8")
 
 
 def test_schema_on_stdout_is_one_document() -> None:

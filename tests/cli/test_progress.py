@@ -9,7 +9,9 @@ import pytest
 from rich.console import Console as RichConsole
 
 from npubench import cli
-from npubench.cli.progress import Console, _LiveTable, outcome
+from npubench.cli.live import LiveView
+from npubench.cli.outcomes import outcome
+from npubench.cli.progress import Console
 from npubench.lang import Text
 from npubench.scenarios import parse
 from npubench.schema import AbsentBackend, Failure, FailureKind, InputFacts, Launch, Value
@@ -162,8 +164,8 @@ def test_what_energy_adds_is_said_before_the_run(
     assert "30 s" not in plain.getvalue()
     assert plain.getvalue().splitlines()[1:] == [metered]
     # Of the time that is left it is a part, too.
-    watcher = _LiveTable(plan, RichConsole(file=io.StringIO()))
-    without = _LiveTable(msgspec.structs.replace(plan, hold_s=0.0), RichConsole(file=io.StringIO()))
+    watcher = LiveView(plan, RichConsole(file=io.StringIO()))
+    without = LiveView(msgspec.structs.replace(plan, hold_s=0.0), RichConsole(file=io.StringIO()))
     assert watcher.remaining_s() - without.remaining_s() == pytest.approx(120, abs=5)
 
 

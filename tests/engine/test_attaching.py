@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from npubench.cli.attach import attach as attach_command
-from npubench.cli.look import show, write_report
+from npubench.cli.look import show
+from npubench.cli.report import write_report
 from npubench.energy import ClockPair, EnergyLedger, PowerSession, Window
 from npubench.engine import holding
 from npubench.engine.attaching import Aligning, Attached, attach

@@ -412,3 +412,23 @@ def test_quantiles() -> None:
     """Student's t table: 0.995 at 8 degrees of freedom is 3.355; the normal one is 2.576."""
     assert quantile(8, 0.995) == pytest.approx(3.3554, abs=1e-4)
     assert quantile(math.inf, 0.995) == pytest.approx(2.5758, abs=1e-4)
+
+
+def test_other_work_on_the_machine_makes_nobody_slower_and_nobody_faster() -> None:
+    names = tuple(f"c-{number}" for number in range(1, 6))
+    quiet, slow = cell(launches=names), cell(factor=1.5, launches=names)
+    busy = msgspec.structs.replace(slow, disturbed=3)
+    found = only(pair(quiet, busy))
+    assert {item.verdict for item in found.metrics} == {"inconclusive"}
+    assert found.reasons[-1].en == (
+        "other work took processor time from 3 of 5 launches of NEW, so no metric is called regressed: measure again "
+        "when the machine is quiet"
+    )
+    assert "3회" in found.reasons[-1].ko
+    assert pair(quiet, busy).exit_code == 0
+    # A minority of launches, and a busy BASE, take nothing back.
+    assert only(pair(quiet, msgspec.structs.replace(slow, disturbed=2))).red
+    assert only(pair(msgspec.structs.replace(quiet, disturbed=5), slow)).red
+    # What got faster than a busy BASE did so for that reason.
+    assert {item.verdict for item in only(pair(busy, quiet)).metrics} == {"inconclusive"}
+    assert {item.verdict for item in only(pair(slow, quiet)).metrics} == {"improved"}

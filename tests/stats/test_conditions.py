@@ -9,7 +9,7 @@ import pytest
 from npubench.conditions import Conditions, DeviceCondition, DeviceProcess, DeviceState, Slowed
 from npubench.rules import load
 from npubench.schema import Validity
-from npubench.stats.conditions import gone, judge_conditions, worse
+from npubench.stats.conditions import disturbed, gone, judge_conditions, worse
 
 RULES = load().disturbance
 SECOND = 1_000_000_000
@@ -96,3 +96,23 @@ def test_the_worse_of_two_verdicts() -> None:
     assert worse("valid", "degraded") == "degraded"
     assert worse("invalid", "degraded") == "invalid"
     assert worse("valid", "valid") == "valid"
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        ({}, False),
+        # Others ran, and we waited for a processor.
+        ({"others_ns": 3 * SECOND, "ran_ns": 9 * SECOND, "waited_ns": SECOND}, True),
+        # Others ran on processors that we did not want.
+        ({"others_ns": 9 * SECOND, "ran_ns": 10 * SECOND, "waited_ns": SECOND // 10}, False),
+        # Our own threads were more than the processors.
+        ({"others_ns": SECOND, "ran_ns": 18 * SECOND, "waited_ns": 18 * SECOND}, False),
+        ({"stolen_ns": 3 * SECOND}, True),
+        ({"stolen_ns": 40_000_000, "end_ns": SECOND // 5}, False),
+        ({"others_ns": None, "ran_ns": None, "waited_ns": SECOND}, False),
+        ({"start_ns": None, "end_ns": None, "others_ns": 9 * SECOND, "ran_ns": 1, "waited_ns": 9}, False),
+    ],
+)
+def test_a_launch_is_disturbed_where_others_ran_and_we_waited(facts: dict[str, Any], expected: bool) -> None:
+    assert disturbed(Conditions(**{**QUIET, **facts}), RULES) is expected

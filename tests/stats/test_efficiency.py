@@ -72,6 +72,14 @@ def test_two_sensors_of_one_device_that_disagree_are_noted_and_never_summed() ->
     ]
 
 
+def test_what_may_not_be_published_has_no_joules_in_any_scope_and_keeps_what_its_sensors_saw() -> None:
+    sensors = {"a.energy": channel(), "board": channel(9000.0, scope="node", device="")}
+    found = scopes(sensors, LENGTH_NS, msgspec.structs.replace(WORK, withheld=WHY))
+    for scope in found.values():
+        assert (scope.energy_j, scope.net_j, scope.figures, scope.reason) == (None, None, {}, WHY)
+    assert sensors["a.energy"].energy_j == 3000.0
+
+
 def test_a_sensor_without_energy_is_replaced_by_another_of_the_device_and_that_is_said() -> None:
     found = scopes({"a": channel(None), "b": channel(2600.0, kind="instant")}, LENGTH_NS, WORK)["card"]
     assert (found.channels, found.energy_j) == (("b",), 2600.0)

@@ -96,6 +96,17 @@ def test_a_load_that_was_not_held_is_no_load_to_divide_by() -> None:
     assert work.requests == 1500
 
 
+def test_a_search_that_confirmed_no_load_has_none_whose_energy_could_be_published() -> None:
+    for found in (searched(confirmed=0.0), searched(confirmed=None)):
+        work = work_of(frames(2200), SEARCH, "frame", CAMERAS, found)
+        assert work.withheld is not None
+        assert "no load was confirmed" in work.withheld.en
+        assert work.requests == 700
+    assert work_of(frames(2200), HOLD, "frame", CAMERAS, searched(held())).withheld is None
+    assert work_of(frames(2200), HOLD, "frame", CAMERAS, searched(MISSED)).withheld is None
+    assert work_of(frames(2200), SEARCH, "frame", CAMERAS, None).withheld is None
+
+
 def test_a_given_load_counts_as_held_where_it_was_shown_to_keep_its_bound() -> None:
     scenario = Scenario(name="cameras", params={"fps": 15, "cameras": 2})
     samples = frames(700)

@@ -5,8 +5,9 @@
 
 Each pair is two runs, one after the other, as two nights are; what is red is measured again as `npubench compare
 --confirm` does. The slowdown is `slower_adapter`: every step takes a share longer, which no identity sees. It is looked
-for as of two nights, confirmed, and in turns (`npubench ab`). Exits with 1 where an A/A pair is red after confirmation,
-or the slowdown is not caught.
+for in a chain of matrices in one thread, which other work on a shared machine disturbs least: as of two nights,
+confirmed, and in turns (`npubench ab`). Exits with 1 where an A/A pair is red after confirmation, or the slowdown is
+not caught in turns; what two nights could have seen is printed (`smallest change`).
 
 Not aware of: other work on this machine. On a busy one it says what such a machine does to a gate.
 """
@@ -30,6 +31,7 @@ from npubench.cli.confirm import confirmed_now
 from npubench.stats.compare import Wanted, compare
 from npubench.stats.compared import Comparison
 from npubench.stats.runs import assembled
+from tests.witness.loadgen import matrix_model
 from tests.witness.slower_adapter import OPTION, VARIABLE
 
 HERE, ROOT = Path(__file__).parent, Path(__file__).parents[2]
@@ -210,29 +212,36 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--launches", type=int, default=5)
     parser.add_argument("--window", type=float, default=6.0, help="seconds of each launch")
     parser.add_argument("--folder", type=Path, help="where results stay (default: a temporary folder)")
-    parser.add_argument("--onnx", type=Path, help="a file instead of the two cells, in one thread")
+    parser.add_argument("--onnx", type=Path, help="what is slowed (default: a chain of matrices)")
     given = parser.parse_args(words)
     folder = given.folder or Path(tempfile.mkdtemp(prefix="npubench-gate-"))
-    asked = Asked(
-        folder=folder.absolute(),
-        pairs=given.pairs,
-        launches=given.launches,
-        window_s=given.window,
-        onnx=given.onnx,
-    )
-    with installed(asked.folder, None if given.onnx is None else 1):
+    asked = Asked(folder=folder.absolute(), pairs=given.pairs, launches=given.launches, window_s=given.window)
+    with installed(asked.folder):
         found = alarms(asked)
-        _print(
-            f"A/A: {found.pairs} pairs, {found.metrics} verdicts: {found.red} false alarms, "
-            f"{found.confirmed} after confirmation"
-        )
+    _print(
+        f"A/A: {found.pairs} pairs, {found.metrics} verdicts: {found.red} false alarms, "
+        f"{found.confirmed} after confirmation"
+    )
+    slowed_folder = asked.folder / "slowed"
+    slowed_folder.mkdir(exist_ok=True)
+    model = given.onnx or Path(matrix_model(slowed_folder / "chain.onnx"))
+    asked = msgspec.structs.replace(asked, folder=slowed_folder, onnx=model)
+    with installed(asked.folder, 1):
         slow = caught(asked)
-        _print(f"+10 % as of two nights, confirmed: {slow.sentence.en}")
+        _print(f"+10 % as of two nights, confirmed: {_said(slow)}")
         same, turns = in_turns(asked, "0", "0"), in_turns(asked, "0", "0.1")
-        _print(f"A/A in turns: {same.sentence.en}")
-        _print(f"+10 % in turns: {turns.sentence.en}")
-    _print(f"results: {asked.folder}")
-    return int(bool(found.confirmed or not red(slow) or red(same) or not red(turns)))
+        _print(f"A/A in turns: {_said(same)}")
+        _print(f"+10 % in turns: {_said(turns)}")
+    _print(f"results: {folder}")
+    return int(bool(found.confirmed or red(same) or not red(turns)))
+
+
+def _said(found: Comparison) -> str:
+    """The sentence, and of p50 what was seen and what could have been."""
+    item = next(item for cell in found.cells for item in cell.metrics if item.metric == "latency_p50_ns")
+    seen = [item.change, item.low, item.high, item.minimum_detectable_change]
+    change, low, high, least = (f"{share:+.1%}" if share is not None else "unknown" for share in seen)
+    return f"{found.sentence.en} [p50 {change}, {low} to {high}; smallest change: {least}]"
 
 
 if __name__ == "__main__":

@@ -1,0 +1,182 @@
+"""What a report opens with: the verdict in a few words, and one sentence that may be quoted.
+
+Guarantees: the sentence names service numbers of what ran on hardware or at an endpoint, and nothing that is not a
+result; where there is none it counts cells. The verdict counts every cell that was measured. Pure.
+
+Not aware of: what else must be known (`caveats`), the questions below it (`answers`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from npubench.lang import Text
+from npubench.report.foreign import clean
+from npubench.report.numbers import backend_name, count
+from npubench.report.shown import Tone
+from npubench.report.shown_lead import Claim, Claims
+from npubench.report.words import joined
+from npubench.schema import Run
+from npubench.units import UNKNOWN
+
+_SHORT: dict[str, Text] = {
+    "cctv": Text(en="CCTV", ko="CCTV"),
+    "ocr": Text(en="OCR", ko="OCR"),
+    "llm": Text(en="language model", ko="언어 모델"),
+}
+_MOST_DEVICES = 3
+_UNKNOWN = Text(en="unknown", ko="알 수 없음")
+
+
+def counts(runs: Sequence[Run]) -> dict[str, int]:
+    """How many cells were found what; of unsupported ones also those that were never planned."""
+    found = {"valid": 0, "degraded": 0, "invalid": 0, "unsupported": sum(len(run.unsupported) for run in runs)}
+    for run in runs:
+        for cell in run.cells:
+            if cell.purpose == "measure":
+                found[cell.verdict] += 1
+    return found
+
+
+def verdict(runs: Sequence[Run]) -> tuple[Text, Tone]:
+    """How much of what was measured holds."""
+    number = counts(runs)
+    valid, degraded, invalid = number["valid"], number["degraded"], number["invalid"]
+    n = valid + degraded + invalid
+    if n == 0:
+        return Text(en="Nothing was measured", ko="측정 결과 없음"), "bad"
+    if valid + degraded == 0:
+        return Text(en="No usable result", ko="쓸 수 있는 결과 없음"), "bad"
+    tone: Tone = "good" if valid == n else "warn"
+    if valid == n:
+        text = Text(en=f"All {count(n)} cells valid", ko=f"셀 {count(n)}개 모두 유효")
+        if n == 1:
+            text = Text(en="The one cell is valid", ko="셀 1개 유효")
+    else:
+        rest = [(degraded, "degraded", "저하"), (invalid, "invalid", "무효")]
+        en = "".join(f", {count(many)} {word}" for many, word, _ in rest if many)
+        ko = "".join(f", {word} {count(many)}개" for many, _, word in rest if many)
+        text = Text(
+            en=f"{count(valid)} of {count(n)} cells valid{en}", ko=f"셀 {count(n)}개 중 {count(valid)}개 유효{ko}"
+        )
+    if not all(run.comparable for run in runs):
+        text, tone = Text(en=f"{text.en}, not comparable", ko=f"{text.ko}, 비교 불가"), "warn"
+    return text, tone
+
+
+def machine(run: Run) -> Text:
+    """The machine with its processor."""
+    name = clean(run.machine.name)
+    cpu = clean(run.machine.cpu) if run.machine.cpu else None
+    threads = run.machine.threads
+    extra = [part for part in (cpu, f"{count(threads)} threads" if threads else None) if part]
+    extra_ko = [part for part in (cpu, f"스레드 {count(threads)}개" if threads else None) if part]
+    return Text(
+        en=f"{name} ({', '.join(extra)})" if extra else name, ko=f"{name}({', '.join(extra_ko)})" if extra else name
+    )
+
+
+def sentence(run: Run, found: Sequence[Claims]) -> Text:
+    """What the services get on one machine, by device; where nothing can be claimed, what was measured."""
+    told = [part for part in (_service(service, {}) for service in found) if part is not None]
+    if not told:
+        return _counted(run)
+    name = clean(run.machine.name)
+    return Text(
+        en=f"On {name} — {'; '.join(part.en for part in told)}.", ko=f"{name} — {'; '.join(part.ko for part in told)}."
+    )
+
+
+def together(runs: Sequence[Run], found: Sequence[Sequence[Claims]]) -> Text:
+    """What the services get on several machines: of each machine its best device."""
+    names = places(runs)
+    services: dict[str, list[tuple[str, Claims]]] = {}
+    for name, each in zip(names, found, strict=True):
+        for service in each:
+            if service.kind is None:
+                services.setdefault(service.key, []).append((name, service))
+    told = []
+    for key, parts in services.items():
+        rows: dict[Claim, str] = {}
+        for name, service in parts:
+            first = [row for row in service.rows if row.model == service.rows[0].model and row.value is not None]
+            if first:
+                rows[max(first, key=_value)] = name
+        if rows:
+            best = sorted(rows, key=_value, reverse=True)
+            whole = parts[0][1]
+            shown = Claims(key=key, title=whole.title, kind=None, rows=tuple(best))
+            if (part := _service(shown, rows)) is not None:
+                told.append(part)
+    if not told:
+        n = count(len(runs))
+        return Text(en=f"{n} runs without a service number.", ko=f"서비스 수치가 없는 실행 {n}건입니다.")
+    return Text(en=f"{_upper('; '.join(part.en for part in told))}.", ko=f"{'; '.join(part.ko for part in told)}.")
+
+
+def places(runs: Sequence[Run]) -> tuple[str, ...]:
+    """What each run is called beside the others: its machine, with its id where that is not enough."""
+    machines = [clean(run.machine.name) for run in runs]
+    return tuple(
+        name if machines.count(name) == 1 else f"{name} {clean(run.id)}"
+        for name, run in zip(machines, runs, strict=True)
+    )
+
+
+def _value(row: Claim) -> float:
+    return -1.0 if row.value is None else row.value
+
+
+def _upper(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _service(service: Claims, machines: Mapping[Claim, str]) -> Text | None:
+    """`CCTV, 14 cameras at 15 fps on Sample NPU, 2 on CPU`; of the service's first model."""
+    rows = [row for row in service.rows if row.model == service.rows[0].model] if not machines else list(service.rows)
+    rows.sort(key=lambda row: (row.figure.text == UNKNOWN, row.on_cpu and not machines))
+    if not rows or rows[0].figure.text == UNKNOWN:
+        return None
+    short = _SHORT.get(service.key, rows[0].model.title)
+    english, korean = [], []
+    for place, row in enumerate(rows[:_MOST_DEVICES]):
+        where = row.backend.title
+        at = f"{where.en} in {machines[row]}" if row in machines else where.en
+        at_ko = f"{machines[row]}의 {where.ko}" if row in machines else where.ko
+        if row.figure.text == UNKNOWN:
+            english.append(f"{_UNKNOWN.en if row.placed else 'no result'} on {at}")
+            korean.append(f"{at_ko} {_UNKNOWN.ko if row.placed else '결과 없음'}")
+        elif place == 0 or row.load != rows[0].load:
+            english.append(f"{row.much.en} on {at}")
+            korean.append(f"{at_ko} {row.much.ko}")
+        else:
+            english.append(f"{row.short.en} on {at}")
+            korean.append(f"{at_ko} {row.short.ko}")
+    more = len(rows) - _MOST_DEVICES
+    if more > 0:
+        english.append(f"{count(more)} more")
+        korean.append(f"그 밖의 {count(more)}개")
+    return Text(en=f"{short.en}: {', '.join(english)}", ko=f"{short.ko}: {', '.join(korean)}")
+
+
+def _counted(run: Run) -> Text:
+    """What was measured on what, and how much of it holds."""
+    # A cell that turned out to be unsupported was tried, not measured; it is counted in a caveat.
+    measured = [cell for cell in run.cells if cell.purpose == "measure" and cell.verdict != "unsupported"]
+    where = machine(run)
+    if not measured:
+        return Text(en=f"On {where.en}, nothing was measured.", ko=f"{where.ko}에서 측정한 셀이 없습니다.")
+    models = len({cell.model for cell in measured})
+    used = list(dict.fromkeys(cell.backend for cell in measured))
+    backends = joined([backend_name(run, backend).title for backend in used])
+    number = counts([run])
+    n, valid, degraded, invalid = (
+        count(value) for value in (len(measured), number["valid"], number["degraded"], number["invalid"])
+    )
+    return Text(
+        en=f"On {where.en}, npubench measured {count(models)} {'model' if models == 1 else 'models'} on "
+        f"{backends.en}: of {n} {'cell' if len(measured) == 1 else 'cells'}, {valid} valid, {degraded} degraded, "
+        f"{invalid} invalid.",
+        ko=f"{where.ko}에서 {backends.ko} 백엔드로 모델 {count(models)}개를 측정했습니다. "
+        f"셀 {n}개 가운데 유효 {valid}개, 저하 {degraded}개, 무효 {invalid}개입니다.",
+    )

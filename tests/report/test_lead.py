@@ -1,0 +1,296 @@
+"""What a report says first: claims of devices, the sentence and its verdict, three answers, machines side by side."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import msgspec
+import pytest
+
+from npubench.lang import Text
+from npubench.report import answers, claims, view
+from npubench.report.shown import View
+from npubench.report.shown_lead import Claim, Lead
+from npubench.report.view import RunFiles
+from npubench.schema import Cell, Spread
+from npubench.units import UNKNOWN
+from tests.report import certificates, hall, loaded, powered, sample
+from tests.report.test_html import hostile
+
+
+def told(files: RunFiles) -> dict[tuple[str, str], Claim]:
+    """Claims by service and backend."""
+    found = claims.claims(files.run, "r1")
+    return {(service.key, row.backend.id): row for service in found for row in service.rows}
+
+
+@cache
+def both() -> View:
+    return view.build(hall.hall())
+
+
+def head(*files: RunFiles) -> Lead:
+    found = (both() if files == hall.hall() else view.build(files)).lead
+    assert found is not None
+    return found
+
+
+def changed(files: RunFiles, wanted: dict[str, Any], **changes: Any) -> RunFiles:
+    """`files` with the cells changed that have these fields."""
+
+    def one(cell: Cell) -> Cell:
+        fits = all(getattr(cell, name) == value for name, value in wanted.items())
+        return msgspec.structs.replace(cell, **changes) if fits else cell
+
+    cells = tuple(one(cell) for cell in files.run.cells)
+    return msgspec.structs.replace(files, run=msgspec.structs.replace(files.run, cells=cells))
+
+
+def test_a_claim_says_load_bound_energy_device_and_quality_in_a_sentence() -> None:
+    found = told(hall.night())["cctv", "sample-npu"]
+    assert found.sentence.en == (
+        "14 cameras at 15 fps within 66.7 ms (p99), 19.1 W per camera (whole machine), 2.93 W per camera (card), on "
+        "the NPU for 100 % of the arithmetic; drawn test scenes, mAP50 91.2 %."
+    )
+    assert found.sentence.ko.startswith("15 fps 카메라 14대(p99 66.7 ms 이내), 카메라당 19.1 W(장비 전체)")
+    assert found.limit is not None
+    assert found.limit.en == (
+        "15 cameras failed: latency, p99 93.3 ms of 66.7 ms. The largest part of a request's time is decoding "
+        "(49.2 %), the work of the host's decoder."
+    )
+    assert (found.value, found.on_cpu) == (14.0, False)
+
+
+def test_whoever_delivers_most_is_told_first() -> None:
+    for service in claims.claims(hall.night("sample-gpu").run, "r1"):
+        assert [row.backend.id for row in service.rows] == ["sample-gpu", "cpu"]
+
+
+def test_what_the_cpu_helped_with_is_said_in_the_claim() -> None:
+    found = told(hall.night())["ocr", "sample-npu"]
+    assert "only 62.0 % of the arithmetic on the NPU, the rest on the CPU" in found.sentence.en
+    assert found.tone == "warn"
+
+
+def test_what_is_unknown_is_called_unknown_and_never_guessed() -> None:
+    found = told(powered.powered(dark=True))["cctv", "sample-npu"]
+    assert found.sentence.en == (
+        "14 cameras at 15 fps within 66.7 ms (p99), energy unknown, where it ran is not proven; quality unknown."
+    )
+    assert found.spent == ()
+    late = told(loaded.services())["llm", "cpu"]
+    assert late.value is None
+    assert "how much it holds is unknown (the time was over before a load was confirmed)" in late.sentence.en
+
+
+def test_a_device_that_serves_none_says_so() -> None:
+    none = changed(hall.night(), {"backend": "cpu", "unit": "frame"}, capacity=loaded.no_camera(15))
+    found = told(none)["cctv", "cpu"]
+    assert found.sentence.en.startswith("not even one camera at 15 fps")
+    assert found.figure.text == "0"
+
+
+def test_a_backend_without_a_result_claims_none() -> None:
+    found = told(sample.realistic())["llm", "sample-npu"]
+    assert found.sentence.en.startswith("no result: The process crashed.")
+    assert (found.placed, found.value, found.figure.text) == (None, None, UNKNOWN)
+
+
+def test_simulators_claim_nothing() -> None:
+    assert claims.claims(certificates.placed((certificates.simulated("cctv-detect", "sample-sim"),)).run, "r1") == ()
+
+
+def test_an_endpoint_claims_without_a_device() -> None:
+    (service,) = claims.claims(certificates.placed(certificates.EACH[-1:]).run, "r1")
+    assert service.kind is not None
+    assert "behind an endpoint, whose devices are not seen" in service.rows[0].sentence.en
+
+
+def test_the_page_opens_with_the_sentence_and_the_verdict() -> None:
+    found = head(hall.night())
+    assert found.sentence.en == (
+        "On npu-node-1 — CCTV: 14 cameras at 15 fps on Sample NP-1 (NPU), 2 on CPU (ONNX Runtime); OCR: 563 pages/min "
+        "on Sample NP-1 (NPU), 90.0 on CPU (ONNX Runtime); language model: 3.75 requests/s on Sample NP-1 (NPU), 0.600 "
+        "on CPU (ONNX Runtime)."
+    )
+    assert "견본 NP-1(NPU) 15 fps 카메라 14대, CPU (ONNX Runtime) 2대" in found.sentence.ko
+    assert (found.verdict.en, found.tone) == ("17 of 20 cells valid, 2 degraded, 1 invalid", "warn")
+    assert len(found.caveats) <= view.MOST_CAVEATS
+    assert "CPU-assisted" in found.caveats[0].en
+    assert any("drawings of our own" in text.en for text in found.folded)
+
+
+def test_of_several_machines_the_best_device_of_each_is_told() -> None:
+    found = head(*hall.hall())
+    assert found.sentence.en.startswith(
+        "CCTV: 31 cameras at 15 fps on Sample GX-9 (GPU) in gpu-node-2, 14 on Sample NP-1 (NPU) in npu-node-1; OCR:"
+    )
+    assert found.eyebrow == ("npu-node-1", "gpu-node-2")
+    assert found.verdict.en == "36 of 40 cells valid, 2 degraded, 2 invalid"
+    assert found.caveats[0].en.startswith("npu-node-1: CPU-assisted")
+
+
+def test_the_three_answers_of_one_machine() -> None:
+    watt, ran, trust = head(hall.night()).answers
+    assert watt.answer.en == "Sample NP-1 (NPU): 7.6 times as much as CPU (ONNX Runtime)"
+    assert watt.more[0].en == "cctv-detect, cameras at 15 fps, whole machine"
+    assert watt.more[1].en == "Sample NP-1 (NPU): 19.1 W per camera"
+    assert (ran.answer.en, ran.tone) == ("Not wholly", "warn")
+    assert "100 % of the arithmetic on the NPU in 2 of 4 builds" in ran.more[0].en
+    assert "CPU-assisted: ocr-korean fp32 (62.0 %)" in ran.more[0].en
+    assert (trust.answer.en, trust.tone) == ("Yes, with 4 remarks", "warn")
+    assert "5 fresh launches of each cell, warm-up left out" in [text.en for text in trust.more]
+    assert "1 cell invalid, marked where they stand" not in [text.en for text in trust.more[:2]]
+
+
+def test_the_answers_count_over_all_machines() -> None:
+    watt, ran, trust = head(*hall.hall()).answers
+    assert watt.answer.en == "Sample GX-9 (GPU) in gpu-node-2: 1.4 times as much as Sample NP-1 (NPU) in npu-node-1"
+    assert [text.en.partition(":")[0] for text in ran.more] == [
+        "Sample NP-1 (NPU) in npu-node-1",
+        "Sample GX-9 (GPU) in gpu-node-2",
+    ]
+    assert any(text.en.startswith("2 cells invalid") for text in trust.more)
+
+
+def test_watts_of_different_scopes_are_not_ranked() -> None:
+    files = hall.night()
+
+    def own(cell: Cell) -> Cell:
+        kept = {scope: found for scope, found in cell.efficiency.items() if scope not in ("node", "wall")}
+        return msgspec.structs.replace(cell, efficiency=kept)
+
+    run = msgspec.structs.replace(files.run, cells=tuple(own(cell) for cell in files.run.cells))
+    watt = head(msgspec.structs.replace(files, run=run)).answers[0]
+    assert watt.answer.en == "Not to be said: each device was metered in a scope of its own"
+    assert watt.tone == "plain"
+    assert "Sample NP-1 (NPU): 2.93 W per camera (card)" in [text.en for text in watt.more]
+
+
+def test_without_a_meter_the_answer_is_unknown_with_the_reason() -> None:
+    watt = head(powered.powered(dark=True)).answers[0]
+    assert watt.answer.en == "Unknown"
+    assert "no power meter answered" in watt.more[0].en
+
+
+def test_equal_devices_cannot_be_told_apart() -> None:
+    files = hall.night()
+    same = {cell.id: cell for cell in files.run.cells if cell.backend == "sample-npu"}
+
+    def twin(cell: Cell) -> Cell:
+        if cell.backend != "cpu":
+            return cell
+        like = next(
+            (each for each in same.values() if each.scenario == cell.scenario and each.model == cell.model), None
+        )
+        return (
+            cell if like is None else msgspec.structs.replace(cell, efficiency=like.efficiency, capacity=like.capacity)
+        )
+
+    run = msgspec.structs.replace(files.run, cells=tuple(twin(cell) for cell in files.run.cells))
+    watt = head(msgspec.structs.replace(files, run=run)).answers[0]
+    assert watt.answer.en.endswith("cannot be told apart")
+
+
+@pytest.mark.parametrize(
+    ("which", "said", "tone"),
+    [
+        (certificates.none, "Not everything", "warn"),
+        (certificates.unproven, "Not proven of everything", "plain"),
+        (certificates.certificate, "Yes, all of it", "good"),
+    ],
+)
+def test_where_it_ran_follows_the_certificates(which: Any, said: str, tone: str) -> None:
+    files = certificates.placed((certificates.certificate("ocr-korean", "cpu"), which("cctv-detect", "sample-npu")))
+    found = answers.answers([files.run], [claims.claims(files.run, "r1")], None, ["r1"])[1]
+    assert (found.answer.en, found.tone) == (said, tone)
+
+
+def test_a_quick_look_is_not_to_be_trusted_yet() -> None:
+    found = head(sample.one())
+    assert found.answers[2].answer.en == "Not yet: a quick look"
+    assert "quick look" in found.caveats[0].en
+
+
+def test_unchecked_and_unproven_numbers_ask_for_care() -> None:
+    found = head(sample.realistic()).answers[2]
+    assert (found.answer.en, found.tone) == ("With care", "warn")
+    told = [text.en for text in found.more]
+    assert "nobody checked the answers" in told
+    assert "where 8 builds ran is not proven" in told
+
+
+def test_nothing_usable_has_no_answers_and_still_a_sentence() -> None:
+    found = head(sample.nothing())
+    assert found.answers == ()
+    assert found.verdict.en == "No usable result"
+    assert "npubench measured 1 model" in found.sentence.en
+
+
+def test_no_run_has_no_lead() -> None:
+    assert view.build([]).lead is None
+
+
+def test_only_nulls_claim_nothing_known() -> None:
+    (row,) = (row for service in claims.claims(sample.only_nulls().run, "r1") for row in service.rows)
+    assert row.value is None
+    assert row.figure.text == UNKNOWN
+
+
+def test_machines_stand_side_by_side() -> None:
+    found = both().beside
+    assert found is not None
+    assert [name for name, _, _ in found.columns] == ["npu-node-1", "gpu-node-2"]
+    cctv = found.groups[0]
+    rows = {row.title.en: [value.en for value in row.values] for row in cctv.rows}
+    assert rows["Delivers"] == ["14 cameras at 15 fps", "31 cameras at 15 fps"]
+    assert rows["Energy, whole machine"] == ["19.1 W per camera", "14.0 W per camera"]
+    assert rows["Where it ran"][1] == "on the GPU for 100 % of the arithmetic"
+    assert {row.title.en for row in found.groups[-1].rows} >= {"Processor", "Accelerators", "Run"}
+
+
+def test_a_service_that_one_machine_lacks_is_a_dash() -> None:
+    found = view.build([hall.night(), sample.one()]).beside
+    assert found is not None
+    ocr = next(group for group in found.groups if group.title.en.startswith("Reading"))
+    assert all(row.values[1].en == UNKNOWN for row in ocr.rows)
+
+
+def test_two_runs_of_one_machine_are_told_apart_by_their_ids() -> None:
+    found = view.build([hall.night(), hall.night(number=25)]).beside
+    assert found is not None
+    names = [name for name, _, _ in found.columns]
+    assert len(set(names)) == 2
+    assert all(name.startswith("npu-node-1 2026112") for name in names)
+
+
+def test_foreign_text_is_cleaned_in_what_comes_first() -> None:
+    found = head(hostile())
+    for text in (found.sentence, found.verdict, *found.caveats, *found.folded):
+        assert "\x00" not in text.en + text.ko
+        assert "\u202e" not in text.en + text.ko
+
+
+def test_of_several_precisions_the_better_one_is_told() -> None:
+    files = hall.night()
+    slow = Spread(median=1.0, launches=(1.0,))
+    fp32 = changed(files, {"precision": "fp32", "unit": "frame"}, summary={"frames_per_s": slow})
+    assert told(fp32)["cctv", "cpu"].precision == "int8"
+
+
+def test_every_text_has_both_languages() -> None:
+    found = head(*hall.hall())
+
+    def texts(value: object) -> list[Text]:
+        if isinstance(value, Text):
+            return [value]
+        if isinstance(value, tuple):
+            return [text for each in value for text in texts(each)]
+        if isinstance(value, msgspec.Struct):
+            return [text for name in value.__struct_fields__ for text in texts(getattr(value, name))]
+        return []
+
+    for text in texts(found):
+        assert text.en
+        assert text.ko
