@@ -24,7 +24,7 @@ _FAULTS = dict((word.partition("=")[::2]) for word in os.environ.get("NPUBENCH_S
 if "missing" in _FAULTS:
     raise ModuleNotFoundError("No module named 'rebel'", name="rebel")
 if "prints" in _FAULTS:
-    print("[RBLN] WARNING: driver version mismatch")
+    print("[RBLN] WARNING: driver version mismatch")  # noqa: T201
     os.write(1, b"[rbln-c] banner\n")
 if "raises" in _FAULTS:
     raise RuntimeError("librbln.so: cannot open shared object file: No such file or directory")

@@ -13,7 +13,7 @@ FAULTS = dict((word.partition("=")[::2]) for word in os.environ.get("NPUBENCH_ST
 if "missing" in FAULTS:
     raise ModuleNotFoundError("No module named 'furiosa.torch'", name="furiosa.torch")
 if "prints" in FAULTS:
-    print("INFO furiosa_torch: npu0 firmware 2026.4")
+    print("INFO furiosa_torch: npu0 firmware 2026.4")  # noqa: T201
 if "raises" in FAULTS:
     raise RuntimeError("libfuriosa_native.so: undefined symbol")
 

@@ -13,7 +13,7 @@ FAULTS = dict((word.partition("=")[::2]) for word in os.environ.get("NPUBENCH_ST
 if "missing" in FAULTS:
     raise ModuleNotFoundError("No module named 'furiosa.runtime'", name="furiosa.runtime")
 if "prints" in FAULTS:
-    print("2026-11-26T00:00:00Z INFO furiosa_rt_core: bookworm")
+    print("2026-11-26T00:00:00Z INFO furiosa_rt_core: bookworm")  # noqa: T201
 if "raises" in FAULTS:
     raise RuntimeError("libfuriosa_hal.so: cannot open shared object file: No such file or directory")
 
