@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 UNKNOWN = "furiosa.runtime reports nowhere which operators the host computes: where this graph ran is not known"
 # How long the receiver of a queue waits before it looks whether it is to end.
-_RECEIVE_S = 1.0
+_RECEIVE_S = 0.2
 
 
 class RunnerSession:
@@ -185,7 +185,7 @@ class QueueSession(RunnerSession):
     def _end(self) -> None:
         self._stopping.set()
         self._submitter.close()
-        self._thread.join(10 * _RECEIVE_S)
+        self._thread.join(50 * _RECEIVE_S)
         self._receiver.close()
 
 
