@@ -203,7 +203,9 @@ def _refusal(record: Record, place: Path) -> UnsupportedError:
     more = ", or raise NPUBENCH_COMPILE_LIMIT_S" if record.outcome == "timed out" else ""
     return UnsupportedError(
         f"{record.wanted.sdk} {record.wanted.compiler} does not compile this model{chip}: {record.reason}",
-        hint=f"its own words are in {place / vendor_compile.LOG}; remove that folder to try again{more}",
+        # Relative: results name no folder of a person's.
+        hint=f"its own words are in compiled/{place.parent.name}/{place.name}/{vendor_compile.LOG} in the model cache; "
+        f"remove that folder to try again{more}",
     )
 
 

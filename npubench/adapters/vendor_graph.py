@@ -66,3 +66,56 @@ def _spec(item: Any, who: str) -> TensorSpec:
         )
     dtype = helper.tensor_dtype_to_np_dtype(tensor.elem_type)
     return TensorSpec(name=item.name, dtype=dtype.name, shape=tuple(int(size or 0) for size in sizes))
+
+
+# What these do has not changed between opsets 13 and 18, for nodes that use nothing newer (onnx, docs/Changelog.md:
+# types were added; Resize-18 added antialias, axes and keep_aspect_ratio_policy, Reshape-14 allowzero).
+_UNCHANGED = frozenset(
+    {
+        "Add", "AveragePool", "Cast", "Clip", "Concat", "Conv", "DequantizeLinear", "Flatten", "Gemm",
+        "GlobalAveragePool", "Identity", "MatMul", "MaxPool", "Mul", "QuantizeLinear", "Relu", "Reshape", "Resize",
+        "Sigmoid", "Softmax", "Squeeze", "Sub", "Transpose", "Unsqueeze",
+    }
+)  # fmt: skip
+_OLDEST_IR = 7
+
+
+def restamped(model: Any, opset: int, who: str) -> Any:
+    """`model` in an older opset of ai.onnx (13 to 18) that means the same, for compilers that know no newer one.
+
+    Raises UnsupportedError that names the first operator that would not mean the same.
+    """
+    import onnx
+
+    stamped = max((item.version for item in model.opset_import if item.domain in ("", "ai.onnx")), default=0)
+    if stamped <= opset:
+        return model
+    for node in model.graph.node:
+        if (newer := _newer(node, opset)) is not None:
+            raise UnsupportedError(f"{who} takes opset {opset} at most, and {node.op_type} {newer}")
+    made = onnx.ModelProto()
+    made.CopyFrom(model)
+    for item in made.opset_import:
+        if item.domain in ("", "ai.onnx"):
+            item.version = opset
+    made.ir_version = max(_OLDEST_IR, onnx.helper.find_min_ir_version_for(made.opset_import, ignore_unknown=True))
+    try:
+        onnx.checker.check_model(made)
+    except onnx.checker.ValidationError as error:
+        raise UnsupportedError(
+            f"{who} takes opset {opset} at most, in which this graph is not valid: {error}"
+        ) from error
+    return made
+
+
+def _newer(node: Any, opset: int) -> str | None:
+    """What of a node an older opset does not have; None where it means the same there."""
+    import onnx
+
+    if node.domain not in ("", "ai.onnx") or node.op_type not in _UNCHANGED:
+        return "is not known to mean the same there"
+    schema = onnx.defs.get_schema(node.op_type, opset, "")
+    extra = sorted(item.name for item in node.attribute if item.name not in schema.attributes)
+    if extra:
+        return f"has {', '.join(extra)}, which is newer"
+    return "has more inputs than there" if len(node.input) > schema.max_input else None

@@ -1,4 +1,5 @@
-"""The condition of Rebellions devices, from rbln-smi. The tool reports no reasons for slowing down and no power limit.
+"""The condition of Rebellions devices, from rbln-smi. The tool reports no power limit, and of slowing down only that a
+device does (performance state P10), not why; P12 is a device that hangs.
 
 Not aware of: the tool's own output (`rbln`).
 """
@@ -10,6 +11,9 @@ from collections.abc import Iterable
 from npubench import rbln
 from npubench.conditions import DeviceProcess, DeviceState
 from npubench.rbln import RblnDevice, RblnState
+
+SLOWED = "P10"
+_STATES = {SLOWED: " (slowed down)", "P12": " (hung)"}
 
 
 def parse(document: str, own: Iterable[int] = ()) -> tuple[DeviceState, ...]:
@@ -27,7 +31,8 @@ def _states(found: RblnState, own: Iterable[int]) -> tuple[DeviceState, ...]:
 
 def _device(device: RblnDevice, found: RblnState, own: set[int]) -> DeviceState:
     state = device.status
-    mode = [f"performance state {device.pstate}"] * bool(device.pstate)
+    meaning = _STATES.get(device.pstate or "", "")
+    mode = [f"performance state {device.pstate}{meaning}"] * bool(device.pstate)
     mode += [f"status {state}"] * (state not in (None, "normal"))
     total, used = device.memory_bytes, device.memory_used_bytes
     return DeviceState(
@@ -38,6 +43,7 @@ def _device(device: RblnDevice, found: RblnState, own: set[int]) -> DeviceState:
         driver_version=found.driver_version,
         firmware_version=device.firmware,
         temperature_c=device.temperature_c,
+        slowed=("hardware",) if device.pstate == SLOWED else None,
         power_mode=", ".join(mode) or None,
         memory_bytes=total,
         memory_free_bytes=None if total is None or used is None else total - used,

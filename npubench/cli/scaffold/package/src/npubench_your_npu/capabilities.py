@@ -9,7 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from npubench.spi import Answer, Artifact, AssignedNode, Availability, Feeds, Likely, Outputs, Profile, Session
+from npubench.spi import (
+    Answer,
+    Artifact,
+    AssignedNode,
+    Availability,
+    Compilation,
+    Feeds,
+    Likely,
+    Outputs,
+    Profile,
+    Session,
+    TensorSpec,
+)
 
 
 class OfASession:
@@ -65,6 +77,20 @@ class OfAnAdapter:
 
     def compile(self, artifact: Artifact, options: Mapping[str, Any], folder: str) -> Artifact:
         """Compiles into a file in `folder` (the card says `compile_ahead = true`); `open` gets the result."""
+        raise NotImplementedError
+
+    def signature(self, artifact: Artifact) -> tuple[Sequence[TensorSpec], Sequence[TensorSpec]]:
+        """The graph's inputs and outputs before it is compiled: our calibration inputs are made for them."""
+        raise NotImplementedError
+
+    def compile_calibrated(
+        self, artifact: Artifact, options: Mapping[str, Any], folder: str, inputs: Sequence[Feeds]
+    ) -> Artifact:
+        """As `compile`, for a compiler that quantises (the card says `compile_from` and `calibration_inputs`)."""
+        raise NotImplementedError
+
+    def compilation(self, artifact: Artifact) -> Compilation:
+        """Where you keep what you compiled for later runs: how long it took when it was compiled."""
         raise NotImplementedError
 
     def open_profiled(self, artifact: Artifact, options: Mapping[str, Any], folder: str) -> Session:
