@@ -162,8 +162,16 @@ class DeepxAdapter:
         return Compilation(ns=record.compile_ns, how=record.facts.get("how", ""))
 
     def open(self, artifact: Artifact, options: Mapping[str, Any]) -> DeepxSession:
-        """The file on the NPU. Raises UnsupportedError for a part of a model, and what the runtime raises."""
-        return DeepxSession(runtime(), artifact, self._index, options, self._provider)
+        """The compiled file on the NPU.
+
+        Raises UnsupportedError for a part of a model and for a graph (it is compiled first), and what the runtime
+        raises.
+        """
+        sdk = runtime()
+        if Path(artifact.path).suffix == ".onnx":
+            self.signature(artifact)
+            self.compile(artifact, options, "")
+        return DeepxSession(sdk, artifact, self._index, options, self._provider)
 
     def describe(self) -> Mapping[str, str]:
         """Versions of the runtime, its driver, and the compiler where it is here."""

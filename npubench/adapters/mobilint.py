@@ -153,8 +153,15 @@ class MobilintAdapter:
         return Compilation(ns=record.compile_ns, how=record.facts.get("how", ""))
 
     def open(self, artifact: Artifact, options: Mapping[str, Any]) -> MobilintSession:
-        """The file launched on the NPU. Raises ArtifactError for another device's, and what the runtime raises."""
+        """The compiled file launched on the NPU.
+
+        Raises ArtifactError for another device's file, UnsupportedError for a graph (it is compiled first), and what
+        the runtime raises.
+        """
         sdk = runtime()
+        if Path(artifact.path).suffix == ".onnx":
+            self.signature(artifact)
+            self.compile(artifact, options, "")
         chosen = {"core_mode": scheme_of(options), **options}
         return MobilintSession(sdk, artifact, self._family, self._index, chosen, self._provider)
 

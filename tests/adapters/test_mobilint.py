@@ -239,6 +239,11 @@ def test_language_models_are_unsupported_with_what_to_do(faulty: Installed, tmp_
     assert "vllm-mblt" in str(caught.value.hint)
 
 
+def test_a_graph_that_was_not_compiled_is_not_opened(faulty: Installed, tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedError, match="quantises on typical inputs"):
+        adapter().open(picture_model(tmp_path), OPTIONS)
+
+
 def test_without_calibration_or_compiler_it_is_said_what_lacks(
     faulty: Installed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
