@@ -168,7 +168,7 @@ def test_a_package_names_every_part_of_the_contract(tmp_path: Path) -> None:
                 shown[node.name] = [argument.arg for argument in node.args.args]
     asked_of_workloads = (
         *(spi.Bound, spi.Workload, spi.TokenClock, spi.Scores, spi.Follows, spi.Begins, spi.Staged, spi.Recalls),
-        *(spi.Streams, spi.Feed, spi.Decodes, spi.Awaits, spi.Probes),
+        *(spi.Streams, spi.Feed, spi.Decodes, spi.Awaits, spi.Probes, spi.Shows),
     )
     for kind in vars(spi).values():
         if not (inspect.isclass(kind) and getattr(kind, "_is_protocol", False)) or kind in asked_of_workloads:
