@@ -51,7 +51,7 @@ def choose(asked: Asked, console: Console, stop: Callable[[], bool]) -> Choice:
     Raises UsageError, CardError, DataError, ArtifactError, and StopRequested when `stop()` turns true.
     """
     video.check_options(asked)
-    cards = building.with_builds(asked, served.with_endpoint(asked, _with_plugin(asked, catalogue(asked.cards))))
+    cards = served.with_endpoint(asked, building.with_builds(asked, _with_plugin(asked, catalogue(asked.cards))))
     for name in (*asked.backends, *(part.backend for part in mixed(asked.mix) if part.backend)):
         pick(cards.backends, name, "backend")
     choice = _onnx(asked, cards, console, stop) if asked.onnx else _known(asked, cards)
