@@ -11,12 +11,12 @@ import pytest
 
 from npubench.lang import Language
 from npubench.report import index_page
-from tests.report.test_browser import pytestmark
+from tests.report.browsing import CHROMIUM, needs_chromium
 from tests.report.test_index import cameras, put, shown
 from tests.stats.made_nights import night, run_id
 from tests.stats.made_runs import cell
 
-__all__ = ["pytestmark"]
+pytestmark = needs_chromium
 
 # axe-core's names of WCAG 2.2 at level AA.
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
@@ -26,8 +26,6 @@ WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 def opened(path: Path, **context: Any) -> Iterator[tuple[Any, list[str]]]:
     """The page, and what it said on the console or asked for."""
     from playwright.sync_api import sync_playwright
-
-    from tests.report.test_browser import CHROMIUM
 
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
