@@ -62,6 +62,8 @@ def placed(runs: Sequence[Run], keys: Sequence[str], places: Sequence[Sequence[P
                 continue
             at = name, cell.backend
             service = SERVICES.get(units.get(cell.model, cell.unit), SERVICES["sample"])[0]
+            # What gave nothing counted nothing: it is told by its model.
+            service = clean(cell.model) if service == "other" else service
             found.setdefault(at, {}).setdefault((service, build(cell)), cell.certificate)
             targets[at] = anchors.get(clean(cell.backend), f"{key}-places")
     asked = {at: each for at, each in found.items() if not all(map(_is_cpu, each.values()))} or found
@@ -102,7 +104,8 @@ def _answer(
         return Text(en="It depends on the device", ko="장치마다 다릅니다"), worst
     said, name = told[short_of[0]][0], names[short_of[0]]
     if len(told) == 1:
-        return Text(en=f"{said.en[:1].upper()}{said.en[1:]}", ko=said.ko), worst
+        starts = any(said.en.startswith(title.en) for title in SHORT.values())
+        return Text(en=f"{said.en[:1].upper()}{said.en[1:]}" if starts else said.en, ko=said.ko), worst
     return _named(name, said), worst
 
 

@@ -275,7 +275,7 @@ def test_equal_devices_cannot_be_told_apart() -> None:
 @pytest.mark.parametrize(
     ("which", "said", "tone"),
     [
-        (certificates.none, "CCTV: no, on the CPU instead", "warn"),
+        (certificates.none, "cctv-detect: no, on the CPU instead", "warn"),
         (certificates.unproven, "CCTV: not proven", "plain"),
         (certificates.certificate, "Yes, all of it", "good"),
     ],
