@@ -372,8 +372,8 @@ def test_a_servers_weights_are_its_claim_and_not_ours() -> None:
         )
 
     endpoint = {"device": {"type": "endpoint"}, "options": {"model": "<b>theirs</b>"}}
-    assert "seeded, not trained" in told()
+    assert "random, untrained weights" in told()
     assert "which calls its model <b>theirs</b>: weights" in told(**endpoint)
     assert "seeded" not in told(**endpoint)
     # A server that the run started itself serves what the run gave it.
-    assert "seeded, not trained" in told(**endpoint, serve={"command": ["x"]})
+    assert "random, untrained weights" in told(**endpoint, serve={"command": ["x"]})
