@@ -11,8 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from msgspec.structs import replace
+
 from npubench.lang import Text
-from npubench.report import lead
+from npubench.report import lead, lead_names
 from npubench.report.claims import each
 from npubench.report.foreign import clean
 from npubench.report.numbers import count
@@ -22,6 +24,10 @@ from npubench.schema import Run
 from npubench.units import UNKNOWN, show
 
 _DASH = Text(en=UNKNOWN, ko=UNKNOWN)
+_UNLIKE = Text(
+    en="Sensors of different devices differ: do not compare these directly.",
+    ko="장치마다 센서가 다르므로 직접 비교하지 마십시오.",
+)
 
 
 def beside(runs: Sequence[Run], keys: Sequence[str], claims: Sequence[Sequence[Claims]]) -> Beside:
@@ -42,7 +48,7 @@ def beside(runs: Sequence[Run], keys: Sequence[str], claims: Sequence[Sequence[C
             )
         )
     groups.append(BesideGroup(title=Text(en="The machines", ko="장비"), rows=tuple(_facts(runs))))
-    names = lead.places(runs)
+    names = lead_names.places(runs)
     return Beside(
         columns=tuple((name, key, clean(run.created)) for name, key, run in zip(names, keys, runs, strict=True)),
         groups=tuple(groups),
@@ -61,11 +67,14 @@ def _rows(found: Sequence[Claim | None]) -> list[BesideRow]:
 
     rows = [
         row("Best device", "가장 빠른 장치", lambda claim: claim.backend.title),
-        row("Delivers", "처리량", lambda claim: claim.much, main=True),
+        row("Delivers", "처리량", lambda claim: claim.spelled, main=True),
         row("Precision", "정밀도", lambda claim: same(claim.precision)),
     ]
-    scopes = dict.fromkeys(item.title for claim in found if claim is not None for item in claim.spent)
-    rows += [row(f"Energy, {title.en}", f"에너지({title.ko})", partial(_spent, title=title)) for title in scopes]
+    scopes = {item.title: item.whole for claim in found if claim is not None for item in claim.spent}
+    for title, whole in scopes.items():
+        spent = row(f"Energy, {title.en}", f"에너지({title.ko})", partial(_spent, title=title))
+        several = sum(value != _DASH for value in spent.values) > 1
+        rows.append(spent if whole or not several else replace(spent, note=_UNLIKE))
     return [
         *rows,
         row("Where it ran", "실행 위치", lambda claim: claim.placed),
@@ -99,7 +108,7 @@ def _facts(runs: Sequence[Run]) -> list[BesideRow]:
             "가속기",
             lambda run: ", ".join(clean(f"{each.vendor} {each.name}") for each in run.machine.accelerators) or None,
         ),
-        row("Cells", "셀", lambda run: lead.verdict([run])[0]),
+        row("Measurements", "측정", lambda run: lead.verdict([run])[0]),
         row("Profile", "프로파일", lambda run: run.profile),
         row("Rules", "규칙", lambda run: run.ruleset),
         row("Measured by", "측정자", lambda run: run.measured_by),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from npubench.lang import Text
-from npubench.report import audits, facts, inputs, placement, places
+from npubench.report import audits, facts, inputs, lead_names, placement, places
 from npubench.report.foreign import clean
 from npubench.report.numbers import backend_name, count
 from npubench.report.words import joined, same
@@ -30,9 +30,29 @@ def _measured(run: Run) -> list[Cell]:
     return [cell for cell in run.cells if cell.purpose == "measure"]
 
 
-def _builds(found: Sequence[Cell]) -> list[Cell]:
-    """One cell of each model × precision × backend."""
-    return list({(cell.model, cell.precision, cell.backend): cell for cell in found}.values())
+def together(runs: Sequence[Run], each: Sequence[Sequence[Text]]) -> tuple[Text, ...]:
+    """What is said of these runs, each thing once, with the runs that it is said of."""
+    names, found = lead_names.places(runs), dict[Text, list[str]]()
+    for name, texts in zip(names, each, strict=True):
+        for text in texts:
+            found.setdefault(text, []).append(name)
+    said = []
+    for text, those in found.items():
+        whose = joined([same(name) for name in those])
+        if len(those) == len(names) > 1:
+            whose = lead_names.all_of(runs)
+        said.append(Text(en=f"{whose.en}: {text.en}", ko=f"{whose.ko}: {text.ko}"))
+    return tuple(said)
+
+
+def _counted(found: Sequence[Cell]) -> Text:
+    """`ocr-korean fp32 ×2 and ocr-korean int8 ×1 on sample-npu`, a device after the other."""
+    parts = []
+    for backend in dict.fromkeys(cell.backend for cell in found):
+        own = [f"{clean(cell.model)} {clean(cell.precision)}" for cell in found if cell.backend == backend]
+        builds = joined([same(f"{build} ×{count(own.count(build))}") for build in dict.fromkeys(own)])
+        parts.append(Text(en=f"{builds.en} on {clean(backend)}", ko=f"{clean(backend)}의 {builds.ko}"))
+    return joined(parts)
 
 
 def _grave(run: Run, measured: list[Cell]) -> Iterator[Text]:
@@ -63,10 +83,11 @@ def _grave(run: Run, measured: list[Cell]) -> Iterator[Text]:
             ko=f"시뮬레이터에서 실행한 셀이 {n}개 있습니다. 장치의 속도가 아니며 순위에서 제외합니다.",
         )
     if shared := [cell for cell in measured if placement.assisted(cell.certificate)]:
-        n, names = count(len(shared)), joined([same(f"{c.model} {c.precision} · {c.backend}") for c in _builds(shared)])
+        n, names = count(len(shared)), _counted(shared)
+        what = "measurement" if len(shared) == 1 else "measurements"
         yield Text(
-            en=f"CPU-assisted cells, whose arithmetic ran on the CPU in part: {n} ({names.en}).",
-            ko=f"연산의 일부를 CPU에서 실행한 셀(CPU 보조)이 {n}개 있습니다({names.ko}).",
+            en=f"{n} CPU-assisted {what}, whose arithmetic ran on the CPU in part: {names.en}.",
+            ko=f"연산의 일부를 CPU에서 실행한 측정(CPU 보조) {n}건: {names.ko}.",
         )
 
 
@@ -75,8 +96,10 @@ def _others(run: Run, measured: list[Cell]) -> Iterator[Text]:
         yield fed
     if any(cell.quality is not None and cell.quality.drawn for cell in measured):
         yield Text(
-            en="Quality scores are on drawings of our own: they compare devices, not detectors or readers.",
-            ko="품질 점수는 직접 그린 자료 기준입니다. 장치를 비교할 뿐 실제 성능이 아닙니다.",
+            en="Quality scores come from drawn test data: they compare devices and say nothing about real footage or "
+            "documents.",
+            ko="품질 점수는 직접 그린 시험 자료로 잰 것입니다. 장치 비교에만 쓰며 실제 영상이나 문서의 성능을 뜻하지 "
+            "않습니다.",
         )
     if facts.started_servers(run):
         yield Text(
@@ -92,8 +115,8 @@ def _others(run: Run, measured: list[Cell]) -> Iterator[Text]:
         )
     if seeded := ", ".join(facts.seeded_models(run)):
         yield Text(
-            en=f"Weights are seeded, not trained, in {seeded}: the speed is real, and no ability is claimed.",
-            ko=f"{seeded}의 가중치는 학습된 것이 아니라 난수입니다. 속도는 실측이며 성능은 주장하지 않습니다.",
+            en=f"{seeded} has random, untrained weights: its speed is real, but its answers mean nothing.",
+            ko=f"{seeded}의 가중치는 학습된 것이 아니라 난수입니다. 속도는 실측이지만 답의 내용은 의미가 없습니다.",
         )
     if untried := places.untried(run):
         names = joined([backend_name(run, name).title for name in untried])

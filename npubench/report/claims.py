@@ -17,6 +17,7 @@ from npubench.report import capacity, loads, power_figures, quality, reasons, st
 from npubench.report.cells import anchor, why_of
 from npubench.report.foreign import clean
 from npubench.report.numbers import backend_name, model_name, of_cell, rate_key
+from npubench.report.placement import assisted
 from npubench.report.power_words import scope_name
 from npubench.report.shown_base import Number
 from npubench.report.shown_lead import Claim, Claims, Spent
@@ -161,10 +162,12 @@ def claim(run: Run, key: str, cell: Cell) -> Claim:
         figure=figure,
         value=_value(cell),
         much=much,
+        spelled=_spelled(much, figure),
         short=_short(cell, figure),
         sentence=sentence,
         spent=spent,
         placed=where if usable(cell) else None,
+        assisted=assisted(cell.certificate) if usable(cell) else None,
         on_cpu=on_cpu(cell),
         quality=judged,
         limit=limit,
@@ -232,6 +235,28 @@ def _short(cell: Cell, figure: Number) -> Text:
     """The number as it stands beside another one of the same load."""
     searched = cell.capacity.searched if cell.capacity is not None else ""
     return Text(en=figure.text, ko=f"{figure.text}{_COUNTERS.get(searched, '')}")
+
+
+# A unit as it follows its number → number and unit in full words.
+_SPELLED: tuple[tuple[Text, Text], ...] = (
+    (RATES["pages_per_min"], Text(en="{} pages per minute", ko="분당 {}쪽")),
+    (RATES["frames_per_s"], Text(en="{} frames per second", ko="초당 프레임 {}장")),
+    (RATES["tokens_per_s"], Text(en="{} tokens per second", ko="초당 토큰 {}개")),
+    (RATES["capacity_requests_per_s"], Text(en="{} requests per second", ko="초당 요청 {}건")),
+    (RATES["samples_per_s"], Text(en="{} samples per second", ko="초당 샘플 {}개")),
+)
+
+
+def _spelled(much: Text, figure: Number) -> Text:
+    """`1,286 pages/min` as `1,286 pages per minute`; what has no such unit as it is."""
+    for unit, words in _SPELLED:
+        if f"{figure.text} {unit.en}" in much.en:
+            n = figure.text
+            return Text(
+                en=much.en.replace(f"{n} {unit.en}", words.en.format(n)),
+                ko=much.ko.replace(f"{n} {unit.ko}", words.ko.format(n)),
+            )
+    return much
 
 
 def _within(cell: Cell, much: Text) -> Text:

@@ -1,17 +1,19 @@
 """What a report opens with: the verdict in a few words, and one sentence that may be quoted.
 
 Guarantees: the sentence names service numbers of what ran on hardware or at an endpoint, and nothing that is not a
-result; where there is none it counts cells. The verdict counts every cell that was measured. Pure.
+result; where there is none it counts measurements. The verdict counts every cell that was measured. Pure.
 
 Not aware of: what else must be known (`caveats`), the questions below it (`answers`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 from npubench.lang import Text
+from npubench.report import facts, lead_names
 from npubench.report.foreign import clean
+from npubench.report.lead_placed import SHORT
 from npubench.report.numbers import backend_name, count
 from npubench.report.shown import Tone
 from npubench.report.shown_lead import Claim, Claims
@@ -19,12 +21,8 @@ from npubench.report.words import joined
 from npubench.schema import Run
 from npubench.units import UNKNOWN
 
-_SHORT: dict[str, Text] = {
-    "cctv": Text(en="CCTV", ko="CCTV"),
-    "ocr": Text(en="OCR", ko="OCR"),
-    "llm": Text(en="language model", ko="언어 모델"),
-}
 _MOST_DEVICES = 3
+_RANDOM = Text(en="random weights, speed only", ko="난수 가중치, 속도만 유효")
 _UNKNOWN = Text(en="unknown", ko="알 수 없음")
 
 
@@ -49,15 +47,16 @@ def verdict(runs: Sequence[Run]) -> tuple[Text, Tone]:
         return Text(en="No usable result", ko="쓸 수 있는 결과 없음"), "bad"
     tone: Tone = "good" if valid == n else "warn"
     if valid == n:
-        text = Text(en=f"All {count(n)} cells valid", ko=f"셀 {count(n)}개 모두 유효")
+        text = Text(en=f"All {count(n)} measurements valid", ko=f"측정 {count(n)}건 모두 유효")
         if n == 1:
-            text = Text(en="The one cell is valid", ko="셀 1개 유효")
+            text = Text(en="The one measurement is valid", ko="측정 1건 유효")
     else:
-        rest = [(degraded, "degraded", "저하"), (invalid, "invalid", "무효")]
+        rest = [(degraded, "with caution", "주의"), (invalid, "invalid", "무효")]
         en = "".join(f", {count(many)} {word}" for many, word, _ in rest if many)
-        ko = "".join(f", {word} {count(many)}개" for many, _, word in rest if many)
+        ko = "".join(f", {count(many)}건 {word}" for many, _, word in rest if many)
         text = Text(
-            en=f"{count(valid)} of {count(n)} cells valid{en}", ko=f"셀 {count(n)}개 중 {count(valid)}개 유효{ko}"
+            en=f"{count(valid)} of {count(n)} measurements valid{en}",
+            ko=f"측정 {count(n)}건 중 {count(valid)}건 유효{ko}",
         )
     if not all(run.comparable for run in runs):
         text, tone = Text(en=f"{text.en}, not comparable", ko=f"{text.ko}, 비교 불가"), "warn"
@@ -78,7 +77,7 @@ def machine(run: Run) -> Text:
 
 def sentence(run: Run, found: Sequence[Claims]) -> Text:
     """What the services get on one machine, by device; where nothing can be claimed, what was measured."""
-    told = [part for part in (_service(service, {}) for service in found) if part is not None]
+    told = [part for part in (_service(service, {}, _seeded([run])) for service in found) if part is not None]
     if not told:
         return _counted(run)
     name = clean(run.machine.name)
@@ -89,7 +88,8 @@ def sentence(run: Run, found: Sequence[Claims]) -> Text:
 
 def together(runs: Sequence[Run], found: Sequence[Sequence[Claims]]) -> Text:
     """What the services get on several machines: of each machine its best device."""
-    names = places(runs)
+    names = lead_names.places(runs)
+    titles = lead_names.devices(runs)
     services: dict[str, list[tuple[str, Claims]]] = {}
     for name, each in zip(names, found, strict=True):
         for service in each:
@@ -97,16 +97,17 @@ def together(runs: Sequence[Run], found: Sequence[Sequence[Claims]]) -> Text:
                 services.setdefault(service.key, []).append((name, service))
     told = []
     for key, parts in services.items():
-        rows: dict[Claim, str] = {}
+        rows: dict[Claim, Text] = {}
         for name, service in parts:
             first = [row for row in service.rows if row.model == service.rows[0].model and row.value is not None]
             if first:
-                rows[max(first, key=_value)] = name
+                best = max(first, key=_value)
+                rows[best] = titles.get((name, best.backend.id), best.backend.title)
         if rows:
-            best = sorted(rows, key=_value, reverse=True)
             whole = parts[0][1]
-            shown = Claims(key=key, title=whole.title, kind=None, rows=tuple(best))
-            if (part := _service(shown, rows)) is not None:
+            ordered = sorted(rows, key=_value, reverse=True)
+            shown = Claims(key=key, title=whole.title, kind=None, rows=tuple(ordered))
+            if (part := _service(shown, rows, _seeded(runs))) is not None:
                 told.append(part)
     if not told:
         n = count(len(runs))
@@ -114,13 +115,8 @@ def together(runs: Sequence[Run], found: Sequence[Sequence[Claims]]) -> Text:
     return Text(en=f"{_upper('; '.join(part.en for part in told))}.", ko=f"{'; '.join(part.ko for part in told)}.")
 
 
-def places(runs: Sequence[Run]) -> tuple[str, ...]:
-    """What each run is called beside the others: its machine, with its id where that is not enough."""
-    machines = [clean(run.machine.name) for run in runs]
-    return tuple(
-        name if machines.count(name) == 1 else f"{name} {clean(run.id)}"
-        for name, run in zip(machines, runs, strict=True)
-    )
+def _seeded(runs: Sequence[Run]) -> set[str]:
+    return {model for run in runs for model in facts.seeded_models(run)}
 
 
 def _value(row: Claim) -> float:
@@ -131,32 +127,33 @@ def _upper(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _service(service: Claims, machines: Mapping[Claim, str]) -> Text | None:
-    """`CCTV, 14 cameras at 15 fps on Sample NPU, 2 on CPU`; of the service's first model."""
-    rows = [row for row in service.rows if row.model == service.rows[0].model] if not machines else list(service.rows)
-    rows.sort(key=lambda row: (row.figure.text == UNKNOWN, row.on_cpu and not machines))
+def _service(service: Claims, names: Mapping[Claim, Text], seeded: Set[str]) -> Text | None:
+    """`CCTV: 14 cameras at 15 fps on Sample NPU, 2 on CPU`; of the service's first model."""
+    rows = [row for row in service.rows if row.model == service.rows[0].model] if not names else list(service.rows)
+    rows.sort(key=lambda row: (row.figure.text == UNKNOWN, row.on_cpu and not names))
     if not rows or rows[0].figure.text == UNKNOWN:
         return None
-    short = _SHORT.get(service.key, rows[0].model.title)
+    title = SHORT.get(service.key) if service.key != "other" else None
+    called = title or rows[0].model.title
+    if rows[0].model.id in seeded:
+        called = Text(en=f"{called.en} ({_RANDOM.en})", ko=f"{called.ko}({_RANDOM.ko})")
     english, korean = [], []
     for place, row in enumerate(rows[:_MOST_DEVICES]):
-        where = row.backend.title
-        at = f"{where.en} in {machines[row]}" if row in machines else where.en
-        at_ko = f"{machines[row]}의 {where.ko}" if row in machines else where.ko
+        at = names.get(row, row.backend.title)
         if row.figure.text == UNKNOWN:
-            english.append(f"{_UNKNOWN.en if row.placed else 'no result'} on {at}")
-            korean.append(f"{at_ko} {_UNKNOWN.ko if row.placed else '결과 없음'}")
+            english.append(f"{_UNKNOWN.en if row.placed else 'no result'} on {at.en}")
+            korean.append(f"{at.ko} {_UNKNOWN.ko if row.placed else '결과 없음'}")
         elif place == 0 or row.load != rows[0].load:
-            english.append(f"{row.much.en} on {at}")
-            korean.append(f"{at_ko} {row.much.ko}")
+            english.append(f"{row.spelled.en} on {at.en}")
+            korean.append(f"{at.ko} {row.spelled.ko}")
         else:
-            english.append(f"{row.short.en} on {at}")
-            korean.append(f"{at_ko} {row.short.ko}")
+            english.append(f"{row.short.en} on {at.en}")
+            korean.append(f"{at.ko} {row.short.ko}")
     more = len(rows) - _MOST_DEVICES
     if more > 0:
         english.append(f"{count(more)} more")
         korean.append(f"그 밖의 {count(more)}개")
-    return Text(en=f"{short.en}: {', '.join(english)}", ko=f"{short.ko}: {', '.join(korean)}")
+    return Text(en=f"{called.en}: {', '.join(english)}", ko=f"{called.ko}: {', '.join(korean)}")
 
 
 def _counted(run: Run) -> Text:
@@ -165,7 +162,7 @@ def _counted(run: Run) -> Text:
     measured = [cell for cell in run.cells if cell.purpose == "measure" and cell.verdict != "unsupported"]
     where = machine(run)
     if not measured:
-        return Text(en=f"On {where.en}, nothing was measured.", ko=f"{where.ko}에서 측정한 셀이 없습니다.")
+        return Text(en=f"On {where.en}, nothing was measured.", ko=f"{where.ko}에서 측정한 것이 없습니다.")
     models = len({cell.model for cell in measured})
     used = list(dict.fromkeys(cell.backend for cell in measured))
     backends = joined([backend_name(run, backend).title for backend in used])
@@ -175,8 +172,8 @@ def _counted(run: Run) -> Text:
     )
     return Text(
         en=f"On {where.en}, npubench measured {count(models)} {'model' if models == 1 else 'models'} on "
-        f"{backends.en}: of {n} {'cell' if len(measured) == 1 else 'cells'}, {valid} valid, {degraded} degraded, "
-        f"{invalid} invalid.",
+        f"{backends.en}: of {n} {'measurement' if len(measured) == 1 else 'measurements'}, {valid} valid, "
+        f"{degraded} with caution, {invalid} invalid.",
         ko=f"{where.ko}에서 {backends.ko} 백엔드로 모델 {count(models)}개를 측정했습니다. "
-        f"셀 {n}개 가운데 유효 {valid}개, 저하 {degraded}개, 무효 {invalid}개입니다.",
+        f"측정 {n}건 가운데 유효 {valid}건, 주의 {degraded}건, 무효 {invalid}건입니다.",
     )

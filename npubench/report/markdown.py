@@ -54,6 +54,10 @@ def _say(found: Text, spoken: Language) -> str:
     return text(found[spoken], _PROSE)
 
 
+def _sentence(said: str) -> str:
+    return said if said.endswith((".", "!", "?")) else f"{said}."
+
+
 def _of(run: RunView, title: Text, spoken: Language) -> str:
     return f"\n## {title[spoken]} · {text(run.machine)}\n"
 
@@ -65,7 +69,8 @@ def _lead(view: View, spoken: Language) -> Iterator[str]:
         return
     yield f"\n{_TICK[lead.tone]} **{_say(lead.verdict, spoken)}**\n\n{_say(lead.sentence, spoken)}\n"
     for answer in lead.answers:
-        more = " ".join(_say(said, spoken) for said in (answer.answer, *answer.more))
+        told = (answer.answer, *answer.more, *answer.conditions, *answer.checked)
+        more = " ".join(_sentence(_say(said, spoken)) for said in told)
         yield f"\n**{_say(answer.question, spoken)}** {more}\n"
     if said := (*lead.caveats, *lead.folded):
         yield "\n" + "".join(f"- {_say(caveat, spoken)}\n" for caveat in said)

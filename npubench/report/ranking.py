@@ -25,9 +25,9 @@ from npubench.units import UNKNOWN, show, significant
 FRONT = "★"
 NOT_RANKED = Text(en="Not ranked", ko="순위에 없음")
 LEGEND = Text(
-    en="Place: one more than the number of entries that are certainly better ({} % intervals over launches do not "
+    en="Place: one more than the number of entries that are clearly better ({} % intervals over launches do not "
     "meet; of what was searched the interval reaches from the load that held to the least that failed); = shares it "
-    "with others. " + FRONT + ": no other entry is at least as good in speed and energy and certainly better in one.",
+    "with others. " + FRONT + ": no other entry is at least as good in speed and energy and clearly better in one.",
     ko="순위: 확실히 더 나은 항목 수 + 1(실행에 대한 {} % 구간이 겹치지 않는 것만 셈. 탐색한 부하의 구간은 "
     "지킨 부하부터 실패한 가장 작은 부하까지). =: 같은 순위가 또 있음. "
     + FRONT

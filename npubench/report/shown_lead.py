@@ -20,8 +20,8 @@ class Spent(Shown, frozen=True, kw_only=True):
 class Claim(Shown, frozen=True, kw_only=True):
     """What one backend delivers of one model: `sentence` says it all, the others are its parts.
 
-    `figure`: the number alone, `short` with its counter, `much` what it is of; `value`: the same unrounded, more is
-    better, None: unknown.
+    `figure`: the number alone, `short` with its counter, `much` what it is of, `spelled` the same with its unit in full
+    words; `value`: the same unrounded, more is better, None: unknown. `assisted`: what a part on the CPU is called.
     `placed` None: there is no result that could have run anywhere. `on_cpu`: a certificate says that it was asked to
     run on the CPU. `limit`: what stopped it.
     """
@@ -33,10 +33,12 @@ class Claim(Shown, frozen=True, kw_only=True):
     figure: Number
     value: float | None
     much: Text
+    spelled: Text
     short: Text
     sentence: Text
     spent: tuple[Spent, ...]
     placed: Text | None
+    assisted: Text | None
     on_cpu: bool
     quality: Text | None
     limit: Text | None
@@ -55,14 +57,43 @@ class Claims(Shown, frozen=True, kw_only=True):
 
 
 class Answer(Shown, frozen=True, kw_only=True):
-    """A question that everybody asks, answered in a line or two, and where the page shows it. `href` is an id."""
+    """A question that everybody asks, answered in a line or two. `links`: (id, name) of where the page shows it.
+
+    `conditions` are numbered on the page; `checked` was found to hold.
+    """
 
     question: Text
     answer: Text
     more: tuple[Text, ...]
     tone: Tone
-    href: str
-    link: Text
+    links: tuple[tuple[str, Text], ...]
+    conditions: tuple[Text, ...] = ()
+    checked: tuple[Text, ...] = ()
+
+
+class HeadValue(Shown, frozen=True, kw_only=True):
+    """What one device delivers. `anchor`: the id of its cell, empty where there is none."""
+
+    text: Text
+    note: Text | None
+    anchor: str
+
+
+class HeadRow(Shown, frozen=True, kw_only=True):
+    """One service on every device. `note`: what its numbers cannot be read without."""
+
+    title: Text
+    model: str
+    note: Text | None
+    values: tuple[HeadValue, ...]
+
+
+class HeadTable(Shown, frozen=True, kw_only=True):
+    """Services and devices. `columns`: (device, its machine, empty where there is one). `down`: devices go down."""
+
+    columns: tuple[tuple[Text, str], ...]
+    rows: tuple[HeadRow, ...]
+    down: bool
 
 
 class Strip(Shown, frozen=True, kw_only=True):
@@ -256,23 +287,29 @@ class Histories(Shown, frozen=True, kw_only=True):
 
 
 class Lead(Shown, frozen=True, kw_only=True):
-    """What a page opens with. `caveats` are said at once, `folded` on request."""
+    """What a page opens with. `caveats` are said at once, `folded` on request.
+
+    `title` heads the page: the sentence itself, or what `table` shows.
+    """
 
     eyebrow: tuple[str, ...]
     verdict: Text
     tone: Tone
+    title: Text
     sentence: Text
+    table: HeadTable | None
     answers: tuple[Answer, ...]
     caveats: tuple[Text, ...]
     folded: tuple[Text, ...]
 
 
 class BesideRow(Shown, frozen=True, kw_only=True):
-    """One thing of every machine. `main`: it is a service number."""
+    """One thing of every machine. `main`: it is a service number. `note`: what must not be made of it."""
 
     title: Text
     values: tuple[Text, ...]
     main: bool = False
+    note: Text | None = None
 
 
 class BesideGroup(Shown, frozen=True, kw_only=True):

@@ -208,11 +208,17 @@ def _entry(row: Row) -> str:
 
 def _division(table: Table, both: bool) -> Text:
     if table.division == "open":
-        return Text(en="Open division: best precision that passed quality", ko="자유 부문: 품질을 통과한 최선의 정밀도")
+        return Text(
+            en="Each at its best precision that passed quality (open division)",
+            ko="각자 품질을 통과한 최선의 정밀도(자유 부문)",
+        )
     precision = line(table.precision)
     if both:
-        return Text(en=f"Fixed and open division: {precision}", ko=f"고정·자유 부문: {precision}")
-    return Text(en=f"Fixed division: {precision}", ko=f"고정 부문: {precision}")
+        return Text(
+            en=f"All at {precision}, which is also each one's best precision that passed quality",
+            ko=f"모두 {precision}(각자 품질을 통과한 최선의 정밀도이기도 함)",
+        )
+    return Text(en=f"All at {precision} (fixed division)", ko=f"모두 {precision}(고정 부문)")
 
 
 def _table(
@@ -333,7 +339,7 @@ def _pareto(key: str, table: Table, marks: Mapping[str, str]) -> Pareto | None:
         y_ticks=ys,
         points=tuple(points),
         best=Text(
-            en=f"Best is to the {en}. Filled: nobody is at least as good in both and certainly better in one.",
+            en=f"Best is to the {en}. Filled: nobody is at least as good in both and clearly better in one.",
             ko=f"{ko}로 갈수록 좋습니다. 채운 점: 둘 다 같거나 낫고 하나는 확실히 나은 다른 항목이 없습니다.",
         ),
     )

@@ -29,6 +29,7 @@ from npubench.report import (
     histories,
     inputs,
     lead,
+    lead_table,
     media,
     method,
     method_power,
@@ -48,7 +49,7 @@ from npubench.report import (
 )
 from npubench.report.foreign import clean
 from npubench.report.numbers import count
-from npubench.report.shown import RunView, Term, View
+from npubench.report.shown import Place, RunView, Term, View
 from npubench.report.shown_lead import Claims, Lead, Standings
 from npubench.schema import Launch, Run
 from npubench.stats.compared import Comparison
@@ -98,7 +99,7 @@ def build(runs: Sequence[RunFiles]) -> View:
         title = Text(en=f"npubench · {count(len(shown))} runs", ko=f"npubench · 실행 {count(len(shown))}건")
     documents = [files.run for files in runs]
     ranking = rank(documents) if runs else None
-    opening = _lead(documents, keys, told, ranking)
+    opening = _lead(documents, keys, told, ranking, [run.places for run in shown])
     if opening is not None and any(files.redacted for files in runs):
         opening = msgspec.structs.replace(opening, caveats=(redacting.SAID, *opening.caveats))
     return View(
@@ -120,32 +121,33 @@ def build(runs: Sequence[RunFiles]) -> View:
 
 
 def _lead(
-    runs: Sequence[Run], keys: Sequence[str], told: Sequence[tuple[Claims, ...]], ranking: Ranking | None
+    runs: Sequence[Run],
+    keys: Sequence[str],
+    told: Sequence[tuple[Claims, ...]],
+    ranking: Ranking | None,
+    shown: Sequence[Sequence[Place]],
 ) -> Lead | None:
     """What the page opens with; None where there is no run."""
     if not runs:
         return None
     verdict, tone = lead.verdict(runs)
     several = len(runs) > 1
-    grave, others = [caveats.grave(run) for run in runs], [caveats.others(run) for run in runs]
+    first = [text for run in runs for text in caveats.grave(run)]
+    rest = [text for run in runs for text in caveats.others(run)]
     if several:
-        names = lead.places(runs)
-        grave, others = (
-            [
-                tuple(Text(en=f"{name}: {text.en}", ko=f"{name}: {text.ko}") for text in texts)
-                for name, texts in zip(names, each, strict=True)
-            ]
-            for each in (grave, others)
-        )
-    first = [text for texts in grave for text in texts]
-    rest = [text for texts in others for text in texts]
+        first = list(caveats.together(runs, [caveats.grave(run) for run in runs]))
+        rest = list(caveats.together(runs, [caveats.others(run) for run in runs]))
+    table = lead_table.head_table(runs, told)
+    sentence = lead.together(runs, told) if several else lead.sentence(runs[0], told[0])
     return Lead(
         eyebrow=tuple(dict.fromkeys(clean(run.machine.name) for run in runs))
         + (() if several else (clean(runs[0].created),)),
         verdict=verdict,
         tone=tone,
-        sentence=lead.together(runs, told) if several else lead.sentence(runs[0], told[0]),
-        answers=answers.answers(runs, told, ranking, keys),
+        title=sentence if table is None else lead_table.title(runs, table),
+        sentence=sentence,
+        table=table,
+        answers=answers.answers(runs, told, ranking, keys, shown),
         caveats=tuple(first[:MOST_CAVEATS]),
         folded=(*first[MOST_CAVEATS:], *rest),
     )

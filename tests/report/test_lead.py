@@ -110,48 +110,127 @@ def test_an_endpoint_claims_without_a_device() -> None:
 def test_the_page_opens_with_the_sentence_and_the_verdict() -> None:
     found = head(hall.night())
     assert found.sentence.en == (
-        "On npu-node-1 — CCTV: 14 cameras at 15 fps on Sample NP-1 (NPU), 2 on CPU (ONNX Runtime); OCR: 563 pages/min "
-        "on Sample NP-1 (NPU), 90.0 on CPU (ONNX Runtime); language model: 3.75 requests/s on Sample NP-1 (NPU), 0.600 "
-        "on CPU (ONNX Runtime)."
+        "On npu-node-1 — CCTV: 14 cameras at 15 fps on Sample NP-1 (NPU), 2 on CPU (ONNX Runtime); OCR: 563 pages per "
+        "minute on Sample NP-1 (NPU), 90.0 on CPU (ONNX Runtime); language model (random weights, speed only): 3.75 "
+        "requests per second on Sample NP-1 (NPU), 0.600 on CPU (ONNX Runtime)."
     )
     assert "견본 NP-1(NPU) 15 fps 카메라 14대, CPU (ONNX Runtime) 2대" in found.sentence.ko
-    assert (found.verdict.en, found.tone) == ("17 of 20 cells valid, 2 degraded, 1 invalid", "warn")
+    assert (found.verdict.en, found.tone) == ("17 of 20 measurements valid, 2 with caution, 1 invalid", "warn")
+    assert (found.title, found.table) == (found.sentence, None)
+    assert found.verdict.ko == "측정 20건 중 17건 유효, 2건 주의, 1건 무효"
     assert len(found.caveats) <= view.MOST_CAVEATS
     assert "CPU-assisted" in found.caveats[0].en
-    assert any("drawings of our own" in text.en for text in found.folded)
+    assert any("drawn test data" in text.en for text in found.folded)
 
 
 def test_of_several_machines_the_best_device_of_each_is_told() -> None:
     found = head(*hall.hall())
     assert found.sentence.en.startswith(
-        "CCTV: 31 cameras at 15 fps on Sample GX-9 (GPU) in gpu-node-2, 14 on Sample NP-1 (NPU) in npu-node-1; OCR:"
+        "CCTV: 31 cameras at 15 fps on Sample GX-9 (GPU), 14 on Sample NP-1 (NPU); OCR:"
     )
     assert found.eyebrow == ("npu-node-1", "gpu-node-2")
-    assert found.verdict.en == "36 of 40 cells valid, 2 degraded, 2 invalid"
-    assert found.caveats[0].en.startswith("npu-node-1: CPU-assisted")
+    assert found.verdict.en == "36 of 40 measurements valid, 2 with caution, 2 invalid"
+    assert found.caveats[0].en.startswith("npu-node-1: 3 CPU-assisted measurements")
+    assert "ocr-korean fp32 ×2 and ocr-korean int8 ×1 on sample-npu" in found.caveats[0].en
+
+
+def test_machines_are_compared_in_a_table_with_a_unit_in_every_value() -> None:
+    found = head(*hall.hall())
+    assert found.title.en == "What 2 machines deliver"
+    table = found.table
+    assert table is not None
+    assert [(device.en, machine) for device, machine in table.columns] == [
+        ("Sample NP-1 (NPU)", "npu-node-1"),
+        ("Sample GX-9 (GPU)", "gpu-node-2"),
+    ]
+    rows = {row.title.en: row for row in table.rows}
+    assert [value.text.en for value in rows["CCTV"].values] == ["14 cameras at 15 fps", "31 cameras at 15 fps"]
+    assert [value.text.ko for value in rows["OCR"].values] == ["분당 563쪽", "분당 1,286쪽"]
+    assert [value.note is not None for value in rows["OCR"].values] == [True, False]
+    weights = rows["Language model"].note
+    assert weights is not None
+    assert weights.en == "random weights: speed only"
+    assert not table.down
+
+
+def test_many_devices_go_down_the_table_and_share_no_name() -> None:
+    runs = [hall.night(number=n) for n in (24, 25, 26, 27, 28)]
+    table = head(*runs).table
+    assert table is not None
+    assert table.down
+    assert len({(device.en, machine) for device, machine in table.columns}) == len(runs)
 
 
 def test_the_three_answers_of_one_machine() -> None:
     watt, ran, trust = head(hall.night()).answers
-    assert watt.answer.en == "Sample NP-1 (NPU): 7.6 times as much as CPU (ONNX Runtime)"
-    assert watt.more[0].en == "cctv-detect, cameras at 15 fps, whole machine"
+    assert watt.answer.en == (
+        "Sample NP-1 (NPU): 7.6x (5.0 to 8.2) the cameras of CPU (ONNX Runtime) for the same power"
+    )
+    assert watt.more[0].en == "cctv-detect, cameras at 15 fps: whole machine, idle power included."
     assert watt.more[1].en == "Sample NP-1 (NPU): 19.1 W per camera"
-    assert (ran.answer.en, ran.tone) == ("Not wholly", "warn")
-    assert "100 % of the arithmetic on the NPU in 2 of 4 builds" in ran.more[0].en
-    assert "CPU-assisted: ocr-korean fp32 (62.0 %)" in ran.more[0].en
-    assert (trust.answer.en, trust.tone) == ("Yes, with 4 remarks", "warn")
-    assert "5 fresh launches of each cell, warm-up left out" in [text.en for text in trust.more]
-    assert "1 cell invalid, marked where they stand" not in [text.en for text in trust.more[:2]]
+    assert ran.answer.en == "CCTV and language model: yes; OCR: only 62.0 % (the other 38.0 % on the CPU)"
+    assert ran.answer.ko == "CCTV·언어 모델: 예, OCR: 62.0 %만(나머지 38.0 %는 CPU)"
+    assert (ran.tone, ran.more) == ("warn", ())
+    assert trust.tone == "warn"
+    assert trust.answer.en == f"With conditions: check these {len(trust.conditions)}"
+    assert trust.answer.ko == f"조건부로 가능: 아래 {len(trust.conditions)}가지를 확인하십시오"
+    assert trust.more == ()
+    assert "Wrong answers: ocr-korean int8 on Sample NP-1 (NPU)" in [text.en for text in trust.conditions]
+    assert [text.en for text in trust.checked] == [
+        "Every measurement started afresh at least 5 times, warm-up left out",
+        "Answers checked: good in 7 of 8 combinations of model, precision and device",
+    ]
 
 
 def test_the_answers_count_over_all_machines() -> None:
     watt, ran, trust = head(*hall.hall()).answers
-    assert watt.answer.en == "Sample GX-9 (GPU) in gpu-node-2: 1.4 times as much as Sample NP-1 (NPU) in npu-node-1"
-    assert [text.en.partition(":")[0] for text in ran.more] == [
-        "Sample NP-1 (NPU) in npu-node-1",
-        "Sample GX-9 (GPU) in gpu-node-2",
-    ]
-    assert any(text.en.startswith("2 cells invalid") for text in trust.more)
+    assert watt.answer.en == (
+        "Sample GX-9 (GPU): 1.4x (1.3 to 1.4) the cameras of Sample NP-1 (NPU) for the same power"
+    )
+    assert watt.answer.ko == "견본 GX-9(GPU): 같은 전력으로 견본 NP-1(NPU)보다 카메라를 1.4배(1.3~1.4) 처리"
+    assert ran.answer.en.startswith("Sample NP-1 (NPU) — CCTV and language model: yes; OCR: only 62.0 %")
+    assert [text.en for text in ran.more] == ["Sample GX-9 (GPU) — CCTV, OCR and language model: yes"]
+    assert any(text.en.startswith("2 measurements invalid") for text in trust.conditions)
+
+
+def test_a_smaller_scope_with_the_other_order_is_said_and_not_compared() -> None:
+    watt = head(*hall.hall()).answers[0]
+    (said,) = (text for text in watt.more if "order flips" in text.en)
+    assert "Sample GX-9 (GPU) 6.88 W per camera, Sample NP-1 (NPU) 2.93 W per camera" in said.en
+    assert "직접 비교하지 마십시오" in said.ko
+    assert not any("order flips" in text.en for text in head(hall.night()).answers[0].more)
+    table = both().beside
+    assert table is not None
+    rows = {row.title.en: row.note for group in table.groups for row in group.rows}
+    assert rows["Energy, whole machine"] is None
+    assert rows["Energy, card"] is not None
+
+
+def test_an_idle_power_that_drifted_takes_the_tick_away() -> None:
+    watt, _, trust = head(hall.night()).answers
+    assert watt.tone == "warn"
+    assert "Idle power changed by 14 to 16 % from before to after the measurement." in [text.en for text in watt.more]
+    assert any(text.en.startswith("Idle power changed") for text in trust.conditions)
+    files = hall.night()
+    calm = tuple(note for note in files.run.notes if note.code != "idle-drift")
+    run = msgspec.structs.replace(files.run, notes=calm)
+    assert head(msgspec.structs.replace(files, run=run)).answers[0].tone == "good"
+
+
+def test_every_device_has_a_link_to_its_own_certificates_npus_first() -> None:
+    _, ran, trust = head(*reversed(hall.hall())).answers
+    page = view.build(list(reversed(hall.hall())))
+    anchors = {place.key: place.backend.title for run in page.runs for place in run.places}
+    assert [anchors[anchor].en for anchor, _ in ran.links] == ["Sample NP-1 (NPU)", "Sample GX-9 (GPU)"]
+    assert ran.links[0][1].en == "Certificates: Sample NP-1 (NPU)"
+    assert [anchor for anchor, _ in trust.links] == ["r1-machine", "r2-machine"]
+
+
+def test_what_both_machines_share_is_said_once() -> None:
+    folded = [text.en for text in head(*hall.hall()).folded]
+    assert len(folded) == len({text.partition(": ")[2] for text in folded})
+    assert any(text.startswith("Both machines: llm-chat-135m has random, untrained weights") for text in folded)
+    assert any(text.ko.startswith("두 장비 공통: ") for text in head(*hall.hall()).folded)
 
 
 def test_watts_of_different_scopes_are_not_ranked() -> None:
@@ -163,7 +242,7 @@ def test_watts_of_different_scopes_are_not_ranked() -> None:
 
     run = msgspec.structs.replace(files.run, cells=tuple(own(cell) for cell in files.run.cells))
     watt = head(msgspec.structs.replace(files, run=run)).answers[0]
-    assert watt.answer.en == "Not to be said: each device was metered in a scope of its own"
+    assert watt.answer.en == "Cannot be said: no two devices were metered in the same way"
     assert watt.tone == "plain"
     assert "Sample NP-1 (NPU): 2.93 W per camera (card)" in [text.en for text in watt.more]
 
@@ -190,20 +269,20 @@ def test_equal_devices_cannot_be_told_apart() -> None:
 
     run = msgspec.structs.replace(files.run, cells=tuple(twin(cell) for cell in files.run.cells))
     watt = head(msgspec.structs.replace(files, run=run)).answers[0]
-    assert watt.answer.en.endswith("cannot be told apart")
+    assert watt.answer.en.startswith("No difference can be shown between")
 
 
 @pytest.mark.parametrize(
     ("which", "said", "tone"),
     [
-        (certificates.none, "Not everything", "warn"),
-        (certificates.unproven, "Not proven of everything", "plain"),
+        (certificates.none, "cctv-detect: no, on the CPU instead", "warn"),
+        (certificates.unproven, "CCTV: not proven", "plain"),
         (certificates.certificate, "Yes, all of it", "good"),
     ],
 )
 def test_where_it_ran_follows_the_certificates(which: Any, said: str, tone: str) -> None:
     files = certificates.placed((certificates.certificate("ocr-korean", "cpu"), which("cctv-detect", "sample-npu")))
-    found = answers.answers([files.run], [claims.claims(files.run, "r1")], None, ["r1"])[1]
+    found = answers.answers([files.run], [claims.claims(files.run, "r1")], None, ["r1"], [()])[1]
     assert (found.answer.en, found.tone) == (said, tone)
 
 
@@ -215,10 +294,10 @@ def test_a_quick_look_is_not_to_be_trusted_yet() -> None:
 
 def test_unchecked_and_unproven_numbers_ask_for_care() -> None:
     found = head(sample.realistic()).answers[2]
-    assert (found.answer.en, found.tone) == ("With care", "warn")
-    told = [text.en for text in found.more]
-    assert "nobody checked the answers" in told
-    assert "where 8 builds ran is not proven" in told
+    assert found.answer.en == f"Only with care: check these {len(found.conditions)}"
+    told = [text.en for text in found.conditions]
+    assert "Nobody checked the answers" in told
+    assert "Where it ran is not proven for 8 combinations of model, precision and device" in told
 
 
 def test_nothing_usable_has_no_answers_and_still_a_sentence() -> None:

@@ -36,7 +36,7 @@ def test_service_numbers_come_first_best_first_with_place_interval_and_energy_be
     first = ranked(*BOTH).items[0]
     assert first.title.en == "CCTV detector (compact): cameras at 15 fps"
     (table,) = first.tables
-    assert table.title.en == "Fixed and open division: int8"
+    assert table.title.en == "All at int8, which is also each one's best precision that passed quality"
     assert table.columns[-1].en == "cameras per watt, whole machine"
     best = table.rows[0]
     assert (best.mark, best.place, best.front, best.backend.id) == ("A", "1", True, "sample-gpu")

@@ -30,20 +30,23 @@ def built(files: view.RunFiles) -> RunView:
 def test_the_sentence_tells_what_services_get_and_the_verdict_counts_cells() -> None:
     run = built(sample.realistic())
     assert run.sentence.en.startswith(
-        "On sample-node-7 — CCTV: 455 frames/s all at once on Sample GPU (test data), 256"
+        "On sample-node-7 — CCTV: 455 frames per second all at once on Sample GPU (test data), 256"
     )
-    assert "language model: 250 tokens/s all at once on Sample GPU (test data), 22.7 on CPU" in run.sentence.en
+    assert "250 tokens per second all at once on Sample GPU (test data), 22.7 on CPU" in run.sentence.en
     assert "no result on Sample NPU (test data)." in run.sentence.en
-    assert run.verdict.en == "30 of 36 cells valid, 2 degraded, 4 invalid"
-    assert run.verdict.ko == "셀 36개 중 30개 유효, 저하 2개, 무효 4개"
+    assert run.verdict.en == "30 of 36 measurements valid, 2 with caution, 4 invalid"
+    assert run.verdict.ko == "측정 36건 중 30건 유효, 2건 주의, 4건 무효"
     assert run.tone == "warn"
 
 
 def test_without_a_service_number_the_sentence_counts_cells_and_names_machine_and_backends() -> None:
     run = built(sample.realistic(backends=("sample-sim",)))
     assert "sample-node-7 (Sample CPU 9000 16-Core, 32 threads)" in run.sentence.en
-    assert "3 models on Sample simulator (test data): of 12 cells, 12 valid, 0 degraded, 0 invalid" in run.sentence.en
-    assert "셀 12개 가운데 유효 12개, 저하 0개, 무효 0개" in run.sentence.ko
+    assert (
+        "3 models on Sample simulator (test data): of 12 measurements, 12 valid, 0 with caution, 0 invalid"
+        in run.sentence.en
+    )
+    assert "측정 12건 가운데 유효 12건, 주의 0건, 무효 0건" in run.sentence.ko
 
 
 def test_the_floor_is_not_a_cell_of_the_table_but_is_shown() -> None:
@@ -369,8 +372,8 @@ def test_a_servers_weights_are_its_claim_and_not_ours() -> None:
         )
 
     endpoint = {"device": {"type": "endpoint"}, "options": {"model": "<b>theirs</b>"}}
-    assert "seeded, not trained" in told()
+    assert "random, untrained weights" in told()
     assert "which calls its model <b>theirs</b>: weights" in told(**endpoint)
     assert "seeded" not in told(**endpoint)
     # A server that the run started itself serves what the run gave it.
-    assert "seeded, not trained" in told(**endpoint, serve={"command": ["x"]})
+    assert "random, untrained weights" in told(**endpoint, serve={"command": ["x"]})
