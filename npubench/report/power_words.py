@@ -109,7 +109,7 @@ _UNITS: dict[str, Text] = {
 HEADS: dict[str, Text] = {
     "cameras_per_w": Text(en="Cameras per watt", ko="와트당 카메라"),
     "users_per_w": Text(en="Users per watt", ko="와트당 사용자"),
-    "tokens_per_j": Text(en="Tokens per joule", ko="줄당 토큰"),
+    "tokens_per_j": Text(en="Tokens per joule", ko="1 J당 토큰"),
     "energy_per_frame_j": Text(en="Energy of a frame", ko="프레임당 에너지"),
     "energy_per_page_j": Text(en="Energy of a page", ko="페이지당 에너지"),
     "energy_per_request_j": Text(en="Energy of a request, gross", ko="요청당 에너지(총)"),

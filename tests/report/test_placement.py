@@ -241,6 +241,23 @@ def test_a_ruleset_of_another_version_is_no_obstacle() -> None:
     assert built(msgspec.structs.replace(source, run=run)).places
 
 
+@pytest.mark.parametrize(
+    ("elsewhere", "english", "korean"),
+    [
+        ({"Cast": 2}, "refused: only 2 conversions need the CPU", "불가: 변환 2개만 CPU 필요"),
+        ({"Cast": 1}, "refused: only 1 conversion needs the CPU", "불가: 변환 1개만 CPU 필요"),
+        ({"Cast": 2, "MatMul": 1}, "refused: 3 nodes need the CPU", "불가: 노드 3개에 CPU 필요"),
+        ({"MatMul": 1}, "refused: 1 node needs the CPU", "불가: 노드 1개에 CPU 필요"),
+        ({}, "refused", "불가"),
+        (None, "refused", "불가"),
+    ],
+)
+def test_a_refusal_says_what_the_cpu_is_needed_for(elsewhere: Any, english: str, korean: str) -> None:
+    found = msgspec.structs.replace(made.certificate("cctv-detect", "cpu"), strict="refused", fallback_ops=elsewhere)
+    assert certificate.strict(found) == Text(en=english, ko=korean)
+    assert certificate.strict(msgspec.structs.replace(found, strict="passed")).en == "it runs"
+
+
 def test_the_sheet_names_where_it_ran_and_leads_to_the_certificate() -> None:
     run = built(made.placed())
     anchors = {row.anchor for place in run.places for row in place.rows}
