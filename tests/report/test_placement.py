@@ -97,7 +97,7 @@ def test_who_compiled_it_is_said_unless_it_was_npubench() -> None:
 
 def test_the_short_line_is_there_only_where_there_is_something_to_say() -> None:
     assert placement.brief(made.certificate("m", "cpu"), BOUND) is None
-    assert short(made.certificate("m", "npu")) == "100 % of MACs, strict refused"
+    assert short(made.certificate("m", "npu")) == "100 % of MACs, refused without help of the CPU"
     assert short(made.assisted("m", "npu")) == "CPU-assisted, 62.0 % of MACs, 43.0 % of time unattributed"
     assert short(made.simulated("m", "sim")) == "simulated, 100 % of MACs"
     assert short(made.none("m", "npu")) == "fell back"
