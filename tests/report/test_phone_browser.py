@@ -13,10 +13,10 @@ __all__ = ["chromium"]
 
 pytestmark = needs_chromium
 
-_CUES = """() => [...document.querySelectorAll(".scroll")].filter(box => box.clientWidth).map(box => [
+_CUES = """() => [...document.querySelectorAll(".scroll")].filter(box => box.checkVisibility()).map(box => [
   box.scrollWidth > box.clientWidth + 1, box.previousElementSibling?.matches(".swipe[aria-hidden=true]") ?? false])"""
 _VISIT = """async () => {
-  for (const box of document.querySelectorAll(".scroll")) if (box.clientWidth) {
+  for (const box of document.querySelectorAll(".scroll")) if (box.checkVisibility()) {
     box.scrollIntoView();
     await new Promise(done => requestAnimationFrame(() => setTimeout(done)));
   }

@@ -308,7 +308,7 @@
   // others such a table is a group that takes the focus and scrolls.
   const phone = matchMedia("(max-width: 40rem)");
   const cue = (box) => {
-    const wide = phone.matches && box.scrollWidth > box.clientWidth + 1;
+    const wide = box.scrollWidth > box.clientWidth + 1;
     const before = box.previousElementSibling;
     const told = before?.classList.contains("swipe");
     if (wide === Boolean(told)) return;
@@ -331,10 +331,8 @@
     );
     const watch = () => {
       seen.disconnect();
-      for (const box of boxes) {
-        if (phone.matches) seen.observe(box);
-        else cue(box);
-      }
+      // On a wider screen the style hides the words that were set.
+      if (phone.matches) for (const box of boxes) seen.observe(box);
       narrow();
     };
     phone.addEventListener("change", watch);
