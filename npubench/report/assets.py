@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 FOLDER = Path(__file__).resolve().parent / "templates"
+
+
+# Words joined by hyphens with a digit in them, at most 24 characters long.
+_NAME = re.compile(
+    r"(?<![\w.-])((?=[A-Za-z.-]*\d)(?=[\w.-]{1,24}(?![\w.-]))[A-Za-z0-9.]+(?:-[A-Za-z0-9.]+)+)", re.ASCII
+)
 
 
 def _hash(source: str) -> str:
@@ -41,15 +48,28 @@ def policy(style: str, script: str) -> str:
     )
 
 
+def whole(text: str) -> Markup:
+    """Names such as `GX-9` and `node-2` are not broken at their hyphens; everything else is escaped as it stands."""
+    from markupsafe import Markup
+
+    if "-" not in text:
+        return Markup.escape(text)
+    # Odd pieces are the names. A page is wider than they are even on a phone.
+    return Markup("").join(
+        Markup('<span class="whole">{}</span>').format(part) if index % 2 else part
+        for index, part in enumerate(_NAME.split(text))
+    )
+
+
 def prose(text: str) -> Markup:
-    """Our sentences name commands between backticks; everything else is escaped as it stands."""
+    """Our sentences name commands between backticks; everything else is escaped as it stands, names in one piece."""
     from markupsafe import Markup
 
     parts = text.split("`")
     if len(parts) % 2 == 0:
-        return Markup.escape(text)
+        return whole(text)
     return Markup("").join(
-        Markup("<code>{}</code>").format(part) if index % 2 else part for index, part in enumerate(parts)
+        Markup("<code>{}</code>").format(part) if index % 2 else whole(part) for index, part in enumerate(parts)
     )
 
 
@@ -65,5 +85,6 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     found.filters["prose"] = prose
+    found.filters["whole"] = whole
     found.globals["is_text"] = lambda value: isinstance(value, Text)
     return found

@@ -17,6 +17,7 @@ from npubench.report.placement import own_reasons, time_share
 from npubench.report.shown import Bar, Fact, Number, ProviderRow
 from npubench.report.words import STRICT, kind
 from npubench.spi import Device
+from npubench.stats.placement import CONVERSIONS
 from npubench.units import UNKNOWN, show_ns, show_share
 
 COLUMNS: tuple[Text, ...] = (
@@ -188,12 +189,29 @@ def _compiled(startup: Startup) -> str | Text:
     return Text(en=f"{took} ({why.en})", ko=f"{took} ({why.ko})")
 
 
-def _strict(found: Certificate) -> Text:
+def strict(found: Certificate) -> Text:
+    """Whether it runs without help of the CPU, and if not, what it is needed for: conversions alone are no failure."""
     said = STRICT[found.strict]
+    elsewhere = found.fallback_ops or {}
+    if found.strict != "refused" or not elsewhere:
+        return said
+    nodes = sum(elsewhere.values())
+    n = count(nodes)
+    if CONVERSIONS.issuperset(elsewhere):
+        english, korean = f"{n} {'conversion' if nodes == 1 else 'conversions'}", f"변환 {n}개만"
+        return Text(
+            en=f"{said.en}: only {english} need{'s' * (nodes == 1)} the CPU", ko=f"{said.ko}: {korean} CPU 필요"
+        )
+    english = f"{n} {'node needs' if nodes == 1 else 'nodes need'} the CPU"
+    return Text(en=f"{said.en}: {english}", ko=f"{said.ko}: 노드 {n}개에 CPU 필요")
+
+
+def _strict(found: Certificate) -> Text:
+    said = strict(found)
     if found.strict_reason is None:
         return said
     why = reasons.full(found.strict_reason)
-    return Text(en=f"{said.en}: {why.en}", ko=f"{said.ko}: {why.ko}")
+    return Text(en=f"{said.en} ({why.en})", ko=f"{said.ko} ({why.ko})")
 
 
 def facts(found: Certificate, steady: Fact) -> tuple[Fact, ...]:
@@ -238,7 +256,7 @@ def facts(found: Certificate, steady: Fact) -> tuple[Fact, ...]:
             "미귀속 시간",
             unknown(no_profile) if lost is None else show_share(lost),
         ),
-        fact("Strict (no sharing)", "분담 금지(strict)", _strict(found)),
+        fact("Without help of the CPU (strict)", "CPU 도움 없이 실행(strict)", _strict(found)),
         fact("Evidence", "증거", clean(", ".join(found.sources)) or _NONE),
         fact(
             "Compiled ahead in",

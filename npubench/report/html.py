@@ -14,6 +14,7 @@ from npubench.report.assets import asset
 from npubench.report.assets import environment as templates
 from npubench.report.assets import policy as policy
 from npubench.report.certificate import COLUMNS
+from npubench.report.contents import with_contents
 from npubench.report.nightly import Shown
 from npubench.report.page_data import with_data
 from npubench.report.pareto_chart import pareto_chart
@@ -88,4 +89,4 @@ def render(view: View, language: Language, night: Shown | None = None, *, follow
         script=Markup(script),  # noqa: S704 - our own file, checked by asset
         policy=policy(style, script),
     )
-    return with_data(page, view.data)
+    return with_data(with_contents(page, view), view.data)

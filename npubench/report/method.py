@@ -60,7 +60,7 @@ METHOD: tuple[Term, ...] = (
         "forbidden (whether it takes the whole graph). No published speed comes from the last two.",
         "측정에 앞서 각 그래프를 최적화 없이 CPU에서 한 번 실행해, 실제로 나타난 모양으로 연산량(곱셈 누산, MAC)을 "
         "셉니다. 그다음 백엔드가 모델을 세 가지 세션으로 엽니다. 측정용(어느 프로바이더가 어느 노드를 맡았는가), "
-        "프로파일용(누가 시간을 썼는가), 분담 금지(그래프 전체를 받는가). 발표하는 속도는 뒤의 두 세션에서 나오지 "
+        "프로파일용(누가 시간을 썼는가), CPU 도움 없이(그래프 전체를 받는가). 발표하는 속도는 뒤의 두 세션에서 나오지 "
         "않습니다.",
     ),
     _term(
@@ -227,6 +227,22 @@ WORDS: tuple[Term, ...] = (
         "표의 한 행: 한 정밀도의 모델을 한 백엔드에서, 한 가지 부하와 한 측정 범위로 잰 것입니다.",
     ),
     _term(
+        "build",
+        "build",
+        "빌드",
+        "A model made ready for one backend in one precision, compiled if the backend asks for it. Its answers are "
+        "judged once, and it has one placement certificate.",
+        "모델을 한 백엔드와 한 정밀도에 맞게 준비한 것(필요하면 컴파일 포함). 품질 판정과 배치 증명서가 빌드마다 "
+        "하나씩 있습니다.",
+    ),
+    _term(
+        "division",
+        "fixed · open division",
+        "고정 · 자유 부문",
+        "Fixed: all entries in the same precision. Open: each in its best precision whose answers passed.",
+        "고정 부문은 모두 같은 정밀도로, 자유 부문은 품질을 통과한 것 중 각자 가장 좋은 정밀도로 비교합니다.",
+    ),
+    _term(
         "backend",
         "backend",
         "백엔드",
@@ -239,6 +255,15 @@ WORDS: tuple[Term, ...] = (
         "프로바이더",
         "The part of a runtime that runs a graph's nodes on one kind of device. A graph may be shared among several.",
         "그래프의 노드를 한 종류의 장치에서 실행하는 런타임의 부분. 한 그래프를 여럿이 나눠 맡을 수 있습니다.",
+    ),
+    _term(
+        "pieces",
+        "pieces · crossings",
+        "하위 그래프 · 경계 통과",
+        "Pieces: the connected parts of a graph that a provider took; one is best. Crossings: tensors that go from one "
+        "provider to another; each costs a transfer.",
+        "하위 그래프: 프로바이더가 맡은, 서로 이어진 그래프 조각. 하나일 때가 가장 좋습니다. 경계 통과: 다른 "
+        "프로바이더로 넘어가는 텐서. 하나마다 전송이 필요합니다.",
     ),
     _term(
         "assisted",

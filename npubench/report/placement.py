@@ -229,7 +229,7 @@ def brief(found: Certificate, unattributed: float) -> Text | None:
         doubts.append(Text(en=f"{lost} of time unattributed", ko=f"시간 {lost} 미귀속"))
     # Of a graph that is shared for certain, a refusal is no news.
     if found.strict == "refused" and found.extent == "full" and local:
-        doubts.append(Text(en="strict refused", ko="분담 금지 시 거부"))
+        doubts.append(Text(en="refused without help of the CPU", ko="CPU 도움 없이 실행 불가"))
     if found.origin is not None and found.origin.compiled_by != HERE:
         who = clean(found.origin.compiled_by)
         doubts.append(Text(en=f"compiled by {who}", ko=f"컴파일: {who}"))

@@ -7,6 +7,7 @@ Not aware of: a certificate's words and figures (`placement`, `certificate`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 import msgspec
@@ -19,7 +20,7 @@ from npubench.report import certificate, loads, placement, reasons, servers
 from npubench.report.foreign import LINE_LIMIT, MESSAGE_LIMIT, clean
 from npubench.report.numbers import Footnotes, backend_name, count, model_name, of_cell
 from npubench.report.shown import Certified, Fact, Place, Tone
-from npubench.report.words import EXTENTS, KINDS, STRICT, VERIFIED, kind, same, scope
+from npubench.report.words import EXTENTS, KINDS, VERIFIED, kind, same, scope
 from npubench.rules import load
 from npubench.schema import Cell, Run
 from npubench.spi import EnvironmentFacts
@@ -141,7 +142,7 @@ def _certified(run: Run, build: Build, cells: list[Cell], anchor: str, notes: Fo
         compute=certificate.compute(found, notes),
         subgraphs=certificate.subgraphs(found, notes),
         crossings=certificate.crossings(found, notes),
-        strict=STRICT[found.strict],
+        strict=certificate.strict(found),
         providers=certificate.rows(found, notes),
         # Without a certificate the sentence above says why; twenty times the same is no evidence.
         facts=tuple(fact for fact in facts if cell.certificate is not None or _known(fact)),
@@ -161,6 +162,14 @@ def _bound(run: Run) -> float:
         return load().max_unattributed
 
 
+def place_anchor(key: str, backend: str) -> str:
+    """The id of a backend's first block on the page: its name with what has no place in an id or an address replaced.
+
+    A further execution kind of the same backend has a dot behind it.
+    """
+    return f"{key}-place-{re.sub('[^A-Za-z0-9_-]', '-', backend[:LINE_LIMIT])}"
+
+
 def places(run: Run, key: str) -> tuple[Place, ...]:
     """Every measured backend in every execution kind that its builds ran in, hardware first."""
     named = anchors(run, key)
@@ -172,6 +181,7 @@ def places(run: Run, key: str) -> tuple[Place, ...]:
         found.setdefault((known, cells[0].backend), []).append((build, cells))
     bound = _bound(run)
     shown: list[Place] = []
+    taken: set[str] = set()
     for name in KINDS:
         for (ran, backend), builds in found.items():
             if ran != name:
@@ -179,11 +189,11 @@ def places(run: Run, key: str) -> tuple[Place, ...]:
             notes = Footnotes()
             title, meaning = kind(ran)
             rows = tuple(_certified(run, build, cells, named[build], notes, bound) for build, cells in builds)
-            shown.append(
-                _place(
-                    run, f"{key}-p{len(shown) + 1}", backend, None if ran == "hardware" else title, meaning, rows, notes
-                )
-            )
+            anchored = place_anchor(key, backend)
+            while anchored in taken:
+                anchored += "."
+            taken.add(anchored)
+            shown.append(_place(run, anchored, backend, None if ran == "hardware" else title, meaning, rows, notes))
     return tuple(shown)
 
 

@@ -27,9 +27,11 @@ NOT_RANKED = Text(en="Not ranked", ko="순위에 없음")
 LEGEND = Text(
     en="Place: one more than the number of entries that are clearly better ({} % intervals over launches do not "
     "meet; of what was searched the interval reaches from the load that held to the least that failed); = shares it "
-    "with others. " + FRONT + ": no other entry is at least as good in speed and energy and clearly better in one.",
+    "with others. A figure here is the geometric mean of its launches, elsewhere their median: the last digit may "
+    "differ. " + FRONT + ": no other entry is at least as good in speed and energy and clearly better in one.",
     ko="순위: 확실히 더 나은 항목 수 + 1(실행에 대한 {} % 구간이 겹치지 않는 것만 셈. 탐색한 부하의 구간은 "
-    "지킨 부하부터 실패한 가장 작은 부하까지). =: 같은 순위가 또 있음. "
+    "지킨 부하부터 실패한 가장 작은 부하까지). =: 같은 순위가 또 있음. 이 표의 값은 실행들의 기하 평균, "
+    "다른 절의 값은 중앙값이므로 끝자리가 다를 수 있음. "
     + FRONT
     + ": 속도와 에너지가 모두 같거나 낫고 하나는 확실히 나은 다른 항목이 없음.",
 )

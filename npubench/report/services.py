@@ -189,6 +189,8 @@ def _panel(run: Run, key: str, unit: str, name: str, cells: list[Cell], said: po
         *searches,
         *(column for column in COLUMNS[unit] if any(column.takes(cell) for cell in asked)),
     )
+    # What is sustained without a bound is no service number. Energy stands beside what leads, within sight on a phone.
+    leading = max(1, len(searches) - 1)
     spent = _power(list(rows.values()), said)
     notes = Footnotes()
     shown = []
@@ -202,8 +204,9 @@ def _panel(run: Run, key: str, unit: str, name: str, cells: list[Cell], said: po
                 precision=clean(precision),
                 use=loads.use(found[0].scenario),
                 numbers=(
-                    *(_number(run, found, column, notes) for column in columns),
+                    *(_number(run, found, column, notes) for column in columns[:leading]),
                     *(notes.add(*energy(found)) for _, energy in spent),
+                    *(_number(run, found, column, notes) for column in columns[leading:]),
                 ),
                 tone=tone,
                 verdict_text=text,
@@ -213,9 +216,12 @@ def _panel(run: Run, key: str, unit: str, name: str, cells: list[Cell], said: po
         )
     return Panel(
         scope=scope(name)[0],
-        columns=(*(column.title for column in columns), *(title for title, _ in spent)),
-        # What is sustained without a bound is no service number.
-        leading=max(1, len(searches) - 1),
+        columns=(
+            *(column.title for column in columns[:leading]),
+            *(title for title, _ in spent),
+            *(column.title for column in columns[leading:]),
+        ),
+        leading=leading,
         rows=tuple(shown),
         notes=notes.texts,
     )

@@ -27,6 +27,7 @@ from npubench.report import (
     quality,
     reasons,
     stages,
+    timeline,
     tuned,
 )
 from npubench.report.cells import anchor, faults, why_of
@@ -220,9 +221,14 @@ def sheets(
     drawn = {figure.anchor: figure.key for figure in curves}
     shown = []
     certificates = places.anchors(run, key)
+    lines = timelines or {}
+    before = 0
     for cell in run.cells:
         if cell.purpose != "measure":
             continue
+        over = before == timeline.MOST_PICTURES
+        before += cell.id in lines
+        spent = energies.table(run, cell, launches)
         tone, verdict_text = VERDICTS[cell.verdict]
         model, backend = model_name(run, cell.model), backend_name(run, cell.backend)
         how, where = loads.title(cell.scenario), scope(cell.scope)[0]
@@ -245,8 +251,9 @@ def sheets(
                 stages=stages.row(run, key, cell),
                 cold=cold_start.row(run, key, cell, launches),
                 tuned=tuned.view_of(run, key, cell),
-                energy=energies.table(run, cell, launches),
-                timeline=(timelines or {}).get(cell.id),
+                energy=spent,
+                timeline=lines.get(cell.id),
+                undrawn=timeline.TOO_MANY if over and spent is not None else None,
             )
         )
     return tuple(shown)

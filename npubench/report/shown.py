@@ -217,7 +217,10 @@ class Fact(Shown, frozen=True, kw_only=True):
 
 
 class Sheet(Shown, frozen=True, kw_only=True):
-    """Everything about one cell. `certificate` and `load` are ids of where it ran and of its load curve, or empty."""
+    """Everything about one cell. `certificate` and `load` are ids of where it ran and of its load curve, or empty.
+
+    `undrawn`: why it has no time line though its power was read.
+    """
 
     anchor: str
     certificate: str
@@ -234,6 +237,7 @@ class Sheet(Shown, frozen=True, kw_only=True):
     tuned: Tuned | None = None
     energy: EnergyTable | None = None
     timeline: Timeline | None = None
+    undrawn: Text | None = None
 
 
 class Absent(Shown, frozen=True, kw_only=True):

@@ -132,13 +132,17 @@ class StandingRow(Shown, frozen=True, kw_only=True):
 
 
 class StandingTable(Shown, frozen=True, kw_only=True):
-    """Entries in one division, best first. `columns`: the ranked metric, then those of `others`."""
+    """Entries in one division, best first. `columns`: the ranked metric, then those of `others`.
+
+    `metered`: the last column is energy.
+    """
 
     key: str
     title: Text
     better: Text
     interval: Text
     columns: tuple[Text, ...]
+    metered: bool
     scale: Scale
     rows: tuple[StandingRow, ...]
     notes: tuple[Text, ...] = ()

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from npubench.lang import Text
-from npubench.metrics import METRICS
+from npubench.metrics import CAPACITY, METRICS
 from npubench.report import loads
 from npubench.report.cells import anchor
 from npubench.report.comparison.findings import line
@@ -56,6 +56,7 @@ _NEAR = 0.04
 """Of an axis: letters closer than this would cover each other."""
 _COUNTED = ("capacity_cameras", "capacity_users")
 _MARKS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_HELD = Text(en="held … least that failed", ko="확인 … 실패한 최소 부하")
 _NOBODY = Text(
     en="Nothing to rank: every piece of work was done by one backend alone.",
     ko="순위를 매길 것이 없습니다. 작업마다 백엔드가 하나뿐입니다.",
@@ -266,8 +267,11 @@ def _table(
         key=key,
         title=_division(table, both),
         better=better,
-        interval=Text(en=f"{confidence} % interval", ko=f"{confidence} % 구간"),
+        interval=_HELD
+        if table.metrics[0] in CAPACITY
+        else Text(en=f"mean of launches, {confidence} % interval", ko=f"실행 평균, {confidence} % 구간"),
         columns=tuple(columns),
+        metered=beside is not None and beside.meter_scope is not None,
         scale=Scale(ticks=tuple((round(value / end * 100, 2), label) for value, label in ticks)),
         rows=tuple(rows),
         notes=table.notes,
@@ -280,10 +284,9 @@ def _beside(found: Figure) -> str:
 
 
 def _scale(metric: str, top: float) -> tuple[tuple[tuple[float, str], ...], float]:
-    """Zero, the middle and the end of the scale: a table's column has room for three labels."""
-    ticks = load_ticks(top, whole=metric in _COUNTED)
-    middle, end = ticks[len(ticks) // 2][0], ticks[-1][0]
-    return ((0.0, "0"), *((value, _label(metric, value)) for value in dict.fromkeys((middle, end)))), end
+    """Zero and the end of the scale: in a narrow column more labels would cover each other."""
+    end = load_ticks(top, whole=metric in _COUNTED)[-1][0]
+    return ((0.0, "0"), (end, _label(metric, end))), end
 
 
 def _label(metric: str, value: float) -> str:

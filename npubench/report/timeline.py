@@ -34,6 +34,11 @@ from npubench.stats.series import is_power, series
 from npubench.units import NS_PER_MS, NS_PER_S, UNKNOWN, show, show_ns
 
 COLOURS, DASHES = 7, 6
+MOST_PICTURES = 60
+TOO_MANY = Text(
+    en=f"No time line: this run has more than {MOST_PICTURES} of them. The energy is in the table above.",
+    ko=f"시간별 기록이 {MOST_PICTURES}개를 넘어 그리지 않았습니다. 에너지는 위의 표에 있습니다.",
+)
 _MOST_EVENTS = 40
 # Rows of the table that says what the picture shows: as many as a person reads.
 _STEPS = 16
@@ -269,11 +274,16 @@ def timelines(
     samples: Callable[[str], Samples | None],
     readings: Callable[[str], Readings | None],
 ) -> dict[str, Timeline]:
-    """Cell id → the time line of one of its launches: the first in which a device was slowed, else the first."""
+    """Cell id → the time line of one of its launches: the first in which a device was slowed, else the first.
+
+    Of the first MOST_PICTURES cells that have one: nobody reads more, and each is half a page.
+    """
     found: dict[str, Timeline] = {}
     for cell in run.cells:
         if cell.purpose != "measure":
             continue
+        if len(found) == MOST_PICTURES:
+            break
         for name in _chosen(cell, launches):
             try:
                 read = readings(name)

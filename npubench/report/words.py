@@ -105,10 +105,10 @@ EXTENTS: dict[Extent, tuple[Tone, Text]] = {
     "unknown": ("plain", Text(en="not proven", ko="확인되지 않음")),
 }
 
-# The answer of a session in which the provider may not share the graph.
+# The answer of a session in which the provider may not share the graph: whether it runs without the CPU's help.
 STRICT: dict[StrictAnswer, Text] = {
-    "passed": Text(en="passed", ko="통과"),
-    "refused": Text(en="refused", ko="거부"),
+    "passed": Text(en="it runs", ko="가능"),
+    "refused": Text(en="refused", ko="불가"),
     "unknown": Text(en="unknown", ko="알 수 없음"),
 }
 

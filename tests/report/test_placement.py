@@ -97,7 +97,7 @@ def test_who_compiled_it_is_said_unless_it_was_npubench() -> None:
 
 def test_the_short_line_is_there_only_where_there_is_something_to_say() -> None:
     assert placement.brief(made.certificate("m", "cpu"), BOUND) is None
-    assert short(made.certificate("m", "npu")) == "100 % of MACs, strict refused"
+    assert short(made.certificate("m", "npu")) == "100 % of MACs, refused without help of the CPU"
     assert short(made.assisted("m", "npu")) == "CPU-assisted, 62.0 % of MACs, 43.0 % of time unattributed"
     assert short(made.simulated("m", "sim")) == "simulated, 100 % of MACs"
     assert short(made.none("m", "npu")) == "fell back"
@@ -239,6 +239,23 @@ def test_a_ruleset_of_another_version_is_no_obstacle() -> None:
     source = made.placed()
     run = msgspec.structs.replace(source.run, ruleset="npubench-99")
     assert built(msgspec.structs.replace(source, run=run)).places
+
+
+@pytest.mark.parametrize(
+    ("elsewhere", "english", "korean"),
+    [
+        ({"Cast": 2}, "refused: only 2 conversions need the CPU", "불가: 변환 2개만 CPU 필요"),
+        ({"Cast": 1}, "refused: only 1 conversion needs the CPU", "불가: 변환 1개만 CPU 필요"),
+        ({"Cast": 2, "MatMul": 1}, "refused: 3 nodes need the CPU", "불가: 노드 3개에 CPU 필요"),
+        ({"MatMul": 1}, "refused: 1 node needs the CPU", "불가: 노드 1개에 CPU 필요"),
+        ({}, "refused", "불가"),
+        (None, "refused", "불가"),
+    ],
+)
+def test_a_refusal_says_what_the_cpu_is_needed_for(elsewhere: Any, english: str, korean: str) -> None:
+    found = msgspec.structs.replace(made.certificate("cctv-detect", "cpu"), strict="refused", fallback_ops=elsewhere)
+    assert certificate.strict(found) == Text(en=english, ko=korean)
+    assert certificate.strict(msgspec.structs.replace(found, strict="passed")).en == "it runs"
 
 
 def test_the_sheet_names_where_it_ran_and_leads_to_the_certificate() -> None:

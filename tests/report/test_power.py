@@ -75,7 +75,9 @@ def test_the_services_name_the_scope_of_their_energy(lit: RunView) -> None:
     # it was too slow for the language model.
     assert energy == [["Energy, whole machine"], ["Energy, whole machine"], ["Energy, wall socket", "Energy, card"]]
     cctv = lit.services[0].panels[0]
-    number = cctv.rows[1].numbers[-1]
+    # Beside the number that leads.
+    assert [column.en for column in cctv.columns].index("Energy, whole machine") == cctv.leading
+    number = cctv.rows[1].numbers[cctv.leading]
     assert number.unit == Text(en="per camera", ko="카메라당")
     assert number.said is not None
     assert "cameras at" in number.said.en
@@ -86,9 +88,9 @@ def test_without_a_meter_every_place_says_unavailable_and_why(dark: RunView) -> 
     assert "not readable" in dark.power.missing.en
     for service in dark.services:
         for panel in service.panels:
-            assert panel.columns[-1].en == "Energy"
+            assert panel.columns[panel.leading].en == "Energy"
             for row in panel.rows:
-                number = row.numbers[-1]
+                number = row.numbers[panel.leading]
                 assert number.text == UNKNOWN
                 assert number.said == Text(en="unavailable", ko="확인 불가")
                 assert panel.notes[number.note - 1] == dark.power.missing

@@ -44,6 +44,9 @@ def test_service_numbers_come_first_best_first_with_place_interval_and_energy_be
     assert (best.beside, best.anchor[:3]) == ("gpu-node-2", "r2-")
     assert [row.place for row in table.rows] == ["1", "2", "3=", "3="]
     assert table.better.en == "more is better"
+    assert (table.metered, table.interval.en) == (True, "held … least that failed")
+    others = [each.interval.en for item in ranked(*BOTH).items for each in item.tables]
+    assert "mean of launches, 99 % interval" in others
 
 
 def test_scales_begin_at_zero_and_hold_every_interval() -> None:
@@ -51,6 +54,7 @@ def test_scales_begin_at_zero_and_hold_every_interval() -> None:
         for table in item.tables:
             assert table.scale.ticks[0] == (0.0, "0")
             assert table.scale.ticks[-1][0] == 100.0
+            assert len(table.scale.ticks) == 2
             for row in table.rows:
                 known = [value for value in (row.strip.low, row.strip.mid, row.strip.high) if value is not None]
                 assert all(0 <= value <= 100 for value in known)

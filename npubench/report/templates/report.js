@@ -107,7 +107,9 @@
     if (pieces(table).length < FEWEST_SORTED || table.tHead?.rows.length !== 1) return;
     const heads = [...table.tHead.rows[0].cells];
     heads.forEach((head, column) => {
-      if (!head.textContent.trim()) return;
+      // A column without a name that is seen has nothing to sort by.
+      const named = [...head.childNodes].some((node) => node.textContent.trim() && !node.matches?.(".hidden, .scale"));
+      if (!named) return;
       head.setAttribute("aria-sort", "none");
       const button = make("button", { type: "button", class: "sort" }, ...head.childNodes);
       button.addEventListener("click", () => sort(table, heads, column));
@@ -302,6 +304,41 @@
     }
   };
 
+  // On a phone: a list of sections that unfolds, and a word above what is wider than the screen. It is for the eyes; for
+  // others such a table is a group that takes the focus and scrolls.
+  const phone = matchMedia("(max-width: 40rem)");
+  const cue = (box) => {
+    const wide = box.scrollWidth > box.clientWidth + 1;
+    const before = box.previousElementSibling;
+    const told = before?.classList.contains("swipe");
+    if (wide === Boolean(told)) return;
+    if (told) before.remove();
+    else {
+      box.before(make("p", { class: "swipe", "aria-hidden": "true" }, both("swipe for more", "옆으로 밀어 보기"), " →"));
+    }
+  };
+  const narrow = () => {
+    const contents = document.querySelector(".contents details");
+    if (contents && phone.matches) contents.open = false;
+  };
+  const swiped = () => {
+    const boxes = [...document.querySelectorAll(".scroll")];
+    const seen = new IntersectionObserver(
+      (entries) => {
+        for (const entry of entries) if (entry.isIntersecting) cue(entry.target);
+      },
+      { rootMargin: "50%" },
+    );
+    const watch = () => {
+      seen.disconnect();
+      // On a wider screen the style hides the words that were set.
+      if (phone.matches) for (const box of boxes) seen.observe(box);
+      narrow();
+    };
+    phone.addEventListener("change", watch);
+    if (phone.matches) watch();
+  };
+
   let folded = [];
   addEventListener("beforeprint", () => {
     hide();
@@ -319,6 +356,7 @@
     for (const table of document.querySelectorAll("table[data-sort]")) sortable(table);
     for (const table of document.querySelectorAll("table[data-filter]")) filterable(table);
     for (const chart of document.querySelectorAll(".chart")) charted(chart);
+    swiped();
     tip.addEventListener("pointerleave", hide);
     addEventListener("keydown", (event) => {
       if (event.key === "Escape") hide();
