@@ -41,6 +41,8 @@ _DRAWN = Text(en="the page drawn anew from the run", ko="실행에서 다시 그
 # What is drawn, and what is said where a picture could not be: it may be here, or not.
 _DRAWINGS = re.compile(r'<svg\b.*?</svg>|<p class="without">.*?</p>', re.S)
 # What a page says of other runs: which were there to compare with, this run's evidence cannot tell.
+# Derived from the headings, those of the past among them.
+_CONTENTS = re.compile(r'<nav class="contents".*?</nav>', re.S)
 _PAST = re.compile(r"<!-- past -->.*?<!-- /past -->", re.S)
 _OTHERS = Text(
     en="changes against another run and the history come from other runs' evidence: they were not drawn anew",
@@ -266,7 +268,9 @@ def _drawn(tally: Tally, file: str, bare: str, folders: list[RunFolder], data: P
     assert again is not None
     if _PAST.findall(bare) != _PAST.findall(again[0]):
         tally.remark(_OTHERS)
-    found, expected = (_DRAWINGS.sub("", _PAST.sub("", text)).splitlines() for text in (bare, again[0]))
+    found, expected = (
+        _DRAWINGS.sub("", _PAST.sub("", _CONTENTS.sub("", text))).splitlines() for text in (bare, again[0])
+    )
     for number, (left, right) in enumerate(zip(found, expected, strict=False), 1):
         if left != right:
             tally.wrong(file, f"line {number} (charts left out)", left.strip(), right.strip(), _DRAWN)

@@ -86,11 +86,13 @@ def test_cameras_come_first_each_rate_in_its_column_with_what_was_confirmed() ->
         "cameras at 5 fps",
         "cameras at 15 fps",
         "cameras at 30 fps",
-        "frames/s sustained, no bound",
+        "Energy",
     ]
+    assert found.columns[4].en == "frames/s sustained, no bound"
     assert found.leading == 3
     npu = next(row for row in found.rows if row.backend.id == "sample-npu")
-    assert [number.text for number in npu.numbers[:4]] == ["42", "14", "7", "218"]
+    assert [number.text for number in npu.numbers[:3]] == ["42", "14", "7"]
+    assert npu.numbers[4].text == "218"
     said = npu.numbers[1].said
     assert said is not None
     assert said.en == "p99 ≤ 66.7 ms"
@@ -122,7 +124,9 @@ def test_an_unknown_capacity_is_a_dash_with_its_reason() -> None:
     assert cpu.use.en == "citizens' questions"
     assert cpu.numbers[0].text == UNKNOWN
     assert found.notes[cpu.numbers[0].note - 1].en == "the time was over before a load was confirmed"
-    assert cpu.numbers[1].text == "1.30"
+    # What it costs stands right behind what it does.
+    assert [column.en for column in found.columns[1:2]] == ["Energy"]
+    assert cpu.numbers[2].text == "1.30"
 
 
 def test_of_several_offline_cells_the_fastest_is_shown_with_how_it_was_driven() -> None:

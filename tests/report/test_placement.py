@@ -199,7 +199,7 @@ def test_an_assisted_result_carries_its_label_wherever_it_stands_beside_others()
         "sample-npu", "sample-sim",
     }  # fmt: skip
     assert any(row.assisted for figure in run.figures for row in figure.rows)
-    assert any("CPU-assisted cells" in caveat.en and ": 4 (" in caveat.en for caveat in run.caveats)
+    assert any(caveat.en.startswith("4 CPU-assisted measurements") for caveat in run.caveats)
     assert any("in a simulator: 4" in caveat.en for caveat in run.caveats)
 
 

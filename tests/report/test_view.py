@@ -30,7 +30,7 @@ def built(files: view.RunFiles) -> RunView:
 def test_the_sentence_tells_what_services_get_and_the_verdict_counts_cells() -> None:
     run = built(sample.realistic())
     assert run.sentence.en.startswith(
-        "On sample-node-7 — CCTV: 455 frames per second all at once on Sample GPU (test data), 256"
+        "On sample-node-7 — CCTV (random weights, speed only): 455 frames per second all at once on Sample GPU"
     )
     assert "250 tokens per second all at once on Sample GPU (test data), 22.7 on CPU" in run.sentence.en
     assert "no result on Sample NPU (test data)." in run.sentence.en
