@@ -34,8 +34,8 @@ class DisturbanceRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     `memory_stalled_share`: time in which some task waited for memory.
 
     Two together say that other work disturbed a launch, which a comparison minds (`stats.compare`) and a verdict does
-    not: `others_share`, processor time of others; `waited_share`, what our own threads waited of the time in which they
-    ran or were ready to.
+    not: `others_share`, processor time of others; `waited_share`, how long our own threads waited for a processor, in
+    all, as a share of the window.
     """
 
     slowed_share: float

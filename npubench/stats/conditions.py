@@ -141,15 +141,16 @@ def disturbed(found: Conditions, rules: DisturbanceRule) -> bool:
     """Whether other work took processor time from a launch: others ran, and our own threads waited; or a hypervisor
     took it. Unknown is no.
     """
-    whole_ns = ((found.end_ns or 0) - (found.start_ns or 0)) * (found.processors or 0)
+    span_ns = (found.end_ns or 0) - (found.start_ns or 0)
+    whole_ns = span_ns * (found.processors or 0)
     if whole_ns <= 0:
         return False
     stolen = found.stolen_ns or 0
     if stolen > _LEAST_STOLEN_NS and stolen > rules.stolen_share * whole_ns:
         return True
-    ready_ns = (found.ran_ns or 0) + (found.waited_ns or 0)
+    # Of the window: what a launch that mostly sleeps waits for a processor slows nothing.
     return (found.others_ns or 0) > rules.others_share * whole_ns and (
-        (found.waited_ns or 0) > rules.waited_share * ready_ns
+        (found.waited_ns or 0) > rules.waited_share * span_ns
     )
 
 

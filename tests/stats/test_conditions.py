@@ -104,6 +104,8 @@ def test_the_worse_of_two_verdicts() -> None:
         ({}, False),
         # Others ran, and we waited for a processor.
         ({"others_ns": 3 * SECOND, "ran_ns": 9 * SECOND, "waited_ns": SECOND}, True),
+        # We slept most of the time, and what we waited slows nothing.
+        ({"others_ns": 9 * SECOND, "ran_ns": SECOND // 100, "waited_ns": SECOND // 100}, False),
         # Others ran on processors that we did not want.
         ({"others_ns": 9 * SECOND, "ran_ns": 10 * SECOND, "waited_ns": SECOND // 10}, False),
         # Our own threads were more than the processors.

@@ -42,6 +42,8 @@ def test_work_that_was_added_is_seen_in_turns_and_none_is_not(asked: gate.Asked)
 def test_what_got_slower_overnight_is_caught_and_confirmed_by_measuring_again(asked: gate.Asked) -> None:
     with gate.installed(asked.folder, threads=1):
         found = gate.caught(asked)
+    if any("other work took processor time" in reason.en for cell in found.cells for reason in cell.reasons):
+        pytest.skip("this machine is busy with other work, and then nothing is called slower")
     assert found.confirmed_by is not None
     assert p50(found).verdict == "regressed"
     assert p50(found).confirmed is True
