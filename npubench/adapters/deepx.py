@@ -66,6 +66,7 @@ class DeepxAdapter:
     def __init__(self, provider: str | None = None, device: Mapping[str, Any] | None = None) -> None:
         self._provider = provider or VENDOR
         self._index = int(dict(device or {}).get("index", 0))
+        self._made: set[str] = set()
 
     def probe(self) -> Availability:
         """Is the runtime here, and does it see the NPU that the card means? Never raises."""
@@ -152,14 +153,14 @@ class DeepxAdapter:
             **told,
         }
         kept = vendor_cache.compiled(wanted, "npubench.adapters.deepx_compile:compile_model", arguments)
-        return kept.artifact(artifact, "model.dxnn")
+        found = kept.artifact(artifact, "model.dxnn")
+        if not kept.reused:
+            self._made.add(found.path)
+        return found
 
     def compilation(self, artifact: Artifact) -> Compilation:
         """How a compiled file came to be."""
-        record = vendor_cache.beside(artifact.path)
-        if record is None:
-            return Compilation(ns=0, kept=True, how="compiled elsewhere")
-        return Compilation(ns=record.compile_ns, how=record.facts.get("how", ""))
+        return vendor_cache.compilation(artifact, self._made)
 
     def open(self, artifact: Artifact, options: Mapping[str, Any]) -> DeepxSession:
         """The compiled file on the NPU.

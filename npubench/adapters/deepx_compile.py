@@ -48,7 +48,7 @@ def compile_model(
         raise UnsupportedError(f"the compiler ended without an error and wrote {len(made)} .dxnn files; expected one")
     made[0].rename(folder / "model.dxnn")
     how = f"{calibration_method} on {len(rows)} calibration inputs, opt_level {opt_level}"
-    return {"inputs": inputs, "outputs": outputs, "how": how}
+    return {"inputs": inputs, "outputs": outputs, "route": how}
 
 
 def _loader(rows: Sequence[Any]) -> Any:

@@ -66,6 +66,7 @@ class MobilintAdapter:
         found = dict(device or {})
         self._family = str((found.get("match") or {}).get("name") or "aries").lower()
         self._index = int(found.get("index", 0))
+        self._made: set[str] = set()
 
     def probe(self) -> Availability:
         """Is the runtime here, and does it see the NPU that the card means? Never raises."""
@@ -143,14 +144,14 @@ class MobilintAdapter:
             **told,
         }
         kept = vendor_cache.compiled(wanted, "npubench.adapters.mobilint_compile:compile_model", arguments)
-        return kept.artifact(artifact, "model.mxq")
+        found = kept.artifact(artifact, "model.mxq")
+        if not kept.reused:
+            self._made.add(found.path)
+        return found
 
     def compilation(self, artifact: Artifact) -> Compilation:
         """How a compiled file came to be."""
-        record = vendor_cache.beside(artifact.path)
-        if record is None:
-            return Compilation(ns=0, kept=True, how="compiled elsewhere")
-        return Compilation(ns=record.compile_ns, how=record.facts.get("how", ""))
+        return vendor_cache.compilation(artifact, self._made)
 
     def open(self, artifact: Artifact, options: Mapping[str, Any]) -> MobilintSession:
         """The compiled file launched on the NPU.

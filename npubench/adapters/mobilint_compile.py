@@ -71,7 +71,7 @@ def compile_model(
     return {
         "inputs": inputs,
         "outputs": outputs,
-        "how": how + (f"; this compiler has no {', '.join(left)}" if left else ""),
+        "route": how + (f"; this compiler has no {', '.join(left)}" if left else ""),
     }
 
 

@@ -115,12 +115,7 @@ class RebellionsAdapter:
 
     def compilation(self, artifact: Artifact) -> Compilation:
         """How a compiled artefact came to be."""
-        record = vendor_cache.beside(artifact.path)
-        return Compilation(
-            ns=record.compile_ns if record else 0,
-            kept=artifact.path not in self._made,
-            how=record.facts.get("route", "") if record else "",
-        )
+        return vendor_cache.compilation(artifact, self._made)
 
     _made: frozenset[str] = frozenset()
 

@@ -23,7 +23,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -32,7 +32,7 @@ import msgspec
 
 from npubench.adapters import vendor_compile
 from npubench.errors import AbsentBackendError, ArtifactError, StoreError, UnsupportedError
-from npubench.spi import Artifact
+from npubench.spi import Artifact, Compilation
 
 LIMIT_S = 1500.0
 RECORD = "record.json"
@@ -138,6 +138,16 @@ def beside(path: str | Path) -> Record | None:
     """The record of a kept file; None for a file that came from elsewhere."""
     found = read(Path(path).parent)
     return found if found is not None and Path(path).name in found.files else None
+
+
+def compilation(artifact: Artifact, made: Collection[str]) -> Compilation:
+    """How a compiled artefact came to be (fact `route`). `made`: the paths that this process has compiled itself."""
+    record = beside(artifact.path)
+    return Compilation(
+        ns=record.compile_ns if record else 0,
+        kept=artifact.path not in made,
+        how=record.facts.get("route", "") if record else "",
+    )
 
 
 def check_chip(path: str | Path, compiled_for: str, chip: str, device: str) -> None:

@@ -98,7 +98,7 @@ def test_a_graph_is_compiled_once_and_answers_as_the_reference(faulty: Installed
     assert made.path.endswith("model.dxnn")
     record = vendor_cache.beside(made.path)
     assert record is not None
-    assert record.facts["how"] == "ema on 4 calibration inputs, opt_level 1"
+    assert record.facts["route"] == "ema on 4 calibration inputs, opt_level 1"
     assert adapter().compile_calibrated(source, OPTIONS, str(tmp_path / "work"), pictures(4)) == made
     session = adapter().open(made, OPTIONS)
     assert session.options == {"use_ort": True, "tasks": "npu_0"}

@@ -92,9 +92,16 @@ def test_a_graph_is_compiled_once_and_answers_as_the_reference(faulty: Installed
     assert made.path.endswith("model.mxq")
     record = vendor_cache.beside(made.path)
     assert record is not None
-    assert record.facts["how"] == "single, 4 calibration inputs"
+    assert record.facts["route"] == "single, 4 calibration inputs"
     told = adapter().compilation(made)
     assert told.ns > 0
+    # Another process finds it: the time is that of then, and it says so.
+    assert told.kept
+    work = tmp_path / "once more"
+    work.mkdir()
+    own = adapter()
+    other = own.compile_calibrated(source, {"core_mode": "multi"}, str(work), pictures(4))
+    assert not own.compilation(other).kept
     again = adapter().compile_calibrated(source, OPTIONS, str(tmp_path / "work"), pictures(4))
     assert again == made
     assert not (Path(made.path).parent / "calibration").exists()
