@@ -19,21 +19,21 @@ from npubench.cards import BackendCard, load
 from npubench.errors import AbsentBackendError, UnsupportedError
 from npubench.spi import Artifact, Submits
 from npubench.stats.placement import execution_kind
-from tests.adapters.standing_in import STANDINS, Installed, installed, picture_model, pictures, reference
+from tests.adapters.pictures import picture_model, pictures, reference
+from tests.standins.using import FOLDER, Switch, switched
 
 pytest.importorskip("onnxruntime")
-TORCH = str(STANDINS / "torch_loader")
+TORCH = str(FOLDER / "torch_loader")
 CARD = Path(__file__).parents[2] / "backends" / "deepx-m1.toml"
 OPTIONS: dict[str, Any] = {"use_ort": True, "calibration_method": "ema", "opt_level": 1}
 DEVICE = {"type": "npu", "vendor": "DEEPX"}
 
 
 @pytest.fixture
-def faulty(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Installed]:
+def use(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Switch]:
     if importlib.util.find_spec("torch") is None:
         monkeypatch.setenv("PYTHONPATH", os.pathsep.join((TORCH, os.environ.get("PYTHONPATH", ""))))
-    with installed("deepx", ("dx_engine", "dx_com"), monkeypatch, tmp_path / "cache") as found:
-        yield found
+    yield from switched(monkeypatch, tmp_path, "deepx", "dx_engine", "dx_com")
 
 
 def adapter(**device: Any) -> DeepxAdapter:
@@ -55,7 +55,7 @@ def test_nothing_of_deepx_is_installed_by_us() -> None:
     assert "power" in CARD.read_text(encoding="utf-8")
 
 
-def test_the_npu_is_found_with_its_versions(faulty: Installed) -> None:
+def test_the_npu_is_found_with_its_versions(use: Switch) -> None:
     found = adapter().probe()
     assert found.available, found.reason
     assert [device.id for device in found.devices] == ["dxrt0"]
@@ -75,25 +75,25 @@ def test_the_npu_is_found_with_its_versions(faulty: Installed) -> None:
         ("no-device", "sees no NPU: no card, or its driver or service (dxrtd) is not running"),
     ],
 )
-def test_what_is_broken_is_absent_with_a_reason(faulty: Installed, fault: str, words: str) -> None:
-    faulty(fault)
+def test_what_is_broken_is_absent_with_a_reason(use: Switch, fault: str, words: str) -> None:
+    use(fault)
     found = adapter().probe()
     assert not found.available
     assert words in found.reason
     assert "docs/hardware.md" in found.fix
 
 
-def test_a_missing_sdk_is_absent(faulty: Installed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_sdk_is_absent(use: Switch, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "dx_engine", None)
     found = adapter().probe()
     assert "DEEPX's dx_engine is not installed" in found.reason
 
 
-def test_another_number_is_not_here(faulty: Installed) -> None:
+def test_another_number_is_not_here(use: Switch) -> None:
     assert "device.index: found 2; there are 1 NPUs, counted from 0" in adapter(index=2).probe().reason
 
 
-def test_a_graph_is_compiled_once_and_answers_as_the_reference(faulty: Installed, tmp_path: Path) -> None:
+def test_a_graph_is_compiled_once_and_answers_as_the_reference(use: Switch, tmp_path: Path) -> None:
     source, made = compiled(tmp_path)
     assert made.path.endswith("model.dxnn")
     record = vendor_cache.beside(made.path)
@@ -110,7 +110,7 @@ def test_a_graph_is_compiled_once_and_answers_as_the_reference(faulty: Installed
     session.close()
 
 
-def test_several_requests_in_flight_get_their_own_answers(faulty: Installed, tmp_path: Path) -> None:
+def test_several_requests_in_flight_get_their_own_answers(use: Switch, tmp_path: Path) -> None:
     source, made = compiled(tmp_path)
     session = adapter().open(made, OPTIONS)
     assert isinstance(session, Submits)
@@ -134,8 +134,8 @@ def test_several_requests_in_flight_get_their_own_answers(faulty: Installed, tmp
     session.close()
 
 
-def test_a_part_of_a_model_cannot_pass_as_the_whole(faulty: Installed, tmp_path: Path) -> None:
-    faulty("split")
+def test_a_part_of_a_model_cannot_pass_as_the_whole(use: Switch, tmp_path: Path) -> None:
+    use("split")
     _, made = compiled(tmp_path)
     with pytest.raises(UnsupportedError, match=r"tasks on the processor \(cpu_0\)") as caught:
         adapter().open(made, {**OPTIONS, "use_ort": False})
@@ -146,7 +146,7 @@ def test_a_part_of_a_model_cannot_pass_as_the_whole(faulty: Installed, tmp_path:
     assert found.notes[0] == "tasks in order: npu_0 → cpu_0"
 
 
-def test_the_certificate_is_of_a_simulation(faulty: Installed, tmp_path: Path) -> None:
+def test_the_certificate_is_of_a_simulation(use: Switch, tmp_path: Path) -> None:
     _, made = compiled(tmp_path)
     found = adapter().open(made, {**OPTIONS, "use_ort": False}).placement()
     assert (found.providers, found.device_type, found.sources) == ({"DEEPX": 1}, "cpu", ("vendor",))
@@ -162,9 +162,9 @@ def test_the_certificate_is_of_a_simulation(faulty: Installed, tmp_path: Path) -
     ],
 )
 def test_what_the_compiler_refuses_is_unsupported_in_its_words(
-    faulty: Installed, tmp_path: Path, fault: str, words: str
+    use: Switch, tmp_path: Path, fault: str, words: str
 ) -> None:
-    faulty(fault)
+    use(fault)
     with pytest.raises(UnsupportedError, match=r"dx_com 2\.5\.0 does not compile this model for dx-m1") as caught:
         compiled(tmp_path)
     assert words in str(caught.value)
@@ -178,13 +178,13 @@ def test_graphs_that_dx_com_does_not_take_are_unsupported_before_it_is_started(t
 
 
 def test_a_service_that_is_down_and_a_device_that_goes_are_errors_in_the_runtimes_words(
-    faulty: Installed, tmp_path: Path
+    use: Switch, tmp_path: Path
 ) -> None:
     _, made = compiled(tmp_path)
-    faulty("service")
+    use("service")
     with pytest.raises(RuntimeError, match="dxrt service is not running"):
         adapter().open(made, OPTIONS)
-    faulty("gone")
+    use("gone")
     session = adapter().open(made, OPTIONS)
     (feeds,) = pictures(1)
     for _ in range(3):
@@ -196,7 +196,7 @@ def test_a_service_that_is_down_and_a_device_that_goes_are_errors_in_the_runtime
 
 
 def test_without_torch_or_compiler_it_is_said_what_lacks(
-    faulty: Installed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    use: Switch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(UnsupportedError, match="typical inputs"):
         adapter().compile(picture_model(tmp_path), OPTIONS, str(tmp_path))

@@ -20,7 +20,8 @@ from npubench.adapters.mobilint import MobilintAdapter
 from npubench.cards import BackendCard, load
 from npubench.errors import AbsentBackendError, ArtifactError, UnsupportedError
 from npubench.spi import Artifact, TensorSpec
-from tests.adapters.standing_in import Installed, installed, picture_model, pictures, reference
+from tests.adapters.pictures import picture_model, pictures, reference
+from tests.standins.using import Switch, switched
 
 pytest.importorskip("onnxruntime")
 CARD = Path(__file__).parents[2] / "backends" / "mobilint-aries.toml"
@@ -29,9 +30,8 @@ DEVICE = {"type": "npu", "vendor": "Mobilint", "match": {"name": "aries"}}
 
 
 @pytest.fixture
-def faulty(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Installed]:
-    with installed("mobilint", ("qbruntime", "qbcompiler"), monkeypatch, tmp_path / "cache") as found:
-        yield found
+def use(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Switch]:
+    yield from switched(monkeypatch, tmp_path, "mobilint", "qbruntime", "qbcompiler")
 
 
 def adapter(**device: Any) -> MobilintAdapter:
@@ -51,7 +51,7 @@ def test_the_card_says_that_only_a_stand_in_was_tried() -> None:
     assert (card.adapter, card.compile_ahead, card.compile_from) == ("mobilint", True, {"int8": "fp32"})
 
 
-def test_the_npu_is_found_with_its_versions(faulty: Installed) -> None:
+def test_the_npu_is_found_with_its_versions(use: Switch) -> None:
     found = adapter().probe()
     assert found.available, found.reason
     (device,) = found.devices
@@ -68,26 +68,26 @@ def test_the_npu_is_found_with_its_versions(faulty: Installed) -> None:
         ("no-device", "sees no ARIES NPU: no card, or its driver is not loaded"),
     ],
 )
-def test_what_is_broken_is_absent_with_a_reason(faulty: Installed, fault: str, words: str) -> None:
-    faulty(fault)
+def test_what_is_broken_is_absent_with_a_reason(use: Switch, fault: str, words: str) -> None:
+    use(fault)
     found = adapter().probe()
     assert not found.available
     assert words in found.reason
     assert "docs/hardware.md" in found.fix
 
 
-def test_what_the_sdk_prints_is_no_answer(faulty: Installed, capfd: pytest.CaptureFixture[str]) -> None:
-    faulty("prints")
+def test_what_the_sdk_prints_is_no_answer(use: Switch, capfd: pytest.CaptureFixture[str]) -> None:
+    use("prints")
     with capfd.disabled():
         assert adapter().probe().available
 
 
-def test_another_number_or_family_is_not_here(faulty: Installed) -> None:
+def test_another_number_or_family_is_not_here(use: Switch) -> None:
     assert "device.index: found 3; the NPUs here are aries0" in adapter(index=3).probe().reason
     assert "sees no REGULUS NPU" in adapter(match={"name": "regulus"}).probe().reason
 
 
-def test_a_graph_is_compiled_once_and_answers_as_the_reference(faulty: Installed, tmp_path: Path) -> None:
+def test_a_graph_is_compiled_once_and_answers_as_the_reference(use: Switch, tmp_path: Path) -> None:
     source, made = compiled(tmp_path)
     assert made.path.endswith("model.mxq")
     record = vendor_cache.beside(made.path)
@@ -120,7 +120,7 @@ def test_a_graph_is_compiled_once_and_answers_as_the_reference(faulty: Installed
     session.close()
 
 
-def test_a_batch_keeps_its_axis(faulty: Installed, tmp_path: Path) -> None:
+def test_a_batch_keeps_its_axis(use: Switch, tmp_path: Path) -> None:
     source, made = compiled(tmp_path, batch=2)
     session = adapter().open(made, OPTIONS)
     (feeds,) = pictures(1, 2)
@@ -128,14 +128,14 @@ def test_a_batch_keeps_its_axis(faulty: Installed, tmp_path: Path) -> None:
         np.testing.assert_allclose(session.infer(feeds)[name], value, rtol=1e-5, atol=1e-6)
 
 
-def test_the_certificate_is_of_a_simulation(faulty: Installed, tmp_path: Path) -> None:
+def test_the_certificate_is_of_a_simulation(use: Switch, tmp_path: Path) -> None:
     _, made = compiled(tmp_path)
     found = adapter().open(made, OPTIONS).placement()
     assert (found.providers, found.device_type, found.sources) == ({"Mobilint": 1}, "cpu", ("vendor",))
     assert "qbruntime is a stand-in" in found.notes[0]
 
 
-def test_wrong_feeds_are_refused_and_the_session_lives_on(faulty: Installed, tmp_path: Path) -> None:
+def test_wrong_feeds_are_refused_and_the_session_lives_on(use: Switch, tmp_path: Path) -> None:
     _, made = compiled(tmp_path)
     session = adapter().open(made, OPTIONS)
     (feeds,) = pictures(1)
@@ -153,22 +153,22 @@ def test_wrong_feeds_are_refused_and_the_session_lives_on(faulty: Installed, tmp
     ],
 )
 def test_what_the_compiler_refuses_is_unsupported_in_its_words(
-    faulty: Installed, tmp_path: Path, fault: str, error: type[Exception], words: str
+    use: Switch, tmp_path: Path, fault: str, error: type[Exception], words: str
 ) -> None:
-    faulty(fault)
+    use(fault)
     with pytest.raises(error, match=r"qbcompiler 1\.0\.1 does not compile this model for aries") as caught:
         compiled(tmp_path)
     assert words in str(caught.value)
 
 
 def test_a_compiler_that_never_ends_is_stopped_and_remembered(
-    faulty: Installed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    use: Switch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    faulty("hour")
+    use("hour")
     monkeypatch.setenv("NPUBENCH_COMPILE_LIMIT_S", "2")
     with pytest.raises(UnsupportedError, match="did not finish within 2 s"):
         compiled(tmp_path)
-    faulty()
+    use()
     # With the same limit it is not tried again.
     with pytest.raises(UnsupportedError, match="did not finish within 2 s"):
         compiled(tmp_path)
@@ -176,21 +176,21 @@ def test_a_compiler_that_never_ends_is_stopped_and_remembered(
     assert compiled(tmp_path)[1].path.endswith("model.mxq")
 
 
-def test_a_file_for_another_chip_is_refused(faulty: Installed, tmp_path: Path) -> None:
-    faulty("other-chip")
+def test_a_file_for_another_chip_is_refused(use: Switch, tmp_path: Path) -> None:
+    use("other-chip")
     _, made = compiled(tmp_path)
     with pytest.raises(ArtifactError, match=r"compiled for regulus-ra, but aries0 is aries-rb"):
         adapter().open(made, OPTIONS)
 
 
-def test_a_file_that_wants_the_processor_is_refused(faulty: Installed, tmp_path: Path) -> None:
-    faulty("offload")
+def test_a_file_that_wants_the_processor_is_refused(use: Switch, tmp_path: Path) -> None:
+    use("offload")
     _, made = compiled(tmp_path)
     with pytest.raises(RuntimeError, match="CPU bundles"):
         adapter().open(made, OPTIONS)
 
 
-def test_core_modes_are_compiled_apart_and_an_unknown_one_is_named(faulty: Installed, tmp_path: Path) -> None:
+def test_core_modes_are_compiled_apart_and_an_unknown_one_is_named(use: Switch, tmp_path: Path) -> None:
     _, single = compiled(tmp_path)
     _, all_eight = compiled(tmp_path, options={"core_mode": "global8"})
     assert single.path != all_eight.path
@@ -203,12 +203,12 @@ def test_core_modes_are_compiled_apart_and_an_unknown_one_is_named(faulty: Insta
         compiled(tmp_path, options={"core_mode": "all"})
 
 
-def test_a_busy_device_and_one_that_goes_are_errors_in_the_runtimes_words(faulty: Installed, tmp_path: Path) -> None:
+def test_a_busy_device_and_one_that_goes_are_errors_in_the_runtimes_words(use: Switch, tmp_path: Path) -> None:
     _, made = compiled(tmp_path)
-    faulty("busy")
+    use("busy")
     with pytest.raises(RuntimeError, match="device or resource busy"):
         adapter().open(made, OPTIONS)
-    faulty("gone")
+    use("gone")
     session = adapter().open(made, OPTIONS)
     (feeds,) = pictures(1)
     for _ in range(3):
@@ -217,9 +217,9 @@ def test_a_busy_device_and_one_that_goes_are_errors_in_the_runtimes_words(faulty
         session.infer(feeds)
 
 
-def test_a_request_that_hangs_can_be_left_behind(faulty: Installed, tmp_path: Path) -> None:
+def test_a_request_that_hangs_can_be_left_behind(use: Switch, tmp_path: Path) -> None:
     _, made = compiled(tmp_path)
-    faulty("hung")
+    use("hung")
     session = adapter().open(made, OPTIONS)
     (feeds,) = pictures(1)
     for _ in range(3):
@@ -230,7 +230,7 @@ def test_a_request_that_hangs_can_be_left_behind(faulty: Installed, tmp_path: Pa
     assert waiting.is_alive()
 
 
-def test_language_models_are_unsupported_with_what_to_do(faulty: Installed, tmp_path: Path) -> None:
+def test_language_models_are_unsupported_with_what_to_do(use: Switch, tmp_path: Path) -> None:
     import onnx
     from onnx import TensorProto, helper
 
@@ -246,13 +246,13 @@ def test_language_models_are_unsupported_with_what_to_do(faulty: Installed, tmp_
     assert "vllm-mblt" in str(caught.value.hint)
 
 
-def test_a_graph_that_was_not_compiled_is_not_opened(faulty: Installed, tmp_path: Path) -> None:
+def test_a_graph_that_was_not_compiled_is_not_opened(use: Switch, tmp_path: Path) -> None:
     with pytest.raises(UnsupportedError, match="quantises on typical inputs"):
         adapter().open(picture_model(tmp_path), OPTIONS)
 
 
 def test_without_calibration_or_compiler_it_is_said_what_lacks(
-    faulty: Installed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    use: Switch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(UnsupportedError, match="typical inputs"):
         adapter().compile(picture_model(tmp_path), OPTIONS, str(tmp_path))
@@ -315,7 +315,7 @@ NAMES = (
 
 
 @pytest.mark.slow
-def test_the_stand_in_has_the_signatures_of_the_real_wheel(faulty: Installed, tmp_path: Path) -> None:
+def test_the_stand_in_has_the_signatures_of_the_real_wheel(use: Switch, tmp_path: Path) -> None:
     import qbruntime
 
     place = tmp_path / "wheel"

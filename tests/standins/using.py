@@ -43,7 +43,7 @@ def forget(*packages: str) -> None:
 Switch = Callable[..., None]
 
 
-def switched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, vendor: str, package: str) -> Iterator[Switch]:
+def switched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, vendor: str, *packages: str) -> Iterator[Switch]:
     """Yields a function that puts the stand-in with some faults on this process's path, as often as it is called.
 
     Compiled models go into a cache of the test's own; compilers' processes see the same stand-in.
@@ -52,7 +52,7 @@ def switched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, vendor: str, packa
     kept = list(sys.path)
 
     def use(faults: str = "") -> None:
-        forget(package)
+        forget(*packages)
         sys.path[:] = [str(FOLDER / vendor), *kept]
         for name, value in variables(vendor, faults).items():
             monkeypatch.setenv(name, value)
@@ -60,7 +60,7 @@ def switched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, vendor: str, packa
     use()
     yield use
     sys.path[:] = kept
-    forget(package)
+    forget(*packages)
 
 
 def checks(

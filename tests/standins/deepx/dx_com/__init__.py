@@ -1,6 +1,6 @@
 """A stand-in for DEEPX's `dx_com` 2.5, for tests: `compile` as the public manual documents it.
 
-Faults, by NPUBENCH_STANDIN_FAULTS: refuses, hour (never ends), nothing (writes no file), split (a task on the
+Faults, by NPUBENCH_STANDIN_DEEPX: refuses, hour (never ends), nothing (writes no file), split (a task on the
 processor).
 """
 
@@ -27,7 +27,7 @@ def compile(**kwargs: Any) -> None:  # noqa: A001 - the vendor's name
         raise TypeError(f"compile() got unexpected keyword arguments: {', '.join(sorted(unknown))}")
     if ("config" in kwargs) == ("dataloader" in kwargs):
         raise ValueError("config and dataloader are mutually exclusive, and one is required")
-    faults = set(filter(None, os.environ.get("NPUBENCH_STANDIN_FAULTS", "").split(",")))
+    faults = set(os.environ.get("NPUBENCH_STANDIN_DEEPX", "").split())
     print("[DX-COM] surgeon: 100 %")  # noqa: T201
     while "hour" in faults:
         time.sleep(0.1)

@@ -1,7 +1,7 @@
 """A stand-in for DEEPX's `dx_engine` 3.4, for tests: names, signatures and errors of the public manual of DX-RT 3.x,
 computing through ONNX Runtime on the CPU. Nothing of DEEPX's own package is in it.
 
-Faults, by NPUBENCH_STANDIN_FAULTS (comma-separated): raises, prints, major, half, no-device, service (an engine cannot
+Faults, by NPUBENCH_STANDIN_DEEPX: raises, prints, major, half, no-device, service (an engine cannot
 be made), gone (the device goes while it runs), hung (a request never ends), split (the file has a task on the
 processor).
 """
@@ -22,7 +22,7 @@ import numpy as np
 
 __npubench_standin__ = "tests/standins: dx_engine 3.4 as documented, on the CPU through ONNX Runtime"
 
-_FAULTS = set(filter(None, os.environ.get("NPUBENCH_STANDIN_FAULTS", "").split(",")))
+_FAULTS = set(os.environ.get("NPUBENCH_STANDIN_DEEPX", "").split())
 
 if "prints" in _FAULTS:
     print('[dxrt] {"event": "ready"} service v3.4.0')  # noqa: T201

@@ -1,6 +1,6 @@
 """A stand-in for Mobilint's `qbcompiler` 1.0, for tests: `mxq_compile` as the vendor's tutorials call it.
 
-Faults, by NPUBENCH_STANDIN_FAULTS: refuses (raises), hour (never ends), other-chip (writes a file for REGULUS), nothing
+Faults, by NPUBENCH_STANDIN_MOBILINT: refuses (raises), hour (never ends), other-chip (writes a file for REGULUS), nothing
 (writes no file), offload (a file that wants the processor).
 """
 
@@ -31,7 +31,7 @@ def mxq_compile(
     import numpy as np
     import onnx
 
-    faults = set(filter(None, os.environ.get("NPUBENCH_STANDIN_FAULTS", "").split(",")))
+    faults = set(os.environ.get("NPUBENCH_STANDIN_MOBILINT", "").split())
     print(f"[qbcompiler] parsing {Path(model).name}")  # noqa: T201
     while "hour" in faults:
         time.sleep(0.1)

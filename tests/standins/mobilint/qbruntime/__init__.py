@@ -1,7 +1,7 @@
 """A stand-in for Mobilint's `qbruntime` 1.5.0, for tests: the names, signatures, types and errors of its Python part,
 computing through ONNX Runtime on the CPU. It proves that the adapter keeps to the documented API, and nothing else.
 
-Faults, by NPUBENCH_STANDIN_FAULTS (comma-separated): raises (RuntimeError on import), prints (text on standard output),
+Faults, by NPUBENCH_STANDIN_MOBILINT: raises (RuntimeError on import), prints (text on standard output),
 major (another series), half (no Accelerator), no-device, busy, gone (the device goes while it runs), hung (a request
 never ends), offload (the file wants the processor).
 """
@@ -22,8 +22,8 @@ import numpy as np
 
 __npubench_standin__ = "tests/standins: qbruntime 1.5.0 as documented, on the CPU through ONNX Runtime"
 
-_FAULTS = set(filter(None, os.environ.get("NPUBENCH_STANDIN_FAULTS", "").split(",")))
-_NAME = os.environ.get("NPUBENCH_STANDIN_DEVICE", "aries-rb")
+_FAULTS = set(os.environ.get("NPUBENCH_STANDIN_MOBILINT", "").split())
+_NAME = "aries-rb"
 
 if "prints" in _FAULTS:
     print('{"event": "compiled"}\nqbruntime: license check passed')  # noqa: T201

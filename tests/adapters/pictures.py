@@ -1,47 +1,14 @@
-"""Puts a vendor's stand-in where its SDK would be: for this process and the compilers that it starts."""
+"""A small model of pictures for tests of vendors' adapters, its inputs, and what ONNX Runtime answers."""
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import onnx
-import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from npubench.spi import Artifact
-
-STANDINS = Path(__file__).parents[1] / "standins"
-FAULTS = "NPUBENCH_STANDIN_FAULTS"
-Installed = Callable[..., None]
-
-
-@contextmanager
-def installed(
-    folder: str, packages: Sequence[str], monkeypatch: pytest.MonkeyPatch, cache: Path
-) -> Iterator[Installed]:
-    """A function that names the faults of the stand-in in `tests/standins/<folder>`; it is there from the start."""
-    place = str(STANDINS / folder)
-
-    def forget() -> None:
-        for name in [name for name in sys.modules if name.partition(".")[0] in packages]:
-            del sys.modules[name]
-
-    def faulty(*faults: str) -> None:
-        monkeypatch.setenv(FAULTS, ",".join(faults))
-        forget()
-
-    monkeypatch.syspath_prepend(place)
-    before = os.environ.get("PYTHONPATH", "")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(part for part in (place, before) if part))
-    monkeypatch.setenv("NPUBENCH_CACHE", str(cache))
-    faulty()
-    yield faulty
-    forget()
 
 
 def picture_model(folder: Path, batch: int = 1, opset: int = 18) -> Artifact:
