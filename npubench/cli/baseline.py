@@ -72,7 +72,7 @@ def accept(run: str, *, machine_class: str | None, reason: str, allow: Sequence[
     if change.removed is not None:
         console.print(Drawn(f"-{_line(change.removed, LINE_LIMIT)}"), style="red")
     console.print(Drawn(f"+{_line(change.added, LINE_LIMIT)}"), style="green")
-    for told in _consequences(folder, name, machine_class):
+    for told in _consequences(folder, found, name, machine_class):
         console.print(Drawn(told[language()]), style="dim")
 
 
@@ -120,7 +120,14 @@ def _name(root: Path, run: Run, machine_class: str | None) -> str:
     return machine_class
 
 
-def _consequences(folder: store.RunFolder, name: str, machine_class: str | None) -> Iterator[Text]:
+def _consequences(folder: store.RunFolder, run: Run, name: str, machine_class: str | None) -> Iterator[Text]:
+    if busy := sum(2 * cell.disturbed > len(cell.launches) for cell in run.cells):
+        yield Text(
+            en=f"other work ran beside {busy} cell{'s' if busy > 1 else ''} of it: no later night will be called "
+            "equivalent to or faster than those; a run of a quiet machine is the better baseline",
+            ko=f"측정 중 다른 작업이 셀 {busy}개와 함께 실행됨: 이후 실행은 그 셀에 대해 동등·개선 판정을 받지 못합니다. "
+            "한가한 장비에서 측정한 실행이 기준으로 더 적합합니다",
+        )
     if machine_class is not None:
         yield Text(
             en=f"counts for every machine of class {_line(name)} that has no entry of its own",

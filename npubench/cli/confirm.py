@@ -64,7 +64,7 @@ def confirmed_now(
             with console.live(plan, folder) as watcher:
                 return Execution(plan, folder, cache_root(), watcher, limits or Limits(), over).carry_out()
 
-        if not any(cell.red or cell.status == "invalid" for cell in found.cells):
+        if not any(cell.doubtful or cell.status == "invalid" for cell in found.cells):
             return found
         with devices(new.path, duration_s(wait, "--wait"), console, asked):
             second = confirming.confirm(

@@ -70,13 +70,14 @@ def confirm(
     stop: Stop = lambda: False,
     command: Sequence[str] = (),
 ) -> Comparison | None:
-    """The second comparison: of the red cells, measured again; None where nothing is red and nothing crashed.
+    """The second comparison: of the red cells, and of those that would be red but for other work on the machine,
+    measured again; None where there are none and nothing crashed.
 
     The devices should be held. Raises NotComparableError where NEW has no plan any more, what measuring raises, and
     StopRequested.
     """
     before, after = assembled(base), assembled(new)
-    regressed = {cell.id for cell in found.cells if cell.red}
+    regressed = {cell.id for cell in found.cells if cell.doubtful}
     crashed = {cell.id for cell in found.cells if cell.status == "invalid" and _crashed(_by_id(after).get(cell.id))}
     if not regressed and not crashed:
         return None

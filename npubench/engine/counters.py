@@ -203,7 +203,7 @@ def _increase(before: int | None, after: int | None) -> int | None:
 
 
 def _others(before: Counters, after: Counters) -> int | None:
-    """Processor time that went to nobody of ours. Ticks and ns are counted in two ways, so it may come out below 0."""
+    """Processor time that went to nobody of ours. Every process rounds its ticks down: it may come out below 0."""
     busy = _increase(before.busy_ns, after.busy_ns)
     if busy is None or before.own is None or after.own is None:
         return None

@@ -1,8 +1,10 @@
 """How long our own processes ran on a processor, and how long they waited for one.
 
-Of this process and its descendants, all their threads: the kernel's /proc/<pid>/task/<tid>/schedstat (documentation,
-scheduler/sched-stats: ns on a processor, ns waiting on a run queue, time slices). A thread that ended takes its times
-along. Some 20 µs a thread; nothing is read of anybody else's processes.
+Of this process and its descendants. What ran: /proc/<pid>/stat (proc(5): user and system time of the process and of
+its children that ended, threads that ended among it), in ticks as /proc/stat counts everybody's. What waited: the
+kernel's /proc/<pid>/task/<tid>/schedstat (documentation, scheduler/sched-stats: ns on a processor, ns waiting on a run
+queue, time slices); a thread that ended takes that along. Some 20 µs a thread; nothing is read of anybody else's
+processes.
 
 Not aware of: what of it is a disturbance (`stats.conditions`).
 """
@@ -16,18 +18,33 @@ from typing import NamedTuple
 
 
 class OwnTimes(NamedTuple):
-    """Of all our threads together. `waited_ns`: runnable, and not running."""
+    """Of all our threads together. `waited_ns`: runnable, and not running, of threads that are still there."""
 
     ran_ns: int
     waited_ns: int
 
 
-def parse_schedstat(text: str) -> OwnTimes | None:
-    """The content of a schedstat file; None for anything else (a kernel without CONFIG_SCHED_INFO gives zeros)."""
+# Of /proc/<pid>/stat, behind the name: utime, stime, cutime, cstime (proc(5), fields 14 to 17).
+_TIMES = slice(11, 15)
+
+
+def parse_waited(text: str) -> int | None:
+    """ns that a thread waited, from its schedstat file; None for anything else (a kernel without CONFIG_SCHED_INFO
+    gives zeros).
+    """
     fields = text.split()
     if len(fields) != 3 or not all(field.isdigit() for field in fields):
         return None
-    return OwnTimes(int(fields[0]), int(fields[1]))
+    return int(fields[1])
+
+
+def parse_ran(text: str, ticks_per_s: int) -> int | None:
+    """ns that a process, its threads and its children that ended ran, from its stat file; None for anything else."""
+    # The name of a process may have blanks and brackets in it.
+    fields = text.rpartition(")")[2].split()[_TIMES]
+    if len(fields) != 4 or not all(field.isdigit() for field in fields):
+        return None
+    return sum(map(int, fields)) * (1_000_000_000 // ticks_per_s)
 
 
 def tree(pid: int, root: Path = Path("/")) -> list[int]:
@@ -46,14 +63,17 @@ def tree(pid: int, root: Path = Path("/")) -> list[int]:
 
 def own_times(pid: int | None = None, root: Path = Path("/")) -> OwnTimes | None:
     """Of this process (or `pid`) and its descendants; None where the kernel does not tell."""
-    total: OwnTimes | None = None
+    ran: list[int | None] = []
+    waited: list[int | None] = []
+    ticks = os.sysconf("SC_CLK_TCK")
     for process in tree(os.getpid() if pid is None else pid, root):
+        with suppress(OSError):
+            ran.append(parse_ran((root / "proc" / str(process) / "stat").read_text("utf-8", "replace"), ticks))
         for task in _tasks(process, root):
             with suppress(OSError):
-                if (one := parse_schedstat((task / "schedstat").read_text())) is not None:
-                    before = total or OwnTimes(0, 0)
-                    total = OwnTimes(before.ran_ns + one.ran_ns, before.waited_ns + one.waited_ns)
-    return total
+                waited.append(parse_waited((task / "schedstat").read_text()))
+    known = [value for value in ran if value is not None], [value for value in waited if value is not None]
+    return OwnTimes(sum(known[0]), sum(known[1])) if all(known) else None
 
 
 def _tasks(pid: int, root: Path) -> list[Path]:

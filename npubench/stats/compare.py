@@ -52,13 +52,15 @@ PERCENT = "capacity.percent"
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """How to compare: identity fields (dotted, or their beginnings) that may differ, the models and backends asked for
-    (none: all), and the class of machines within which base and new were measured.
+    (none: all), and the class of machines within which base and new were measured. `in_turns`: both were measured in
+    turns, so that other work on the machine disturbed both alike.
     """
 
     allow: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
     backends: tuple[str, ...] = ()
     machine_class: str | None = None
+    in_turns: bool = False
     tolerances: Tolerances = minimum
     rule: Rule = Rule()
 
@@ -156,8 +158,9 @@ def _pair(base: Cell, new: Cell, profile: Sequence[Difference], wanted: Wanted) 
     if new.execution_kind in ("simulated", "virtual"):
         return _outcome(new, "untimed", reasons=(*told, LABELS[new.execution_kind]), **about)
     measured, left_out = metrics(base, new, wanted.tolerances, wanted.rule)
-    measured, disturbed = _on_a_quiet_machine(base, new, measured)
-    left_out = (*left_out, *disturbed)
+    if not wanted.in_turns:
+        measured, disturbed = _on_a_quiet_machine(base, new, measured)
+        left_out = (*left_out, *disturbed)
     if not measured:
         none = Text(en="no metric has a value on either side", ko="양쪽 모두 값이 있는 지표가 없음")
         return _outcome(new, "invalid", reasons=(*told, *left_out, none), **about)
@@ -168,29 +171,32 @@ def _on_a_quiet_machine(
     base: Cell, new: Cell, measured: tuple[MetricComparison, ...]
 ) -> tuple[tuple[MetricComparison, ...], tuple[Text, ...]]:
     """`measured` without verdicts that other work on the machine may have made: NEW is not slower because somebody else
-    computed beside it, nor faster because somebody did beside BASE. What was withheld is said.
+    computed beside it, nor as fast as BASE, or faster, because somebody did beside BASE. What was withheld is said.
     """
-    found, said = [], []
-    for side, cell, verdict in (("NEW", new, "regressed"), ("BASE", base, "improved")):
+    found: set[str] = set()
+    said = []
+    for side, cell, verdicts in (("NEW", new, ("regressed",)), ("BASE", base, ("improved", "equivalent"))):
         if 2 * cell.disturbed <= len(cell.launches):
             continue
-        if any(item.verdict == verdict for item in measured):
+        found.update(verdicts)
+        if taken := [verdict for verdict in verdicts if any(item.verdict == verdict for item in measured)]:
+            korean = "·".join(_VERDICT_KO[verdict] for verdict in taken)
             said.append(
                 Text(
                     en=f"other work took processor time from {cell.disturbed} of {len(cell.launches)} launches of "
-                    f"{side}, so no metric is called {verdict}: measure again when the machine is quiet",
+                    f"{side}, so these call no metric {' or '.join(taken)}: measure again when the machine is quiet",
                     ko=f"{side} 실행 {len(cell.launches)}회 중 {cell.disturbed}회에서 다른 작업이 프로세서를 사용하여 "
-                    f"{_VERDICT_KO[verdict]} 판정을 보류함: 장비가 한가할 때 다시 측정하세요",
+                    f"{korean} 판정을 보류함: 장비가 한가할 때 다시 측정하세요",
                 )
             )
-        found.append(verdict)
     kept = tuple(
-        msgspec.structs.replace(item, verdict="inconclusive") if item.verdict in found else item for item in measured
+        msgspec.structs.replace(item, verdict="inconclusive", withheld=item.verdict) if item.verdict in found else item
+        for item in measured
     )
     return kept, tuple(said)
 
 
-_VERDICT_KO = {"regressed": "악화", "improved": "개선"}
+_VERDICT_KO = {"regressed": "악화", "improved": "개선", "equivalent": "동등"}
 
 
 def _unlike(base: Cell, new: Cell) -> Iterator[Difference]:

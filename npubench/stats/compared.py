@@ -134,8 +134,9 @@ class MetricComparison(_Document, frozen=True, kw_only=True):
     is null. `tolerance` is a share of cost, `tolerance_from` why it is what it is; `noise` is the robust standard
     deviation of the means of `nights` earlier nights, as a share of cost, null where there were too few.
     `minimum_detectable_change` has the sign of the bad direction (see `compare`). `more_launches`, on each side, is
-    given for inconclusive verdicts; null where it cannot be estimated. `confirmed`: whether measuring again agreed with
-    a regressed verdict; null where it was not measured again. `paired`: of two builds measured in turns.
+    given for inconclusive verdicts; null where it cannot be estimated. `withheld`: the verdict that launches would have
+    given, had other work on the machine not disturbed them. `confirmed`: whether measuring again agreed with a regressed
+    verdict; null where it was not measured again with a result. `paired`: of two builds measured in turns.
     `reason` says why something is null or withheld.
     """
 
@@ -154,6 +155,7 @@ class MetricComparison(_Document, frozen=True, kw_only=True):
     high: float | None = None
     minimum_detectable_change: float | None = None
     more_launches: int | None = None
+    withheld: Verdict | None = None
     confirmed: bool | None = None
     paired: Paired | None = None
     reason: Text | None = None
@@ -162,6 +164,11 @@ class MetricComparison(_Document, frozen=True, kw_only=True):
     def red(self) -> bool:
         """Whether it counts as a regression: measured again, both must agree."""
         return self.verdict == "regressed" and self.confirmed is not False
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether measuring again may make or confirm a regression of it."""
+        return self.red or self.withheld == "regressed"
 
 
 class CellComparison(_Document, frozen=True, kw_only=True):
@@ -195,6 +202,11 @@ class CellComparison(_Document, frozen=True, kw_only=True):
     def red(self) -> bool:
         """Whether a metric of it regressed, and measuring it again did not disagree."""
         return any(metric.red for metric in self.metrics)
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether it is worth measuring again: red, or red but for other work on the machine."""
+        return any(metric.doubtful for metric in self.metrics)
 
     @property
     def name(self) -> str:

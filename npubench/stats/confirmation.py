@@ -1,7 +1,9 @@
 """Red cells measured again: a regression stands only where both measurements agree.
 
 A false alarm of one night is a rare event by construction, and a second one in the same cell rarer by the square; a
-slowdown that is there is there again. What was not measured again, or could not be, stays red.
+slowdown that is there is there again. What was not measured again, or could not be, stays red: a second look that came
+to no verdict (too few launches, or other work on the machine) is no disagreement. What would have been red but for
+other work is red where the second look says so.
 
 Not aware of: how cells are measured again (`engine`).
 """
@@ -22,7 +24,7 @@ _NOT_AGAIN = Text(
 def confirmed(first: Comparison, second: Comparison) -> Comparison:
     """`first` with every regressed verdict confirmed or refuted by `second`, its sentence and exit code anew."""
     again = {cell.id: cell for cell in second.cells}
-    cells = tuple(_cell(cell, again.get(cell.id)) if cell.red else cell for cell in first.cells)
+    cells = tuple(_cell(cell, again.get(cell.id), first) if cell.doubtful else cell for cell in first.cells)
     return msgspec.structs.replace(
         first,
         cells=cells,
@@ -33,13 +35,11 @@ def confirmed(first: Comparison, second: Comparison) -> Comparison:
     )
 
 
-def _cell(cell: CellComparison, again: CellComparison | None) -> CellComparison:
+def _cell(cell: CellComparison, again: CellComparison | None, first: Comparison) -> CellComparison:
     measured = again.metrics if again is not None else ()
-    verdicts = {(item.metric, item.scope): item.verdict for item in measured}
-    metrics = tuple(
-        msgspec.structs.replace(item, confirmed=_agrees(item, verdicts.get((item.metric, item.scope))))
-        for item in cell.metrics
-    )
+    seconds = {(item.metric, item.scope): item for item in measured}
+    least = first.rule.least_launches
+    metrics = tuple(_judged(item, seconds.get((item.metric, item.scope)), least) for item in cell.metrics)
     answers = [item.confirmed for item in metrics if item.verdict == "regressed"]
     reasons = cell.reasons
     if None in answers:
@@ -47,13 +47,21 @@ def _cell(cell: CellComparison, again: CellComparison | None) -> CellComparison:
     return msgspec.structs.replace(
         cell,
         metrics=metrics,
-        confirmed=True if True in answers else None if None in answers else False,
+        confirmed=True if True in answers else None if None in answers or not answers else False,
         confirmation=measured,
         reasons=reasons,
     )
 
 
-def _agrees(item: MetricComparison, verdict: str | None) -> bool | None:
-    if item.verdict != "regressed" or verdict is None:
-        return None
-    return verdict == "regressed"
+def _judged(item: MetricComparison, second: MetricComparison | None, least: int) -> MetricComparison:
+    if second is None or not item.doubtful:
+        return item
+    if second.verdict == "regressed":
+        return msgspec.structs.replace(item, verdict="regressed", confirmed=True)
+    decided = second.withheld is None and second.change is not None and _launches(second) >= least
+    return msgspec.structs.replace(item, confirmed=False) if decided and item.red else item
+
+
+def _launches(item: MetricComparison) -> int:
+    """Of the side that has fewer."""
+    return item.paired.rounds if item.paired is not None else min(item.base.launches, item.new.launches)

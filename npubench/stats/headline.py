@@ -65,6 +65,9 @@ def headline(cells: Sequence[CellComparison], rule: Rule) -> Text:
             english, korean = english.removesuffix(": "), korean.removesuffix(": ")
     else:
         english, korean = "nothing was compared", "비교한 것이 없음"
+    if withheld := sum(item.withheld == "regressed" and not item.red for item in metrics):
+        english += f"; {_several(withheld, 'regression')} withheld because other work ran on the machine"
+        korean += f"; 다른 작업이 장비를 사용하여 보류한 악화 {withheld}개"
     if refuted:
         english += f"; {_several(refuted, 'regression')} not confirmed when measured again"
         korean += f"; 다시 측정했을 때 확인되지 않은 악화 {refuted}개"
@@ -84,9 +87,13 @@ def _regressed(cells: Sequence[CellComparison], total: int, bad: int, rule: Rule
     title = METRICS[item.metric].title
     english = f"{bad} of {_several(total, 'metric')} regressed{':' if bad == 1 else ', the worst:'} "
     korean = f"지표 {total}개 중 {bad}개 악화{':' if bad == 1 else ', 가장 큰 것:'} "
-    change = percent(item.change or 0.0)
-    english += f"{cell.name} {title.en}{where} {change} %"
-    korean += f"{cell.name} {title.ko}{where} {change} %"
+    if math.isfinite(item.change or 0.0) or item.reason is None:
+        change = percent(item.change or 0.0)
+        english += f"{cell.name} {title.en}{where} {change} %"
+        korean += f"{cell.name} {title.ko}{where} {change} %"
+    else:
+        english += f"{cell.name} {title.en}{where}: {item.reason.en}"
+        korean += f"{cell.name} {title.ko}{where}: {item.reason.ko}"
     if item.low is not None and item.high is not None:
         sure, low, high = f"{rule.confidence * 100:g} %", percent(item.low, signed=False), percent(item.high, False)
         english += f" ({sure} interval {low} to {high} %)"

@@ -28,7 +28,7 @@ from npubench.stats import searched
 from npubench.stats.compare import Wanted, compare
 from npubench.stats.compared import CellComparison, Comparison, MetricComparison, Paired, Rule, exit_code
 from npubench.stats.headline import headline
-from npubench.stats.speed import VERDICTS, share, side
+from npubench.stats.speed import VERDICTS, endless, share, side, supported
 from npubench.stats.student import MOST_LAUNCHES, Sample, Standing, half_width, place, quantile
 
 SUBJECT = ("options", "variables", "prebuilt")
@@ -111,7 +111,7 @@ def compare_sides(run: Run, wanted: Wanted | None = None, *, notes: Sequence[Tex
     """B against A, of a run that measured both. Raises NotComparableError where it did not."""
     wanted = wanted or Wanted()
     base, new = halves(run)
-    asked = msgspec.structs.replace(wanted, allow=(*wanted.allow, *SUBJECT))
+    asked = msgspec.structs.replace(wanted, allow=(*wanted.allow, *SUBJECT), in_turns=True)
     found = compare(base, new, asked)
     before, after = ({cell.id: cell for cell in half.cells} for half in (base, new))
     cells = tuple(
@@ -168,7 +168,8 @@ def paired(item: MetricComparison, base: Cell, new: Cell, rule: Rule) -> MetricC
     if not both or item.base.mean == 0 or item.new.mean == 0:
         return item
     ratios = [b[number] - a[number] for number in both]
-    return judged(
+    never = [endless(_spread(cell, item), item.metric) for cell in (base, new)]
+    found = judged(
         msgspec.structs.replace(
             item,
             base=side([a[number] for number in both], len(a) - len(both) + item.base.unusable, item.metric),
@@ -178,6 +179,7 @@ def paired(item: MetricComparison, base: Cell, new: Cell, rule: Rule) -> MetricC
         rule,
         searched.steps(item.metric, base, new),
     )
+    return supported(found, *never)
 
 
 def judged(

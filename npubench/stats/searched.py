@@ -53,7 +53,10 @@ def loads_differ(base: Cell, new: Cell) -> bool:
     return len(found) > 1
 
 
-def held_nothing(cell: Cell) -> float | None:
-    """The least load, where even that failed in every launch; None where some load was held or nothing is known."""
-    found = cell.capacity
-    return found.failed if found is not None and found.confirmed == 0 and found.failed else None
+def held_nothing(cell: Cell, key: str) -> float | None:
+    """The least load, where even that failed in every launch; None where some launch held one or nothing is known."""
+    found, spread = cell.capacity, cell.summary.get(key)
+    # What a cell confirmed is the least of its launches: one that held nothing makes it 0.
+    if found is None or spread is None or any(value != 0 for value in spread.launches):
+        return None
+    return found.failed if found.confirmed == 0 and found.failed else None

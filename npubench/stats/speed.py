@@ -20,6 +20,7 @@ from npubench.schema import Cell, Spread
 from npubench.spi import MeterScope
 from npubench.stats import searched
 from npubench.stats.compared import MetricComparison, Rule, Side, ToleranceFrom, Verdict
+from npubench.stats.percentiles import INFINITE
 from npubench.stats.student import Sample, detectable, half_width, more_launches, place, standing
 
 # METRICS.md, Comparing: minimum effects. Latency percentiles and the first and later tokens; throughputs, what is held
@@ -65,6 +66,17 @@ def costs(spread: Spread | None, key: str) -> tuple[list[float], int]:
     return good, len(values) - len(good)
 
 
+def endless(spread: Spread | None, key: str) -> int:
+    """How many launches cost infinitely much: a percentile among requests that were never answered, a load or rate of
+    nothing at all.
+    """
+    if spread is None:
+        return 0
+    if METRICS[key].worse == "lower":
+        return sum(value == 0 for value in spread.launches)
+    return sum(value is None for value in spread.launches) if spread.reason == INFINITE else 0
+
+
 def share(log_cost: float, key: str) -> float:
     """A difference of log costs as a relative change of the metric."""
     try:
@@ -107,6 +119,7 @@ def compare_metric(
     (a, a_lost), (b, b_lost) = costs(base, key), costs(new, key)
     if not a and not b:
         return None
+    never = endless(base, key), endless(new, key)
     found = MetricComparison(
         metric=key,
         unit=METRICS[key].unit,
@@ -120,7 +133,7 @@ def compare_metric(
         nights=tolerated.nights,
     )
     if not a or not b:
-        return msgspec.structs.replace(found, reason=_no_value("BASE", base) if not a else _no_value("NEW", new))
+        return _one_sided(found, base, new, never, rule)
     before, after = Sample.of(a), Sample.of(b)
     difference, band = after.mean - before.mean, math.log1p(tolerated.share)
     found = msgspec.structs.replace(found, change=share(difference, key))
@@ -140,10 +153,48 @@ def compare_metric(
     )
     where = place(low, high, band)
     if where is not None and min(len(a), len(b)) >= rule.least_launches:
-        return msgspec.structs.replace(found, verdict=VERDICTS[where])
+        return supported(msgspec.structs.replace(found, verdict=VERDICTS[where]), *never)
     more = more_launches(before, after, rule.confidence, band, rule.least_launches, steps.new, steps.base)
     reason = _withheld(len(a), len(b), more, steps, rule)
     return msgspec.structs.replace(found, more_launches=more, reason=reason)
+
+
+def _one_sided(
+    found: MetricComparison, base: Spread | None, new: Spread | None, never: tuple[int, int], rule: Rule
+) -> MetricComparison:
+    """A metric of which one side has no value in any launch: decided where each of them cost infinitely much."""
+    name, spread, lost, there = "NEW", new, never[1], found.base
+    if not there.launches:
+        name, spread, lost, there = "BASE", base, never[0], found.new
+    every = spread is not None and lost == len(spread.launches)
+    if not every or min(lost, there.launches) < rule.least_launches:
+        return msgspec.structs.replace(found, reason=_no_value(name, spread))
+    verdict: Verdict = "regressed" if name == "NEW" else "improved"
+    change = math.inf if METRICS[found.metric].worse == "higher" else -1.0
+    if name == "BASE":
+        change = -1.0 if METRICS[found.metric].worse == "higher" else math.inf
+    return msgspec.structs.replace(found, verdict=verdict, change=change, reason=_never(name, lost, lost))
+
+
+def supported(found: MetricComparison, base: int, new: int) -> MetricComparison:
+    """`found`, judged on launches that have a value, without a verdict that launches of infinite cost (`endless`, on
+    each side) speak against: what is left of NEW looks better than NEW is, what is left of BASE better than BASE.
+    """
+    against = (*(("equivalent", "improved") if new else ()), *(("regressed", "equivalent") if base else ()))
+    if found.verdict not in against:
+        return found
+    name, lost, side_ = ("NEW", new, found.new) if new else ("BASE", base, found.base)
+    return msgspec.structs.replace(
+        found, verdict="inconclusive", reason=_never(name, lost, max(lost, side_.launches + side_.unusable))
+    )
+
+
+def _never(name: str, lost: int, launches: int) -> Text:
+    return Text(
+        en=f"{name}: in {lost} of {launches} launches nothing was held, or so many requests were dropped or failed that "
+        "this is infinite",
+        ko=f"{name}: 실행 {launches}회 중 {lost}회에서 아무것도 감당하지 못했거나, 누락·실패한 요청이 많아 값이 무한대임",
+    )
 
 
 def _known(bound: float) -> float | None:
@@ -217,7 +268,7 @@ def _energy(
 
 def _nothing_held(key: str, base: Cell, new: Cell, tolerated: Tolerated, rule: Rule) -> MetricComparison | None:
     """A capacity of which one side held not even the least load; None where both held some, or neither did."""
-    lost_base, lost_new = searched.held_nothing(base), searched.held_nothing(new)
+    lost_base, lost_new = searched.held_nothing(base, key), searched.held_nothing(new, key)
     if (lost_base is None) == (lost_new is None):
         return None
     some, least = (base, lost_new) if lost_new is not None else (new, lost_base)

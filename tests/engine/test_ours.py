@@ -5,24 +5,31 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
 from npubench.engine.counters import Counted, Counters, between, parse_busy
-from npubench.engine.ours import OwnTimes, own_times, parse_schedstat, tree
+from npubench.engine.ours import OwnTimes, own_times, parse_ran, parse_waited, tree
 
 _SPIN = "import time, sys\nend = time.perf_counter() + float(sys.argv[1])\nwhile time.perf_counter() < end: pass"
 
 
 @pytest.mark.parametrize("text", ["", "1 2", "1 2 x", "-1 2 3", "1 2 3 4"])
 def test_anything_else_is_no_schedstat(text: str) -> None:
-    assert parse_schedstat(text) is None
+    assert parse_waited(text) is None
 
 
-def test_a_schedstat_is_time_that_ran_and_time_that_waited() -> None:
-    assert parse_schedstat("1500 200 3\n") == OwnTimes(1500, 200)
+STAT = "{pid} (a (b) c) S 1 1 1 0 -1 4194560 9 9 0 0 {times} 20 0 1 0 100 9 9"
+
+
+def test_what_waited_is_of_a_thread_and_what_ran_of_a_process_with_the_children_that_ended() -> None:
+    assert parse_waited("1500 200 3\n") == 200
+    assert parse_ran(STAT.format(pid=7, times="5 2 30 1"), 100) == 380_000_000
+    for text in ("", "7 (x) S 1", STAT.format(pid=7, times="5 2 -30 1")):
+        assert parse_ran(text, 100) is None
 
 
 def test_processes_and_threads_are_added_up_from_a_copy_of_the_files(tmp_path: Path) -> None:
@@ -31,8 +38,10 @@ def test_processes_and_threads_are_added_up_from_a_copy_of_the_files(tmp_path: P
         folder.mkdir(parents=True)
         (folder / "children").write_text(children)
         (folder / "schedstat").write_text(times)
+        ticks = {10: "1 2 3 4", 11: "0 5 0 0"}[pid]
+        (tmp_path / "proc" / str(pid) / "stat").write_text(STAT.format(pid=pid, times=ticks))
     assert sorted(tree(10, tmp_path)) == [10, 11, 12]
-    assert own_times(10, tmp_path) == OwnTimes(157, 6)
+    assert own_times(10, tmp_path) == OwnTimes(15 * 1_000_000_000 // os.sysconf("SC_CLK_TCK"), 6)
     assert own_times(99, tmp_path) is None
 
 
@@ -55,6 +64,24 @@ def test_a_child_that_computes_is_ours_and_no_other(tmp_path: Path) -> None:
     finally:
         child.kill()
         child.wait()
+
+
+def test_a_thread_that_ended_ran_for_us(tmp_path: Path) -> None:
+    """Lanes of a window are threads that begin and end within it: what they ran is nobody else's work."""
+
+    def spin() -> None:
+        until = time.thread_time() + 0.3
+        while time.thread_time() < until:
+            pass
+
+    before = own_times()
+    lane = threading.Thread(target=spin)
+    lane.start()
+    lane.join()
+    after = own_times()
+    assert before is not None
+    assert after is not None
+    assert after.ran_ns - before.ran_ns >= 250_000_000
 
 
 def test_what_the_processors_ran_less_what_we_ran_is_others() -> None:

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from npubench.errors import NotComparableError, UsageError
 from npubench.lang import Text
-from npubench.schema import AbsentBackend, Cell, Spread, UnsupportedCell
+from npubench.schema import AbsentBackend, Capacity, Cell, Spread, UnsupportedCell
 from npubench.stats.compare import Wanted, compare
 from npubench.stats.compared import CellComparison, Comparison, MetricComparison, Rule, differences, percent
+from npubench.stats.percentiles import INFINITE
 from npubench.stats.speed import Tolerated, compare_metric
 from npubench.stats.student import MOST_LAUNCHES, Sample, half_width, more_launches, place, quantile, standing
 from tests.stats.made_runs import STEADY, cell, run, spread
@@ -421,14 +422,87 @@ def test_other_work_on_the_machine_makes_nobody_slower_and_nobody_faster() -> No
     found = only(pair(quiet, busy))
     assert {item.verdict for item in found.metrics} == {"inconclusive"}
     assert found.reasons[-1].en == (
-        "other work took processor time from 3 of 5 launches of NEW, so no metric is called regressed: measure again "
+        "other work took processor time from 3 of 5 launches of NEW, so these call no metric regressed: measure again "
         "when the machine is quiet"
     )
     assert "3회" in found.reasons[-1].ko
     assert pair(quiet, busy).exit_code == 0
+    assert "3 regressions withheld because other work ran on the machine" in pair(quiet, busy).sentence.en
+    assert "보류한 악화 3개" in pair(quiet, busy).sentence.ko
+    assert {item.withheld for item in found.metrics} == {"regressed"}
+    assert found.doubtful
+    assert not found.red
     # A minority of launches, and a busy BASE, take nothing back.
     assert only(pair(quiet, msgspec.structs.replace(slow, disturbed=2))).red
     assert only(pair(msgspec.structs.replace(quiet, disturbed=5), slow)).red
     # What got faster than a busy BASE did so for that reason.
     assert {item.verdict for item in only(pair(busy, quiet)).metrics} == {"inconclusive"}
     assert {item.verdict for item in only(pair(slow, quiet)).metrics} == {"improved"}
+    # Nor is anybody as fast as it: a quiet BASE might have been faster.
+    same = only(pair(msgspec.structs.replace(quiet, disturbed=5), quiet))
+    assert {(item.verdict, item.withheld) for item in same.metrics} == {("inconclusive", "equivalent")}
+    assert not same.doubtful
+    # In turns other work is beside both.
+    turns = compare(run(quiet), run(busy, id="20261125T010203Z-bbbbbb"), Wanted(in_turns=True))
+    assert only(turns).red
+
+
+def _late(values: tuple[float | None, ...]) -> Spread:
+    return spread(values, INFINITE)
+
+
+P99 = "latency_p99_ns"
+
+
+@pytest.mark.parametrize(
+    ("base", "new", "verdict"),
+    [
+        # Every launch of NEW left so much unanswered that its p99 is infinite.
+        (spread((1.0, 1.01, 0.99, 1.0)), _late((None,) * 4), "regressed"),
+        (_late((None,) * 4), spread((1.0, 1.01, 0.99, 1.0)), "improved"),
+        # Too few launches, or a value that is missing for another reason, decide nothing.
+        (spread((1.0, 1.01, 0.99, 1.0)), _late((None,) * 3), "inconclusive"),
+        (spread((1.0, 1.01, 0.99, 1.0)), spread((None,) * 4, "12 samples"), "inconclusive"),
+        # Some launches: what is left of them looks better than the side is.
+        (spread((1.0, 1.0, 1.0, 1.0, 1.0)), _late((1.0, 1.0, 1.0, 1.0, None)), "inconclusive"),
+        (spread((1.0, 1.0, 1.0, 1.0, 1.0)), _late((0.5, 0.5, 0.5, 0.5, None)), "inconclusive"),
+        (spread((1.0, 1.0, 1.0, 1.0, 1.0)), _late((2.0, 2.0, 2.0, 2.0, None)), "regressed"),
+        (_late((1.0, 1.0, 1.0, 1.0, None)), spread((2.0, 2.0, 2.0, 2.0, 2.0)), "inconclusive"),
+        (_late((1.0, 1.0, 1.0, 1.0, None)), spread((0.5, 0.5, 0.5, 0.5, 0.5)), "improved"),
+    ],
+)
+def test_what_was_never_answered_is_infinitely_late(base: Spread, new: Spread, verdict: str) -> None:
+    found = compare_metric(P99, base, new, Tolerated(0.05), Rule())
+    assert found is not None
+    assert found.verdict == verdict
+    assert (found.reason is None) == (verdict in ("regressed", "improved") and found.change not in (math.inf, -1.0))
+
+
+def test_a_sentence_of_what_is_infinitely_late_says_so() -> None:
+    lost = msgspec.structs.replace(cell(), summary={**cell().summary, P99: _late((None,) * 5)})
+    found = pair(cell(), lost)
+    assert found.exit_code == 3
+    assert "latency p99: NEW: in 5 of 5 launches" in found.sentence.en
+    assert msgspec.json.decode(msgspec.json.encode(found), type=Comparison).exit_code == 3
+
+
+def _cameras(*held: float) -> Cell:
+    capacity = Capacity(searched="cameras", confirmed=min(held), failed=min(held) + 1.0, failed_by="latency")
+    made = cell(scenario="cameras", capacity=capacity)
+    return msgspec.structs.replace(made, summary={**made.summary, CAMERAS: spread(held)})
+
+
+CAMERAS = "capacity_cameras"
+
+
+def _held(base: Cell, new: Cell) -> str:
+    return next(item.verdict for item in only(pair(base, new)).metrics if item.metric == CAMERAS)
+
+
+def test_one_launch_that_held_nothing_decides_nothing() -> None:
+    all_, none, one = _cameras(*(12.0,) * 5), _cameras(*(0.0,) * 5), _cameras(12.0, 12.0, 12.0, 12.0, 0.0)
+    assert _held(all_, none) == "regressed"
+    assert _held(none, all_) == "improved"
+    assert _held(all_, one) == "inconclusive"
+    # Half of what BASE held is no improvement because one of its launches held nothing.
+    assert _held(one, _cameras(*(6.0,) * 5)) == "inconclusive"

@@ -64,6 +64,33 @@ def test_what_was_not_measured_again_stays_red(again: Any) -> None:
     assert "not measured again" in one.reasons[-1].en
 
 
+NAMES = tuple(f"c-{number}" for number in range(1, 6))
+
+
+def test_a_second_look_that_came_to_no_verdict_refutes_nothing() -> None:
+    """A backup beside it, or two launches that crashed, are no disagreement."""
+    base = (cell(launches=NAMES),)
+    first = against(cell(factor=1.123, launches=NAMES), base=base)
+    for again in (cell(factor=1.123, launches=NAMES, disturbed=5), cell((1.0, 1.01, 0.99), launches=NAMES[:3])):
+        found = confirmed(first, against(again, id=AGAIN, base=base))
+        (one,) = found.cells
+        assert (one.confirmed, one.red, found.exit_code) == (None, True, 3)
+        assert "not measured again with a result" in one.reasons[-1].en
+
+
+def test_what_was_withheld_is_red_where_the_second_look_says_so() -> None:
+    base = (cell(launches=NAMES),)
+    first = against(cell(factor=1.123, launches=NAMES, disturbed=4), base=base)
+    assert (first.exit_code, first.cells[0].doubtful) == (0, True)
+    found = confirmed(first, against(cell(factor=1.123, launches=NAMES), id=AGAIN, base=base))
+    assert (found.exit_code, found.cells[0].confirmed) == (3, True)
+    assert "withheld" not in found.sentence.en
+    for again in (cell(launches=NAMES), cell(factor=1.123, launches=NAMES, disturbed=4)):
+        still = confirmed(first, against(again, id=AGAIN, base=base))
+        assert (still.exit_code, still.cells[0].confirmed) == (0, None)
+        assert "3 regressions withheld" in still.sentence.en
+
+
 def test_other_cells_are_left_alone() -> None:
     base = (cell(), cell(model="b"), cell(model="c"))
     first = against(cell(factor=1.123), cell(model="b"), cell(model="c", verdict="invalid"), base=base)
