@@ -125,7 +125,7 @@ def _consequences(folder: store.RunFolder, run: Run, name: str, machine_class: s
         yield Text(
             en=f"other work ran beside {busy} cell{'s' if busy > 1 else ''} of it: no later night will be called "
             "equivalent to or faster than those; a run of a quiet machine is the better baseline",
-            ko=f"측정 중 다른 작업이 셀 {busy}개와 함께 실행됨: 이후 실행은 그 셀에 대해 동등·개선 판정을 받지 못합니다. "
+            ko=f"측정 중 다른 작업이 셀 {busy}개와 함께 실행됨: 이후 실행은 그 셀에서 동등·개선 판정을 받지 못합니다. "
             "한가한 장비에서 측정한 실행이 기준으로 더 적합합니다",
         )
     if machine_class is not None:

@@ -135,8 +135,8 @@ class MetricComparison(_Document, frozen=True, kw_only=True):
     deviation of the means of `nights` earlier nights, as a share of cost, null where there were too few.
     `minimum_detectable_change` has the sign of the bad direction (see `compare`). `more_launches`, on each side, is
     given for inconclusive verdicts; null where it cannot be estimated. `withheld`: the verdict that launches would have
-    given, had other work on the machine not disturbed them. `confirmed`: whether measuring again agreed with a regressed
-    verdict; null where it was not measured again with a result. `paired`: of two builds measured in turns.
+    given, had other work on the machine not disturbed them. `confirmed`: whether measuring again agreed with a
+    regressed verdict; null where it was not measured again with a result. `paired`: of two builds measured in turns.
     `reason` says why something is null or withheld.
     """
 

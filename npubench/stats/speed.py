@@ -191,9 +191,9 @@ def supported(found: MetricComparison, base: int, new: int) -> MetricComparison:
 
 def _never(name: str, lost: int, launches: int) -> Text:
     return Text(
-        en=f"{name}: in {lost} of {launches} launches nothing was held, or so many requests were dropped or failed that "
-        "this is infinite",
-        ko=f"{name}: 실행 {launches}회 중 {lost}회에서 아무것도 감당하지 못했거나, 누락·실패한 요청이 많아 값이 무한대임",
+        en=f"{name}: in {lost} of {launches} launches nothing was held, or so many requests were dropped or failed "
+        "that this is infinite",
+        ko=f"{name}: 실행 {launches}회 중 {lost}회에서 감당한 것이 없거나, 누락·실패한 요청이 많아 값이 무한대임",
     )
 
 

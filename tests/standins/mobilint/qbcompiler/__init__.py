@@ -1,7 +1,7 @@
 """A stand-in for Mobilint's `qbcompiler` 1.0, for tests: `mxq_compile` as the vendor's tutorials call it.
 
-Faults, by NPUBENCH_STANDIN_MOBILINT: refuses (raises), hour (never ends), other-chip (writes a file for REGULUS), nothing
-(writes no file), offload (a file that wants the processor).
+Faults, by NPUBENCH_STANDIN_MOBILINT: refuses (raises), hour (never ends), other-chip (writes a file for REGULUS),
+nothing (writes no file), offload (a file that wants the processor).
 """
 
 import json
