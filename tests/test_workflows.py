@@ -20,6 +20,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 WORKFLOW = ROOT / ".github" / "workflows" / "nightly.yml"
 SCRIPTS = ROOT / ".github" / "scripts"
+ENDINGS = ("html", "md", "xml", "json")
 NASTY = (
     '$(touch pwned)`touch pwned`"; touch pwned #\n::set-output name=x::y\n::error::hi @everyone '
     "<b>|</b> ${{ github.token }} 😀"
@@ -93,6 +94,19 @@ def test_permissions_and_concurrency() -> None:
     assert checkouts[0]["with"]["clean"] is False
 
 
+def test_pages_of_the_night_before_go_before_anything_can_fail(tmp_path: Path) -> None:
+    """Summary and pages are published whatever failed, setting up included."""
+    first = workflow()["jobs"]["night"]["steps"][0]
+    assert "if" not in first
+    for _ in range(2):
+        subprocess.run(["bash", "-c", first["run"]], check=True, cwd=tmp_path)
+        (tmp_path / "reports").mkdir(exist_ok=True)
+        for name in ("README.md", *(f"nightly.{ending}" for ending in ENDINGS)):
+            (tmp_path / "reports" / name).touch()
+    subprocess.run(["bash", "-c", first["run"]], check=True, cwd=tmp_path)
+    assert [path.name for path in (tmp_path / "reports").iterdir()] == ["README.md"]
+
+
 FAKE = """#!/usr/bin/env bash
 printf '%s\\n' "$@" > "$CALLED"
 printf '%s\\n' "$SAID"
@@ -147,6 +161,19 @@ def test_hostile_inputs_are_refused(tmp_path: Path, inputs: dict[str, str]) -> N
     assert called.done.returncode == 2
     assert called.arguments is None
     assert not (tmp_path / "pwned").exists()
+
+
+@pytest.mark.parametrize("inputs", [{"BUDGET": NASTY}, {"BACKENDS": NASTY}, {}])
+def test_neither_pages_nor_the_run_of_the_night_before(tmp_path: Path, inputs: dict[str, str]) -> None:
+    """Refused by the script, or by npubench before it looks at the folder."""
+    pages = tmp_path / "pages"
+    pages.mkdir()
+    for ending in ENDINGS:
+        (pages / f"nightly.{ending}").write_text('{\n "run": "20261123T010203Z-a1b2c3"\n}', encoding="utf-8")
+    called = Called(tmp_path, 2, **inputs)
+    assert called.done.returncode == 2
+    assert called.output() == {"exit_code": "2"}
+    assert not list(pages.iterdir())
 
 
 def test_what_is_printed_is_no_command_to_the_runner(tmp_path: Path) -> None:

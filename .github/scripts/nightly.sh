@@ -14,6 +14,9 @@ refuse() {
     exit 2
 }
 
+# Whatever is refused from here on: a page that is there, and the run that it names, is tonight's.
+rm -f -- "$REPORTS"/nightly.{html,md,xml,json} || refuse "REPORTS: the pages of the night before cannot be removed"
+
 arguments=()
 if [[ -n "${BUDGET:-}" ]]; then
     [[ "$BUDGET" =~ ^[0-9.hms]+$ ]] || refuse "BUDGET: expected a duration such as 30m or 3h"

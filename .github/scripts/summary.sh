@@ -6,6 +6,6 @@ page="${REPORTS:-reports}/nightly.md"
 if [[ -f "$page" ]]; then
     cat -- "$page" >>"$GITHUB_STEP_SUMMARY"
 else
-    echo "No page was written: the night was stopped, and the next one goes on with it; or the command was refused." \
+    echo "No page was written: the night was stopped, and the next one goes on with it; or setting up failed, or the command was refused." \
         >>"$GITHUB_STEP_SUMMARY"
 fi

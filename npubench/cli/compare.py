@@ -25,7 +25,7 @@ from npubench import baselines, store
 from npubench.baselines import BASELINE
 from npubench.cli.outputs import NONE, Outputs
 from npubench.discovery import checkout_root
-from npubench.errors import NpubenchError
+from npubench.errors import NpubenchError, RunInterruptedError
 from npubench.lang import Language, Text
 from npubench.report import words
 from npubench.report.foreign import LINE_LIMIT, NAME_LIMIT, clean
@@ -120,14 +120,22 @@ def compare(
 ) -> None:
     """Prints the comparison and writes what was `asked`; exits with 3, 4 or 5 where it found something.
 
-    `confirm`: red cells are measured once more first.
+    `confirm`: red cells are measured once more first; where they cannot be, the verdict stands and says so. Raises
+    NpubenchError where the runs cannot be compared or a file cannot be written; RunInterruptedError on Ctrl-C, when all
+    is written.
     """
     spoken, root = asked.spoken(), store.results_root(out, checkout_root())
     found = found_between(base, new, root, allow=allow, models=models, backends=backends)
+    stopped: RunInterruptedError | None = None
     if confirm:
-        from npubench.cli.confirm import confirmed_now, folders_of
+        from npubench.cli.confirm import confirmed_now, folders_of, not_again
 
-        found = confirmed_now(found, *folders_of(base, new, root))
+        try:
+            found = confirmed_now(found, *folders_of(base, new, root))
+        except NpubenchError as error:
+            # What was compared stands, unconfirmed. First, since a page shows the first notes only.
+            found = msgspec.structs.replace(found, notes=(not_again(error), *found.notes))
+            stopped = error if isinstance(error, RunInterruptedError) else None
     asked.write(found, spoken)
     if as_json:
         sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
@@ -137,6 +145,9 @@ def compare(
             for part in draw(found, spoken):
                 console.print(part)
     asked.annotate(found, spoken, to=sys.stderr if as_json else sys.stdout)
+    if stopped is not None:
+        sys.stdout.flush()
+        raise stopped
     if found.exit_code:
         sys.stdout.flush()
         sys.exit(found.exit_code)

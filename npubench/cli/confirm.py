@@ -17,7 +17,8 @@ from npubench.engine.launcher import Limits
 from npubench.engine.machine import facts
 from npubench.engine.resume import check_inputs, check_machine, given_name
 from npubench.engine.run import Execution
-from npubench.lang import here
+from npubench.errors import NpubenchError
+from npubench.lang import Text, here
 from npubench.schema import Plan, Run
 from npubench.stats.compared import Comparison
 from npubench.stats.confirmation import confirmed
@@ -71,3 +72,9 @@ def confirmed_now(
                 found, base, new, measure, say=tell, stop=over, command=("npubench", *sys.argv[1:])
             )
         return found if second is None else confirmed(found, second)
+
+
+def not_again(error: NpubenchError) -> Text:
+    """What stands beside a verdict that could not be confirmed: why, and what to do."""
+    said = f"{error}" if error.hint is None else f"{error} → {error.hint}"
+    return Text(en=f"red cells were not measured again: {said}", ko=f"악화된 셀을 다시 측정하지 못함: {said}")

@@ -21,17 +21,17 @@ from npubench import baselines, store
 from npubench.cli import nights
 from npubench.cli.asked import Asked, check_options, duration_s
 from npubench.cli.compare import draw, found_between
-from npubench.cli.confirm import confirmed_now
+from npubench.cli.confirm import confirmed_now, not_again
 from npubench.cli.measure import Until, limits_of, measured
 from npubench.cli.nightly_pages import Pages, shown_past
 from npubench.cli.planned import choose, make_plan
 from npubench.cli.progress import Console
 from npubench.cli.session import stoppable
 from npubench.discovery import checkout_root
-from npubench.engine.confirming import folder_of
+from npubench.engine.confirming import begun
 from npubench.engine.deadline import again_s, expected_s
 from npubench.engine.machine import machine_name
-from npubench.errors import NotComparableError, NpubenchError, RunInterruptedError
+from npubench.errors import EXIT_CODE_ORDER, NotComparableError, NpubenchError, RunInterruptedError
 from npubench.lang import Text, here, language
 from npubench.rules import DEFAULT, load
 from npubench.schema import Plan, Run
@@ -101,17 +101,19 @@ def nightly(asking: Asking) -> None:
     """One night, or the rest of one; exits with its code."""
     began_s = time.monotonic()
     console = Console(as_json=asking.run.as_json)
+    pages = Pages.at(asking.report, checkout_root())
+    if not asking.dry_run:
+        # Before an option is refused: what CI publishes then is no page at all, and not that of the night before.
+        pages.clear()
     budget_s = duration_s(asking.budget, "--budget")
     check_options(asking.run, load(asking.run.ruleset or DEFAULT))
     root = store.results_root(asking.run.out, checkout_root())
     machine = machine_name(asking.run.machine)
     found = nights.unfinished(root, machine, command(asking), datetime.now(timezone.utc))
     spent = Time(began_s, budget_s)
-    pages = Pages.at(asking.report, checkout_root())
     if asking.dry_run:
         _show(asking, found, spent, root, machine, pages, console)
         return
-    pages.clear()
     try:
         ended = _night(asking, found, spent, root, machine, console)
     except RunInterruptedError:
@@ -136,6 +138,10 @@ def _night(
     asking: Asking, found: nights.Unfinished | None, spent: Time, root: Path, machine: str, console: Console
 ) -> Nightly:
     """Measures what is missing, compares, confirms. Raises what ends a night before it can be judged."""
+    if asking.baseline is not None:
+        # Now: a name that means nothing is told before hours of measuring, and `latest` is not yet tonight's own run.
+        with suppress(NotComparableError):
+            asking = msgspec.structs.replace(asking, baseline=_base(asking, root, machine))
     console.say(
         here(
             f"night of {machine}: at most {show_duration_s(spent.budget_s)}, until {_clock(spent.budget_s)}",
@@ -157,7 +163,8 @@ def _night(
     if folder is None or run is None:
         folder, run = measured(asking.run, root, console, until)
     plan = folder.plan()
-    comparison, why, hint = _compared(asking, folder, root, machine)
+    comparison, refused = _compared(asking, folder, root, machine)
+    why, hint = _told(refused, run.id)
     notes: tuple[Text, ...] = ()
     if comparison is not None and asking.confirm:
         comparison, notes = _confirmed(asking, comparison, folder, spent, root, console)
@@ -165,6 +172,8 @@ def _night(
     absent = tuple(item.backend for item in plan.absent) if plan.named_absent else ()
     lacking = night.left_out(plan, run)
     codes = night.codes(comparison, bad, absent, lacking)
+    if refused is not None:
+        codes = tuple(sorted({*codes, refused.exit_code}, key=EXIT_CODE_ORDER.index))
     return Nightly(
         machine=machine,
         created=utc_now(),
@@ -240,32 +249,38 @@ def _base(asking: Asking, root: Path, machine: str) -> str:
 
 def _compared(
     asking: Asking, folder: store.RunFolder, root: Path, machine: str
-) -> tuple[Comparison | None, Text | None, Text | None]:
-    """The comparison; or why there is none, and what to do."""
+) -> tuple[Comparison | None, NpubenchError | None]:
+    """The comparison; or what stands against one."""
     try:
         base = baselines.BASELINE if asking.baseline is None else _base(asking, root, machine)
-        return found_between(base, str(folder.path), root), None, None
-    except NotComparableError as error:
-        run = folder.path.name
-        hint = Text(
+        return found_between(base, str(folder.path), root), None
+    except NpubenchError as error:
+        return None, error
+
+
+def _told(refused: NpubenchError | None, run: str) -> tuple[Text | None, Text | None]:
+    """Why a run was compared with nothing, and what to do; None and None where it was compared."""
+    if refused is None:
+        return None, None
+    why = Text(en=str(refused), ko=str(refused))
+    if isinstance(refused, NotComparableError):
+        return why, Text(
             en=f"look at the pages, then accept it: `npubench baseline accept {run}`",
             ko=f"보고서를 확인한 뒤 승인하세요: `npubench baseline accept {run}`",
         )
-        said = str(error)
-        return None, Text(en=said, ko=said), hint
+    return why, None if refused.hint is None else Text(en=refused.hint, ko=refused.hint)
 
 
 def _confirmed(
     asking: Asking, comparison: Comparison, folder: store.RunFolder, spent: Time, root: Path, console: Console
 ) -> tuple[Comparison, tuple[Text, ...]]:
     """The comparison after red cells were measured again; as it is, and why, where they could not be."""
-    red = [cell.id for cell in comparison.cells if cell.red]
-    left_s = spent.writes_s - time.monotonic()
-    begun = folder_of(folder, comparison.base.id).path.exists()
-    if red and not begun and again_s(folder.plan(), red) > left_s:
-        return comparison, (_no_time(len(red), folder.path.name),)
-    base = store.RunFolder(Path(_base(asking, root, comparison.new.machine)))
+    again = [cell.id for cell in comparison.cells if cell.doubtful]
     try:
+        fresh = set(again) - begun(folder, comparison.base.id)
+        if fresh and again_s(folder.plan(), fresh) > spent.writes_s - time.monotonic():
+            return comparison, (_no_time(len(again), folder.path.name),)
+        base = store.RunFolder(Path(_base(asking, root, comparison.new.machine)))
         found = confirmed_now(
             comparison,
             base,
@@ -279,11 +294,9 @@ def _confirmed(
     except RunInterruptedError:
         if time.monotonic() < spent.writes_s:
             raise
-        return comparison, (_no_time(len(red), folder.path.name),)
+        return comparison, (_no_time(len(again), folder.path.name),)
     except NpubenchError as error:
-        said = str(error)
-        note = Text(en=f"red cells were not measured again: {said}", ko=f"악화된 셀을 다시 측정하지 못함: {said}")
-        return comparison, (note,)
+        return comparison, (not_again(error),)
     return found, ()
 
 

@@ -1,9 +1,11 @@
 """Confirm on red: cells that regressed are measured once more, in turns with the baseline's build where it can be run.
 
-Guarantees: once per pair of runs. What was measured again is kept beside NEW (`<machine>/confirm/<new>--<base>`), and
-asking again gives the same answer, so that nobody asks until it is green. The baseline's environment is rebuilt from
-the exact packages that its run recorded; where that cannot be, or would be tonight's own, the candidate alone is
-measured again, and the result says so: such a re-run shares the night's effect. Windows and launches are NEW's.
+Guarantees: once per cell and pair of runs. What was measured again is kept beside NEW, in
+`<machine>/confirm/<new>--<base>`, and asking again gives the same answer, so that nobody asks until it is green. What a
+later question finds red beside that (the first one was of a part of the backends, say) is measured in a folder of its
+own (`…--2`). The baseline's environment is rebuilt from the exact packages that its run recorded; where that cannot be,
+or would be tonight's own, the candidate alone is measured again, and the result says so: such a re-run shares the
+night's effect. Windows and launches are NEW's.
 
 What crashed is run once more, too, on NEW's build alone: whether it crashes again is said, the verdict stays invalid.
 
@@ -14,7 +16,8 @@ from __future__ import annotations
 
 import platform
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 
 import msgspec
@@ -27,8 +30,8 @@ from npubench.engine.environments import distribution, kind_of, normalised
 from npubench.engine.select import probe
 from npubench.errors import InstallError, NotComparableError
 from npubench.lang import Text
-from npubench.schema import Cell, FailureKind, Note, Plan, PlannedCell, Run
-from npubench.sides import side_of, sided
+from npubench.schema import Cell, FailureKind, Note, Plan, PlannedCell, Run, cell_id
+from npubench.sides import plain, side_of, sided
 from npubench.spi import Availability, EnvironmentFacts, MeterScope
 from npubench.stats.compare import Wanted, compare
 from npubench.stats.compared import CellComparison, Comparison, RunRef, exit_code
@@ -81,24 +84,84 @@ def confirm(
     crashed = {cell.id for cell in found.cells if cell.status == "invalid" and _crashed(_by_id(after).get(cell.id))}
     if not regressed and not crashed:
         return None
-    folder = folder_of(new, before.id)
-    if folder.sealed():
-        return judged(found, before, folder.run())
-    if not (folder.path / PLAN).is_file():
+    missing = regressed | crashed
+    there = list(_parts(new, before.id))
+    wanted: list[RunFolder] = []
+    for folder in there:
+        if held := _held(folder) & missing:
+            wanted.append(folder)
+            missing -= held
+    if missing:
         if not (new.path / PLAN).is_file():
             raise NotComparableError(
                 f"{new.path}: no {PLAN} in it, so that nothing of it can be measured again",
                 hint="confirm on the machine and in the folder in which it was measured",
             )
-        plan = planned(before, new.plan(), regressed, crashed, say, stop)
+        part = len(there) + 1
+        folder = folder_of(new, before.id, part)
+        plan = planned(before, new.plan(), regressed & missing, crashed & missing, say, stop)
         (folder.path / LAUNCHES).mkdir(parents=True, exist_ok=True)
-        folder.write_plan(msgspec.structs.replace(plan, command=tuple(command)))
-    return judged(found, before, measure(folder.plan(), folder))
+        folder.write_plan(msgspec.structs.replace(plan, run=f"{plan.run}{_suffix(part)}", command=tuple(command)))
+        wanted.append(folder)
+    runs = [folder.run() if folder.sealed() else measure(folder.plan(), folder) for folder in wanted]
+    return _together([judged(found, before, again) for again in runs])
 
 
-def folder_of(new: RunFolder, base: str) -> RunFolder:
-    """Where the red cells of NEW against the run `base` are measured again."""
-    return RunFolder(new.path.parent / FOLDER / f"{new.path.name}--{base}")
+def begun(new: RunFolder, base: str) -> set[str]:
+    """The cells of NEW, by id, that were measured again for the run `base`, or whose plan for it is written.
+
+    Raises NotComparableError where a file of that is damaged.
+    """
+    return {name for folder in _parts(new, base) for name in _held(folder)}
+
+
+def folder_of(new: RunFolder, base: str, part: int = 1) -> RunFolder:
+    """Where red cells of NEW against the run `base` are measured again: first, or what that left out."""
+    return RunFolder(new.path.parent / FOLDER / f"{new.path.name}--{base}{_suffix(part)}")
+
+
+def _suffix(part: int) -> str:
+    return f"--{part}" if part > 1 else ""
+
+
+def _parts(new: RunFolder, base: str) -> Iterator[RunFolder]:
+    """Where cells of NEW were measured again for the run `base`, or are going to be."""
+    for part in count(1):
+        folder = folder_of(new, base, part)
+        if not (folder.sealed() or (folder.path / PLAN).is_file()):
+            return
+        yield folder
+
+
+def _held(folder: RunFolder) -> set[str]:
+    """The cells, by id, that a part measures again: as NEW has them, and as the part itself does."""
+    cells: Sequence[Cell | PlannedCell] = folder.run().cells if folder.sealed() else folder.plan().cells
+    return {
+        name
+        for cell in cells
+        if cell.purpose == "measure"
+        for name in (cell.id, cell_id({part: plain(value) for part, value in cell.key.items()}))
+    }
+
+
+def _together(looks: Sequence[Comparison]) -> Comparison:
+    """Second comparisons of different cells as one, which goes by the name of the last one."""
+    last = looks[-1]
+    if len(looks) == 1:
+        return last
+    cells = tuple(cell for look in looks for cell in look.cells)
+    before = ", ".join(look.new.id for look in looks[:-1])
+    earlier = Text(
+        en=f"red cells were measured again earlier, too: {before}",
+        ko=f"앞서 다시 측정한 악화된 셀: {before}",
+    )
+    return msgspec.structs.replace(
+        last,
+        exit_code=exit_code(cells),
+        sentence=headline(cells, last.rule),
+        cells=cells,
+        notes=(earlier, *dict.fromkeys(note for look in looks for note in look.notes)),
+    )
 
 
 def _by_id(run: Run) -> dict[str, Cell]:
@@ -290,12 +353,12 @@ def judged(found: Comparison, base: Run, again: Run) -> Comparison:
     cells: list[CellComparison] = []
     if any(side_of(cell.backend) for cell in again.cells):
         cells += compare_sides(again, wanted).cells
-    plain = {cell.id: cell for cell in again.cells if side_of(cell.backend) is None and cell.purpose == "measure"}
-    if earlier := tuple(cell for cell in base.cells if cell.id in plain):
-        alone = msgspec.structs.replace(again, cells=tuple(plain.values()))
+    single = {cell.id: cell for cell in again.cells if side_of(cell.backend) is None and cell.purpose == "measure"}
+    if earlier := tuple(cell for cell in base.cells if cell.id in single):
+        alone = msgspec.structs.replace(again, cells=tuple(single.values()))
         cells += compare(msgspec.structs.replace(base, cells=earlier), alone, wanted).cells
     crashes = tuple(
-        _crash(cell, plain[cell.id]) for cell in found.cells if cell.status == "invalid" and cell.id in plain
+        _crash(cell, single[cell.id]) for cell in found.cells if cell.status == "invalid" and cell.id in single
     )
     return Comparison(
         base=found.base,

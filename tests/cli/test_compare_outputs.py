@@ -7,13 +7,14 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
 from npubench.cli.compare import compare
 from npubench.cli.outputs import Outputs, spoken_language, write
-from npubench.errors import StoreError, UsageError
+from npubench.errors import RunInterruptedError, StoreError, UsageError
 from tests.cli.test_compare import BASE, NASTY, NEW, ask, put
 from tests.stats.made_runs import cell, run
 
@@ -63,6 +64,37 @@ def test_json_stays_one_document(root: Path, capsys: pytest.CaptureFixture[str])
     found = capsys.readouterr()
     assert json.loads(found.out)["exit_code"] == 3
     assert found.err.startswith("::error title=regressed%3A ")
+
+
+def test_what_cannot_be_measured_again_keeps_its_verdict_and_its_files(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Runs that are nothing but a run.json, as those from git are."""
+    page, tests, said = tmp_path / "s.md", tmp_path / "j.xml", "red cells were not measured again"
+    assert ask(root, confirm=True, asked=Outputs(markdown=page, junit=tests)) == 3
+    out = " ".join(capsys.readouterr().out.split())
+    assert out.startswith("6 of 6 metrics regressed")
+    assert f"{said}: {root}" in out
+    assert "confirm on the machine and in the folder in which it was measured" in out
+    assert said in page.read_text(encoding="utf-8")
+    assert said in tests.read_text(encoding="utf-8")
+    assert ask(root, confirm=True, as_json=True) == 3
+    assert json.loads(capsys.readouterr().out)["notes"][0]["ko"].startswith("악화된 셀을 다시 측정하지 못함")
+
+
+def test_ctrl_c_while_measuring_again_keeps_what_was_compared(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: Any, **__: Any) -> None:
+        raise RunInterruptedError("stopped; every finished launch is kept")
+
+    monkeypatch.setattr("npubench.cli.confirm.confirmed_now", stopped)
+    page = tmp_path / "s.md"
+    with pytest.raises(RunInterruptedError) as caught:
+        ask(root, confirm=True, asked=Outputs(markdown=page))
+    assert caught.value.exit_code == 130
+    assert capsys.readouterr().out.startswith("6 of 6 metrics regressed")
+    assert "not measured again: stopped" in page.read_text(encoding="utf-8")
 
 
 def test_a_file_that_cannot_be_written_is_named(root: Path, tmp_path: Path) -> None:

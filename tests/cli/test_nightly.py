@@ -17,14 +17,16 @@ import msgspec
 import pytest
 
 from npubench.cli import nights
-from npubench.cli.nightly import Asking, command
+from npubench.cli.asked import Asked
+from npubench.cli.nightly import Asking, command, nightly
 from npubench.cli.nightly_pages import Pages
 from npubench.engine.deadline import Deadline, expected_s, fitted
 from npubench.engine.lock import DeviceLock
+from npubench.errors import UsageError
 from npubench.lang import Text
 from npubench.report.nightly import LIMIT, Past, junit, markdown, shown
 from npubench.rules import load
-from npubench.schema import Plan
+from npubench.schema import Plan, Run
 from npubench.stats.compare import compare
 from npubench.stats.nightly import LeftOut, Nightly, Unsound, codes, left_out, sentence
 from npubench.store import RunFolder
@@ -198,8 +200,6 @@ def test_which_night_is_unfinished(tmp_path: Path) -> None:
 
 
 def test_a_night_is_known_by_what_it_measures_not_by_how_it_is_told(tmp_path: Path) -> None:
-    from npubench.cli.asked import Asked
-
     one = Asking(run=Asked(backends=("cpu",), wait="1m"), budget="3h", report=tmp_path)
     assert command(one) == command(Asking(run=Asked(backends=("cpu",)), budget="3h", confirm=False))
     assert command(one) != command(Asking(run=Asked(backends=("cpu",)), budget="2h"))
@@ -208,6 +208,94 @@ def test_a_night_is_known_by_what_it_measures_not_by_how_it_is_told(tmp_path: Pa
 def test_the_sentence_of_a_night_without_a_baseline() -> None:
     said = sentence(None, run(cell()), (), Text(en="none was accepted", ko="승인된 기준 없음"))
     assert said.en == "1 cell measured, compared with nothing: none was accepted"
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[Nightly]:
+    """What the pages would have been of; drawing them takes longer than all of these tests."""
+    found: list[Nightly] = []
+
+    def kept(self: Pages, night: Nightly, *_: Any) -> tuple[Path, ...]:
+        found.append(night)
+        return ()
+
+    monkeypatch.setattr(Pages, "write", kept)
+    return found
+
+
+def sealed(root: Path, name: str, factor: float = 1.0) -> tuple[RunFolder, Run]:
+    """A run of one cell that nobody measured."""
+    plan = msgspec.structs.replace(null_plan(null_card(), launches=5), run=name)
+    (one,) = plan.cells
+    launches = tuple(f"{one.id}-{number}" for number in range(1, 6))
+    made_up = msgspec.structs.replace(cell(factor=factor, backend="null"), id=one.id, key=one.key, launches=launches)
+    folder, found = planned(root, plan), run(made_up, id=name)
+    folder.write_run(found)
+    return folder, found
+
+
+def ask(pages: Path, **options: Any) -> int | str | None:
+    """The exit code of a night here and now."""
+    asking: dict[str, Any] = {"run": Asked(backends=("null",)), "budget": "1s", "report": pages, **options}
+    with pytest.raises(SystemExit) as stopped:
+        nightly(Asking(**asking))
+    return stopped.value.code
+
+
+@pytest.mark.parametrize("options", [{"budget": "soon"}, {"run": Asked(scenarios=("sprint",))}])
+def test_a_refused_option_leaves_no_page_of_the_night_before(tmp_path: Path, options: dict[str, Any]) -> None:
+    page = tmp_path / "nightly.md"
+    asking: dict[str, Any] = {"run": Asked(), "budget": "1s", "report": tmp_path, **options}
+    page.touch()
+    with pytest.raises(UsageError):
+        nightly(Asking(**asking, dry_run=True))
+    assert page.exists()
+    with pytest.raises(UsageError):
+        nightly(Asking(**asking))
+    assert not page.exists()
+
+
+def test_a_baseline_that_is_no_run_is_told_before_anything_is_measured(
+    tmp_path: Path, told: list[Nightly], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: Any) -> None:
+        raise AssertionError("measured")
+
+    monkeypatch.setattr("npubench.cli.nightly.measured", never)
+    assert ask(tmp_path / "pages", baseline="20261124T0102o3Z") == 2
+    (night,) = told
+    assert (night.run, night.codes) == (None, (2,))
+    assert 'no run "20261124T0102o3Z"' in night.sentence.en
+
+
+def test_a_night_that_cannot_be_compared_keeps_its_run(
+    tmp_path: Path, told: list[Nightly], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, name = tmp_path / "results", "20261126T010203Z-a1b2c3"
+    (root / "test-machine").mkdir(parents=True)
+    (root / "test-machine" / "machine.toml").write_text("machine_class = ", encoding="utf-8")
+    (root / "baseline.toml").write_text('"another" = "20261124T010203Z-aaaaaa"\n', encoding="utf-8")
+    monkeypatch.setattr("npubench.cli.nightly.measured", lambda *_: sealed(root, name))
+    assert ask(tmp_path / "pages") == 2
+    (night,) = told
+    assert (night.run, night.launches, night.codes) == (name, 5, (2, 5))
+    assert night.sentence.en.startswith("1 cell measured, compared with nothing: ")
+    assert "machine.toml" in night.sentence.en
+    assert night.hint is not None
+    assert "machine_class" in night.hint.en
+    assert nights.record(root, "test-machine", name).exists()
+
+
+def test_the_latest_run_is_that_of_before_the_night(
+    tmp_path: Path, told: list[Nightly], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "results"
+    _, before = sealed(root, "20261125T010203Z-a1b2c3")
+    monkeypatch.setattr("npubench.cli.nightly.measured", lambda *_: sealed(root, "20261126T010203Z-a1b2c3", 1.2))
+    assert ask(tmp_path / "pages", baseline="latest") == 3
+    (night,) = told
+    assert night.baseline == before.id
+    assert [note.en.partition(",")[0] for note in night.notes] == ["no time was left to measure 1 red cell again"]
 
 
 # With processes.
@@ -394,7 +482,6 @@ def test_bad_usage_is_exit_2(tmp_path: Path) -> None:
     done = null_night(tmp_path / "pages", "--backend", "nul")
     assert done.returncode == 2
     assert 'no backend "nul"' in done.stdout + done.stderr
-    assert null_night(tmp_path / "pages", "--budget", "soon").returncode == 2
 
 
 def test_a_document_is_decoded_as_it_was_written() -> None:

@@ -212,6 +212,48 @@ def test_one_that_was_cut_short_goes_on_with_its_plan(tmp_path: Path, pip: list[
     assert len(pip) == 1
 
 
+def test_what_a_question_about_a_part_left_out_is_measured_when_it_is_asked_for(
+    tmp_path: Path, pip: list[tuple[str, ...]]
+) -> None:
+    nights = Nights(tmp_path, needy(), needy("calm"), needy=1.2, calm=1.2)
+    part = compare(*nights.runs, Wanted(backends=("needy",)))
+    carried: list[Plan] = []
+
+    def measure(plan: Plan, folder: store.RunFolder) -> Run:
+        carried.append(plan)
+        return measured(plan, folder, {"needy@a": 1.0, "needy@b": 1.2})
+
+    first = confirming.confirm(part, *nights.folders, measure)
+    second = confirming.confirm(nights.found, *nights.folders, measure)
+    assert second is not None
+    assert [{cell.backend for cell in plan.cells} for plan in carried] == [{"needy@a", "needy@b"}, {"calm@a", "calm@b"}]
+    assert carried[1].run == f"{carried[0].run}--2"
+    assert carried[0].run in notes(second)
+    whole = confirmed(nights.found, second)
+    assert {cell.backend: cell.confirmed for cell in whole.cells} == {"needy": True, "calm": False}
+    # Whichever part is asked for, nothing is measured until it is green.
+    assert confirming.confirm(nights.found, *nights.folders, never) == second
+    assert confirming.confirm(part, *nights.folders, never) == first
+    assert {cell.id for cell in nights.found.cells} <= confirming.begun(nights.folders[1], nights.runs[0].id)
+    assert len(pip) == 2
+
+
+def test_a_part_that_was_cut_short_is_finished_beside_what_it_left_out(
+    tmp_path: Path, pip: list[tuple[str, ...]]
+) -> None:
+    nights = Nights(tmp_path, needy(), needy("calm"), needy=1.2, calm=1.2)
+
+    def killed(plan: Plan, folder: store.RunFolder) -> Run:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        confirming.confirm(compare(*nights.runs, Wanted(backends=("needy",))), *nights.folders, killed)
+    second = confirming.confirm(nights.found, *nights.folders, giving({"needy@b": 1.2, "calm@b": 1.2}))
+    assert second is not None
+    assert [cell.confirmed for cell in confirmed(nights.found, second).cells] == [True, True]
+    assert len(pip) == 2
+
+
 def test_nothing_red_nothing_measured(tmp_path: Path) -> None:
     nights = Nights(tmp_path, needy())
     assert confirming.confirm(nights.found, *nights.folders, never) is None
