@@ -302,7 +302,7 @@ def _confirmed(
 
 def _no_time(cells: int, run: str) -> Text:
     return Text(
-        en=f"no time was left to measure {cells} red cell{'s' if cells != 1 else ''} again, so the verdict stands "
+        en=f"no time was left to measure {cells} cell{'s' if cells != 1 else ''} again, so the verdict stands "
         f"unconfirmed: `npubench compare baseline {run} --confirm` does it",
         ko=f"시간이 부족해 악화된 셀 {cells}개를 다시 측정하지 못해 판정이 확인되지 않음. "
         f"`npubench compare baseline {run} --confirm`으로 확인할 수 있음",

@@ -295,7 +295,7 @@ def test_the_latest_run_is_that_of_before_the_night(
     assert ask(tmp_path / "pages", baseline="latest") == 3
     (night,) = told
     assert night.baseline == before.id
-    assert [note.en.partition(",")[0] for note in night.notes] == ["no time was left to measure 1 red cell again"]
+    assert [note.en.partition(",")[0] for note in night.notes] == ["no time was left to measure 1 cell again"]
 
 
 # With processes.
