@@ -56,7 +56,7 @@ def histories(run: Run, key: str, found: Trend | Text | None) -> Histories | Non
             "바뀌었습니다. 변화점은 알림이며 판정이 아닙니다.",
         ),
         cells=tuple(
-            _history(cell, f"{key}-t{number}", anchors[cell.id], number) for number, cell in enumerate(cells, 1)
+            _history(cell, f"{key}-h{number}", anchors[cell.id], number) for number, cell in enumerate(cells, 1)
         ),
         notes=_notes(found),
         legend=_LEGEND,

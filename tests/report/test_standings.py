@@ -264,4 +264,4 @@ def test_all_of_it_is_on_the_page_in_order() -> None:
     ]
     assert order == sorted(order)
     assert page.count('class="strip"') >= 2
-    assert 'id="r1-t1-t"' in page
+    assert 'id="r1-h1-t"' in page
