@@ -8,12 +8,14 @@ from typing import Any
 import msgspec
 import pytest
 
+from npubench.energy import IdlePower, PowerSession
 from npubench.lang import Text
-from npubench.report import answers, claims, view
+from npubench.report import answers, claims, lead_drift, view
 from npubench.report.shown import View
 from npubench.report.shown_lead import Claim, Lead
 from npubench.report.view import RunFiles
 from npubench.schema import Cell, Spread
+from npubench.stats import cell_energy
 from npubench.units import UNKNOWN
 from tests.report import certificates, hall, loaded, powered, sample
 from tests.report.test_html import hostile
@@ -215,6 +217,16 @@ def test_an_idle_power_that_drifted_takes_the_tick_away() -> None:
     calm = tuple(note for note in files.run.notes if note.code != "idle-drift")
     run = msgspec.structs.replace(files.run, notes=calm)
     assert head(msgspec.structs.replace(files, run=run)).answers[0].tone == "good"
+
+
+def test_an_idle_power_that_rose_tenfold_is_told() -> None:
+    before = {"card": IdlePower(mean_w=5.0), "node": IdlePower(mean_w=200.0)}
+    after = {"card": IdlePower(mean_w=61.0), "node": IdlePower(mean_w=230.0)}
+    session = PowerSession(run="run", number=1, before=before, after=after)
+    notes = tuple(cell_energy.drift_notes([session], powered.RULE))
+    said = lead_drift.drift([msgspec.structs.replace(sample.one().run, power=(session,), notes=notes)])
+    assert said is not None
+    assert said.en == "Idle power changed by 15 to 1,120 % from before to after the measurement"
 
 
 def test_every_device_has_a_link_to_its_own_certificates_npus_first() -> None:
