@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -10,12 +11,13 @@ import pytest
 
 from npubench.energy import IdlePower, PowerSession
 from npubench.lang import Text
-from npubench.report import answers, claims, lead_drift, view
+from npubench.report import answers, claims, lead_drift, lead_power, view
 from npubench.report.shown import View
-from npubench.report.shown_lead import Claim, Lead
+from npubench.report.shown_lead import Answer, Claim, Lead
 from npubench.report.view import RunFiles
 from npubench.schema import Cell, Spread
 from npubench.stats import cell_energy
+from npubench.stats.ranking import rank
 from npubench.units import UNKNOWN
 from tests.report import certificates, hall, loaded, powered, sample
 from tests.report.test_html import hostile
@@ -45,8 +47,21 @@ def changed(files: RunFiles, wanted: dict[str, Any], **changes: Any) -> RunFiles
         fits = all(getattr(cell, name) == value for name, value in wanted.items())
         return msgspec.structs.replace(cell, **changes) if fits else cell
 
+    return mapped(files, one)
+
+
+def mapped(files: RunFiles, one: Callable[[Cell], Cell]) -> RunFiles:
+    """`files` with every cell made another."""
     cells = tuple(one(cell) for cell in files.run.cells)
     return msgspec.structs.replace(files, run=msgspec.structs.replace(files.run, cells=cells))
+
+
+def watts(*files: RunFiles) -> Answer:
+    """The answer about power alone, without a page around it."""
+    runs = [each.run for each in files]
+    keys = [f"r{n}" for n in range(1, len(runs) + 1)]
+    found = [claims.claims(run, key) for run, key in zip(runs, keys, strict=True)]
+    return lead_power.power(runs, found, rank(runs), keys)
 
 
 def test_a_claim_says_load_bound_energy_device_and_quality_in_a_sentence() -> None:
@@ -257,6 +272,57 @@ def test_watts_of_different_scopes_are_not_ranked() -> None:
     assert watt.answer.en == "Cannot be said: no two devices were metered in the same way"
     assert watt.tone == "plain"
     assert "Sample NP-1 (NPU): 2.93 W per camera (card)" in [text.en for text in watt.more]
+
+
+def only_cards(files: RunFiles, *, launches: int = 5, name: str = "npu-node-1", times: float = 1.0) -> RunFiles:
+    """`files` in a machine of this `name`, metered at the cards alone, `times` as frugal, in so many `launches`."""
+
+    def one(cell: Cell) -> Cell:
+        card = {
+            key: msgspec.structs.replace(
+                each,
+                median=each.median and each.median * times,
+                launches=tuple(value and value * times for value in each.launches[:launches]),
+            )
+            for key, each in cell.efficiency.get("card", {}).items()
+        }
+        return msgspec.structs.replace(cell, efficiency={"card": card} if card else {})
+
+    found = mapped(files, one)
+    machine = msgspec.structs.replace(found.run.machine, name=name)
+    return msgspec.structs.replace(found, run=msgspec.structs.replace(found.run, machine=machine))
+
+
+def test_like_devices_are_ranked_by_their_cards_where_nothing_saw_the_machine() -> None:
+    found = watts(only_cards(hall.night()), only_cards(hall.night(), name="npu-node-9", times=1.5))
+    assert found.answer.en.startswith("Sample NP-1 (NPU) in npu-node-9: 1.5x")
+    assert found.more[0].en == "cctv-detect, cameras at 15 fps: card, idle power included."
+    assert not any("order flips" in text.en for text in found.more)
+
+
+def test_two_machines_with_one_backend_are_two_devices() -> None:
+    found = watts(only_cards(hall.night(), launches=1), only_cards(hall.night(), launches=1, name="npu-node-9"))
+    assert (found.answer.en, found.tone) == ("Cannot be said: no whole-machine figures of the same work", "plain")
+    assert [text.en for text in found.more] == [
+        f"Sample NP-1 (NPU) in {name}: 2.93 W per camera (card)" for name in ("npu-node-1", "npu-node-9")
+    ]
+    alone = watts(only_cards(hall.night()))
+    assert alone.answer.en == "Only one device has a figure"
+
+
+def test_who_has_no_interval_takes_the_certainty_from_the_others() -> None:
+    def once(cell: Cell) -> Cell:
+        if cell.backend != "sample-npu" or "node" not in cell.efficiency:
+            return cell
+        node = {
+            key: msgspec.structs.replace(each, launches=each.launches[:1])
+            for key, each in cell.efficiency["node"].items()
+        }
+        return msgspec.structs.replace(cell, efficiency={**cell.efficiency, "node": node})
+
+    found = watts(mapped(hall.night(), once))
+    assert (found.answer.en, found.tone) == ("Not certain: no interval is known for Sample NP-1 (NPU)", "plain")
+    assert "Sample NP-1 (NPU): 19.1 W per camera" in [text.en for text in found.more]
 
 
 def test_without_a_meter_the_answer_is_unknown_with_the_reason() -> None:
