@@ -22,6 +22,7 @@ from npubench.report.power_words import scope_name
 from npubench.report.shown_base import Number
 from npubench.report.shown_lead import Claim, Claims, Spent
 from npubench.report.words import KINDS, RATES, SERVICES, VERDICTS, same
+from npubench.report.words import scope as covered
 from npubench.schema import FAILURE_TEXT, Cell, ExecutionKind, Run
 from npubench.spi import MeterScope
 from npubench.units import UNKNOWN, show_ns, show_share
@@ -149,7 +150,9 @@ def claim(run: Run, key: str, cell: Cell) -> Claim:
     spent = tuple(_spent(cell))
     judged = good_answers(cell)
     figure, much = held(cell)
-    sentence, limit = _sentence([_within(cell, much), _each(spent), where], judged), _limit(run, cell)
+    around = _scope(cell)
+    parts = [_within(cell, much), *([around] if around is not None else []), _each(spent), where]
+    sentence, limit = _sentence(parts, judged), _limit(run, cell)
     if not usable(cell):
         why = next(iter(why_of(cell)), None) or _failure(cell)
         much, figure, limit = _NO_RESULT, Number(text=UNKNOWN, reason=why), None
@@ -159,10 +162,11 @@ def claim(run: Run, key: str, cell: Cell) -> Claim:
         model=model_name(run, cell.model),
         precision=clean(cell.precision),
         load=loads.title(cell.scenario),
+        scope=around,
         figure=figure,
         value=_value(cell),
         much=much,
-        spelled=_spelled(much, figure),
+        spelled=_scoped(_spelled(much, figure), around) if usable(cell) else much,
         short=_short(cell, figure),
         sentence=sentence,
         spent=spent,
@@ -175,6 +179,25 @@ def claim(run: Run, key: str, cell: Cell) -> Claim:
         verdict_text=verdict_text,
         anchor=anchor(key, cell),
     )
+
+
+def _scope(cell: Cell) -> Text | None:
+    """What a number covers where that is not a whole service: `device only`."""
+    if cell.scope == "service":
+        return None
+    title = covered(cell.scope)[0]
+    return Text(en=f"{title.en[:1].lower()}{title.en[1:]}", ko=title.ko)
+
+
+def _scoped(said: Text, around: Text | None) -> Text:
+    """`said` with what it covers in brackets, in those that it ends with where there are any."""
+    if around is None:
+        return said
+
+    def put(text: str, more: str, gap: str) -> str:
+        return f"{text[:-1]}; {more})" if text.endswith(")") else f"{text}{gap}({more})"
+
+    return Text(en=put(said.en, around.en, " "), ko=put(said.ko, around.ko, ""))
 
 
 def _sentence(parts: Sequence[Text], judged: Text | None) -> Text:

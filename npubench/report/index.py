@@ -22,7 +22,7 @@ from npubench.report import loads, trend
 from npubench.report.foreign import LINE_LIMIT, clean
 from npubench.report.shown import Tone
 from npubench.report.spark import Calendar, Spark, calendar, day_of, spark
-from npubench.report.words import KINDS, RATES, SERVICES, same, scope
+from npubench.report.words import KINDS, RATES, SERVICES, same
 from npubench.schema import Validity
 from npubench.stats.history import NightCell, Skipped
 from npubench.stats.indexed import Indexed, IndexedMachine, IndexedRun, Unfinished
@@ -298,7 +298,7 @@ def _headline(cell: NightCell, line: CellTrend, newest: str) -> Headline:
         model=f"{_line(cell.model)} {_line(cell.precision)}",
         backend=_line(cell.backend),
         kind=kind,
-        load=_load(cell),
+        load=loads.in_scope(cell.scenario, cell.scope),
         value=_shown(value.value if value is not None else None, line.metric),
         unit=RATES.get(line.metric) if value is not None else None,
         metric=metric.title,
@@ -315,11 +315,6 @@ def _shown(value: float | None, metric: str) -> str:
         return show(value, METRICS[metric].unit)
     whole = value is not None and metric in ("capacity_cameras", "capacity_users")
     return show(value, "count" if whole else "")
-
-
-def _load(cell: NightCell) -> Text:
-    title, where = loads.title(cell.scenario), scope(cell.scope)[0]
-    return Text(en=f"{title.en} · {where.en}", ko=f"{title.ko} · {where.ko}")
 
 
 def _older(reason: Text | None, created: str | None) -> Text:

@@ -143,7 +143,7 @@ def _service(service: Claims, names: Mapping[Claim, Text], seeded: Set[str]) -> 
         if row.figure.text == UNKNOWN:
             english.append(f"{_UNKNOWN.en if row.placed else 'no result'} on {at.en}")
             korean.append(f"{at.ko} {_UNKNOWN.ko if row.placed else '결과 없음'}")
-        elif place == 0 or row.load != rows[0].load:
+        elif place == 0 or (row.load, row.scope) != (rows[0].load, rows[0].scope):
             english.append(f"{row.spelled.en} on {at.en}")
             korean.append(f"{at.ko} {row.spelled.ko}")
         else:

@@ -55,9 +55,9 @@ def metered(runs: Sequence[Run], claims: Sequence[Sequence[Claims]]) -> list[Met
 
 def unsaid(runs: Sequence[Run], found: Sequence[Metered]) -> tuple[Text, tuple[Text, ...]]:
     """(why no device is named, a line for each figure). `found` is not empty."""
-    works: dict[tuple[str, Text], list[Metered]] = {}
+    works: dict[tuple[str, Text, Text | None], list[Metered]] = {}
     for item in found:
-        works.setdefault((item.row.model.id, item.row.load), []).append(item)
+        works.setdefault((item.row.model.id, item.row.load, item.row.scope), []).append(item)
     told = max(works.values(), key=_devices)
     names = lead_names.devices(runs)
     lines = []

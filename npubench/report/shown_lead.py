@@ -23,13 +23,14 @@ class Claim(Shown, frozen=True, kw_only=True):
     `figure`: the number alone, `short` with its counter, `much` what it is of, `spelled` the same with its unit in full
     words; `value`: the same unrounded, more is better, None: unknown. `assisted`: what a part on the CPU is called.
     `placed` None: there is no result that could have run anywhere. `on_cpu`: a certificate says that it was asked to
-    run on the CPU. `limit`: what stopped it.
+    run on the CPU. `limit`: what stopped it. `scope`: what the number covers; None: the whole service.
     """
 
     backend: Name
     model: Name
     precision: str
     load: Text
+    scope: Text | None
     figure: Number
     value: float | None
     much: Text

@@ -11,7 +11,7 @@ import pytest
 
 from npubench.energy import IdlePower, PowerSession
 from npubench.lang import Text
-from npubench.report import answers, claims, lead_drift, lead_power, view
+from npubench.report import answers, claims, lead, lead_drift, lead_power, view
 from npubench.report.shown import View
 from npubench.report.shown_lead import Answer, Claim, Lead
 from npubench.report.view import RunFiles
@@ -112,6 +112,19 @@ def test_a_backend_without_a_result_claims_none() -> None:
     found = told(sample.realistic())["llm", "sample-npu"]
     assert found.sentence.en.startswith("no result: The process crashed.")
     assert (found.placed, found.value, found.figure.text) == (None, None, UNKNOWN)
+
+
+def test_a_device_alone_is_never_told_like_a_whole_service() -> None:
+    wanted = {"backend": "sample-gpu", "model": "cctv-detect", "scope": "service"}
+    files = changed(sample.realistic(backends=("cpu", "sample-gpu")), wanted, verdict="invalid")
+    found = told(files)
+    gpu = found["cctv", "sample-gpu"]
+    assert gpu.scope is not None
+    assert (gpu.scope.en, found["cctv", "cpu"].scope) == ("device only", None)
+    assert ", device only, energy unknown" in gpu.sentence.en
+    assert gpu.spelled.ko.endswith("장(장치만)")
+    opening = lead.sentence(files.run, claims.claims(files.run, "r1"))
+    assert "frames per second all at once (device only) on Sample GPU (test data)" in opening.en
 
 
 def test_simulators_claim_nothing() -> None:
