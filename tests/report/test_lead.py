@@ -11,7 +11,7 @@ import pytest
 
 from npubench.energy import IdlePower, PowerSession
 from npubench.lang import Text
-from npubench.report import answers, claims, lead, lead_drift, lead_power, view
+from npubench.report import answers, claims, lead, lead_drift, lead_placed, lead_power, view
 from npubench.report.shown import View
 from npubench.report.shown_lead import Answer, Claim, Lead
 from npubench.report.view import RunFiles
@@ -375,6 +375,14 @@ def test_where_it_ran_follows_the_certificates(which: Any, said: str, tone: str)
     files = certificates.placed((certificates.certificate("ocr-korean", "cpu"), which("cctv-detect", "sample-npu")))
     found = answers.answers([files.run], [claims.claims(files.run, "r1")], None, ["r1"], [()])[1]
     assert (found.answer.en, found.tone) == (said, tone)
+
+
+def test_all_of_it_is_said_of_nothing_less() -> None:
+    files = certificates.placed((certificates.certificate("cctv-detect", "sample-npu", macs_share=0.962),))
+    found = lead_placed.placed([files.run], ["r1"], [()])
+    assert (found.answer.en, found.tone) == ("Yes: at least 96.2 % of the arithmetic", "good")
+    assert found.answer.ko == "예, 연산의 96.2 % 이상"
+    assert found.more[0].en == "Sample NPU (test data) — CCTV: yes, at least 96.2 % of the arithmetic"
 
 
 def test_a_quick_look_is_not_to_be_trusted_yet() -> None:
