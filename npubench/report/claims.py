@@ -10,7 +10,7 @@ Not aware of: tables (`services`), who is best (`standings`), the page's first s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from npubench.lang import Text
 from npubench.report import capacity, loads, power_figures, quality, reasons, stages
@@ -89,16 +89,21 @@ def _speed(cell: Cell) -> float:
 
 
 def headline_cells(run: Run, unit: str, kind: ExecutionKind) -> dict[str, list[Cell]]:
-    """Model → of each backend the cell that is told, all of one load, in the order of the plan.
+    """Model → of each backend the cell that is told, all of one load where they have it: who delivers most first.
 
-    A backend of which nothing is usable is told by a cell that shows why.
+    What is of another load comes after, without a result last. A backend of which nothing is usable is told by a cell
+    that shows why.
     """
     cells = [c for c in run.cells if c.purpose == "measure" and c.mix is None and c.verdict != "unsupported"]
     # What failed counted nothing and ran nowhere; it belongs to the service that its model gave elsewhere.
     units = {cell.model: cell.unit if cell.unit in SERVICES else "sample" for cell in cells if cell.summary}
+    ran: dict[str, set[str]] = {}
+    for cell in cells:
+        if cell.execution_kind is not None:
+            ran.setdefault(cell.backend, set()).add(cell.execution_kind)
     found: dict[str, list[Cell]] = {}
     for cell in cells:
-        if units.get(cell.model) == unit and cell.execution_kind in (kind, None):
+        if units.get(cell.model) == unit and kind in _kinds(run, cell, ran):
             found.setdefault(cell.model, []).append(cell)
     shown = {}
     for model, own_cells in found.items():
@@ -115,8 +120,22 @@ def headline_cells(run: Run, unit: str, kind: ExecutionKind) -> dict[str, list[C
                 told.append(max(same_load, key=_speed))
             else:
                 told.append(min(rest or own, key=order_of))
-        shown[model] = told
+        shown[model] = sorted(told, key=lambda cell: (_value(cell) is None, _work(cell) != work, -_speed(cell)))
     return shown
+
+
+def _kinds(run: Run, cell: Cell, ran: Mapping[str, set[str]]) -> set[str]:
+    """The kinds that a cell is told in. One that failed was seen nowhere: that of the others of its backend, else what
+    its card says that it is.
+    """
+    if cell.execution_kind is not None:
+        return {cell.execution_kind}
+    if cell.backend in ran:
+        return ran[cell.backend]
+    card = run.backends.get(cell.backend)
+    device = card.get("device") if isinstance(card, Mapping) else None
+    kind = device.get("type") if isinstance(device, Mapping) else None
+    return {"endpoint"} if kind == "endpoint" else {"hardware"}
 
 
 def claims(run: Run, key: str) -> tuple[Claims, ...]:
@@ -125,12 +144,7 @@ def claims(run: Run, key: str) -> tuple[Claims, ...]:
     for unit, (name, title) in SERVICES.items():
         for kind in CLAIMING:
             told = headline_cells(run, unit, kind)
-            # Of a model whoever delivers most comes first, and what gave no result last.
-            rows = tuple(
-                claim(run, key, cell)
-                for cells in told.values()
-                for cell in sorted(cells, key=lambda cell: -_speed(cell))
-            )
+            rows = tuple(claim(run, key, cell) for cells in told.values() for cell in cells)
             if rows:
                 shown.append(
                     Claims(
@@ -161,7 +175,7 @@ def claim(run: Run, key: str, cell: Cell) -> Claim:
         backend=backend_name(run, cell.backend),
         model=model_name(run, cell.model),
         precision=clean(cell.precision),
-        load=loads.title(cell.scenario),
+        load=loads.plain(cell.scenario),
         scope=around,
         figure=figure,
         value=_value(cell),
