@@ -11,11 +11,11 @@ import pytest
 
 from npubench.energy import IdlePower, PowerSession
 from npubench.lang import Text
-from npubench.report import answers, claims, lead, lead_drift, lead_placed, lead_power, view
+from npubench.report import answers, claims, lead, lead_drift, lead_placed, lead_power, lead_trust, view
 from npubench.report.shown import View
 from npubench.report.shown_lead import Answer, Claim, Lead
 from npubench.report.view import RunFiles
-from npubench.schema import Cell, Spread
+from npubench.schema import Cell, Failure, FailureKind, Spread
 from npubench.stats import cell_energy
 from npubench.stats.ranking import rank
 from npubench.units import UNKNOWN
@@ -397,6 +397,22 @@ def test_unchecked_and_unproven_numbers_ask_for_care() -> None:
     told = [text.en for text in found.conditions]
     assert "Nobody checked the answers" in told
     assert "Where it ran is not proven for 8 combinations of model, precision and device" in told
+
+
+def test_answers_that_nobody_checked_and_launches_that_failed_are_counted() -> None:
+    files = changed(hall.night(), {"backend": "cpu", "model": "ocr-korean"}, quality=None)
+    found = lead_trust.trusted([files.run], ["r1"])
+    said = "Answers not checked for 1 combination: ocr-korean fp32 on CPU (ONNX Runtime)"
+    assert said in [text.en for text in found.conditions]
+    assert "Answers checked: good in 6 of 8 combinations of model, precision and device" in [
+        text.en for text in found.checked
+    ]
+    lost = Failure(kind=FailureKind.CRASHED, message="device lost")
+    files = changed(files, {"backend": "cpu", "model": "ocr-korean"}, failures=(lost,) * 4)
+    found = lead_trust.trusted([files.run], ["r1"])
+    assert found.answer.en.startswith("Only with care")
+    assert "What was measured only once has no interval" in [text.en for text in found.conditions]
+    assert not any("started afresh" in text.en for text in found.checked)
 
 
 def test_nothing_usable_has_no_answers_and_still_a_sentence() -> None:
