@@ -393,6 +393,6 @@ def _limit(run: Run, cell: Cell) -> Text | None:
         )
     else:
         least = capacity.loaded(found.failed, cell.unit, found.searched)
-        said = Text(en=f"{least.en} failed: {why.en}.", ko=f"{least.ko}는 실패: {why.ko}.")
+        said = Text(en=f"{least.en} failed: {why.en}.", ko=f"{least.ko} 실패: {why.ko}.")
     part = stages.bottleneck(run, cell)
     return said if part is None else Text(en=f"{said.en} {part.en}", ko=f"{said.ko} {part.ko}")

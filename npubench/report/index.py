@@ -331,6 +331,18 @@ def _said(line: CellTrend) -> Text:
     return trend.sentence(line) if len(line.nights) > 1 else Text(en="first night", ko="첫 측정")
 
 
+def _calm(fine: int, of: int) -> Text:
+    """Nobody needs a look: how many newest nights are fine, and how many were not judged."""
+    if fine == 0:
+        return Text(en="Nothing was judged in the newest nights", ko="최근 측정은 판정하지 않음")
+    if fine == of:
+        return Text(en="The newest nights are fine", ko="최근 측정에 이상 없음")
+    rest = of - fine
+    return Text(
+        en=f"{fine} of {of} machines fine, {rest} not judged", ko=f"장비 {of}대 중 {fine}대 이상 없음, {rest}대 미판정"
+    )
+
+
 def _lead(machines: Sequence[MachineShown], runs: Sequence[RunRow]) -> tuple[Tone, Text, Text]:
     if not machines:
         return (
@@ -352,10 +364,7 @@ def _lead(machines: Sequence[MachineShown], runs: Sequence[RunRow]) -> tuple[Ton
             ko=f"{first.name}의 최근 측정({first.newest.created}): {first.newest.verdict.ko}. ",
         )
     else:
-        verdict_text = Text(
-            en="The newest nights are fine" if tone == "good" else "Nothing was judged in the newest nights",
-            ko="최근 측정에 이상 없음" if tone == "good" else "최근 측정은 판정하지 않음",
-        )
+        verdict_text = _calm(count if tone == "good" else 0, of)
         lead = Text(en="", ko="")
     oldest, newest = runs[-1].created[:10], runs[0].created[:10]
     total = len(runs)

@@ -76,6 +76,7 @@ def test_a_claim_says_load_bound_energy_device_and_quality_in_a_sentence() -> No
         "15 cameras failed: latency, p99 93.3 ms of 66.7 ms. The largest part of a request's time is decoding "
         "(49.2 %), the work of the host's decoder."
     )
+    assert found.limit.ko.startswith("카메라 15대 실패: 지연 시간, p99 93.3 ms")
     assert (found.value, found.on_cpu) == (14.0, False)
 
 
