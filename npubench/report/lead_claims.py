@@ -20,9 +20,7 @@ def of_one_kind(found: Sequence[Sequence[Claims]]) -> list[list[Claims]]:
 
 def work(found: Sequence[Sequence[Claims]]) -> list[tuple[str, str]]:
     """(service, model): of each service the model that a run has first; several where runs do not agree."""
-    return list(
-        dict.fromkeys((service.key, service.rows[0].model.id) for services in found for service in services)
-    )
+    return list(dict.fromkeys((service.key, service.rows[0].model.id) for services in found for service in services))
 
 
 def of_model(services: Sequence[Claims], key: str, model: str) -> list[Claim]:

@@ -1,8 +1,8 @@
 """Which device does more for the same power, and how sure that is.
 
-Guarantees: only of the whole machine can unlike devices be told apart, and only where the intervals of all are known and
-do not meet; where the order of a smaller scope is the other way round, it is said, and so is an idle power that drifted.
-Pure.
+Guarantees: only of the whole machine can unlike devices be told apart, and only where the intervals of all are known
+and do not meet; where the order of a smaller scope is the other way round, it is said, and so is an idle power that
+drifted. Pure.
 
 Not aware of: how places are found (`stats.ranking`), what is said where there are none (`lead_metered`).
 """
@@ -145,6 +145,8 @@ def _ranked(runs: Sequence[Run], table: Table, confidence: float) -> Answer:
         )
     assert table.meter_scope is not None
     where, how, model = scope_name(table.meter_scope), loads.plain(table.scenario), clean(table.model)
+    if table.scope != "service":
+        how = loads.in_scope(table.scenario, table.scope)
     about = Text(
         en=f"{model}, {how.en}: {where.en}, idle power included.",
         ko=f"{model}, {how.ko}: {where.ko} 전력이며 유휴 전력을 포함합니다.",
