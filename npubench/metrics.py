@@ -89,11 +89,11 @@ def _capacities() -> list[Metric]:
     steady = "Completed in a closed loop, whatever the latency: what the device can do at most"
     steady_ko = "지연 시간과 무관하게 쉬지 않고 처리할 때의 값으로, 장치가 낼 수 있는 최대입니다"
     rows = [
-        ("capacity_cameras", "cameras", "cameras held", "감당하는 카메라", held, held_ko),
-        ("capacity_frames_per_s", "frames/s", "frames per second held", "감당하는 초당 프레임", held, held_ko),
-        ("capacity_pages_per_min", "pages/min", "pages per minute held", "감당하는 분당 페이지", held, held_ko),
-        ("capacity_requests_per_s", "requests/s", "requests per second held", "감당하는 초당 요청", held, held_ko),
-        ("capacity_users", "users", "users held", "감당하는 사용자", held, held_ko),
+        ("capacity_cameras", "cameras", "cameras served", "감당하는 카메라 수", held, held_ko),
+        ("capacity_frames_per_s", "frames/s", "frames per second served", "감당하는 초당 프레임", held, held_ko),
+        ("capacity_pages_per_min", "pages/min", "pages per minute served", "감당하는 분당 페이지", held, held_ko),
+        ("capacity_requests_per_s", "requests/s", "requests per second served", "감당하는 초당 요청", held, held_ko),
+        ("capacity_users", "users", "users served", "감당하는 사용자 수", held, held_ko),
         ("sustained_frames_per_s", "frames/s", "frames per second sustained", "초당 지속 프레임", steady, steady_ko),
         ("sustained_pages_per_min", "pages/min", "pages per minute sustained", "분당 지속 페이지", steady, steady_ko),
         (
@@ -171,7 +171,7 @@ def _energies() -> list[Metric]:
             "lower",
             "cameras per watt",
             "와트당 카메라",
-            "Cameras held within their bound per watt of mean power.",
+            "Cameras served within their bound per watt of mean power.",
             "평균 전력 1 W당 한계를 지키며 감당한 카메라 수입니다.",
         ),
         (
@@ -180,7 +180,7 @@ def _energies() -> list[Metric]:
             "lower",
             "users per watt",
             "와트당 사용자",
-            "Users held within their bounds per watt of mean power.",
+            "Users served within their bounds per watt of mean power.",
             "평균 전력 1 W당 한계를 지키며 감당한 사용자 수입니다.",
         ),
     ]

@@ -9,6 +9,9 @@ how it is drawn (`report.html`).
 
 from __future__ import annotations
 
+import re
+import socket
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,6 +26,9 @@ from npubench.discovery import checkout_root
 from npubench.errors import UsageError
 from npubench.lang import here
 from npubench.report.view import RunFiles
+
+# An id that is safe as a file's name; whoever wrote the run may have written another.
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,8 +78,31 @@ def report(asked: Asked) -> None:
         files = files_of(
             folders, root=asked.out, baseline=asked.baseline, embed_media=asked.embed_media, redact=asked.redact
         )
-        path = write_files(files, asked.output, asked.lang, folders[0].path.name, form)
+        path = write_files(files, asked.output, asked.lang, stem_of(folders[0], files[0]), form)
     RichConsole(highlight=False, markup=False).print(str(path), soft_wrap=True)
+
+
+def stem_of(folder: store.RunFolder, files: RunFiles) -> str:
+    """The name of a report without its ending: its folder's, or the run's id where a folder may name a machine."""
+    if not files.redacted:
+        return folder.path.resolve().name
+    return files.run.id if _PLAIN.fullmatch(files.run.id) else store.slug(files.run.id)
+
+
+def _warn_of_own_name(files: Sequence[RunFiles]) -> None:
+    """Says on stderr where this machine's own name is still in what was redacted.
+
+    A run that was given another name (`--machine`) does not know it, and a page that was redacted by it could not be
+    verified elsewhere.
+    """
+    name = socket.gethostname().partition(".")[0]
+    pattern = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)".encode(), re.IGNORECASE)
+    if len(name) > 2 and any(pattern.search(msgspec.json.encode([each.run, each.launches])) for each in files):
+        said = here(
+            f"{name}, the name of this machine, is still in the report: the run does not say that it is a name",
+            f"이 장비의 이름이 보고서에 남아 있습니다: {name}. 실행 결과에 장비 이름으로 기록되지 않은 말입니다",
+        )
+        print(f"npubench: {said}", file=sys.stderr)  # noqa: T201
 
 
 def _index(asked: Asked, root: Path) -> Path:
@@ -160,4 +189,8 @@ def files_of(
         found.append(
             msgspec.structs.replace(files, changes=changes(folder, run, home, baseline), history=history(run, home))
         )
-    return redacted(found) if redact else found
+    if not redact:
+        return found
+    found = redacted(found)
+    _warn_of_own_name(found)
+    return found

@@ -1,7 +1,7 @@
 """Machines side by side: what each delivers of the same services, at which power, and what it is. Pure.
 
-Guarantees: a column is a run; of every run the best device of each service is told, by name; what one does not have is
-a dash. Numbers of different services, scopes and loads are rows of their own.
+Guarantees: a column is a run; of every run the device that delivers most of its main load of each service is told, by
+name; what one does not have is a dash. Services, models and execution kinds are groups of their own.
 
 Not aware of: who is better (`standings`).
 """
@@ -17,6 +17,7 @@ from npubench.lang import Text
 from npubench.report import lead, lead_names
 from npubench.report.claims import each
 from npubench.report.foreign import clean
+from npubench.report.lead_claims import of_model
 from npubench.report.numbers import count
 from npubench.report.shown_lead import Beside, BesideGroup, BesideRow, Claim, Claims
 from npubench.report.words import same
@@ -33,13 +34,13 @@ _UNLIKE = Text(
 def beside(runs: Sequence[Run], keys: Sequence[str], claims: Sequence[Sequence[Claims]]) -> Beside:
     """The table of at least two runs."""
     groups = []
-    work: dict[tuple[str, str], Text] = {}
+    work: dict[tuple[str, Text | None, str], Text] = {}
     for found in claims:
         for service in found:
             for row in service.rows:
-                work.setdefault((service.key, row.model.id), service.title)
-    for (key, model), title in work.items():
-        rows = [_best(found, key, model) for found in claims]
+                work.setdefault((service.key, service.kind, row.model.id), _titled(service))
+    for (key, kind, model), title in work.items():
+        rows = [_best([each for each in found if each.kind == kind], key, model) for found in claims]
         known = next(row for row in rows if row is not None)
         groups.append(
             BesideGroup(
@@ -55,9 +56,14 @@ def beside(runs: Sequence[Run], keys: Sequence[str], claims: Sequence[Sequence[C
     )
 
 
+def _titled(service: Claims) -> Text:
+    """The service; with its execution kind where that is not hardware."""
+    title, kind = service.title, service.kind
+    return title if kind is None else Text(en=f"{title.en} ({kind.en})", ko=f"{title.ko}({kind.ko})")
+
+
 def _best(found: Sequence[Claims], key: str, model: str) -> Claim | None:
-    rows = [row for service in found if service.key == key for row in service.rows if row.model.id == model]
-    return max(rows, key=lambda row: -1.0 if row.value is None else row.value, default=None)
+    return next(iter(of_model(found, key, model)), None)
 
 
 def _rows(found: Sequence[Claim | None]) -> list[BesideRow]:

@@ -28,7 +28,7 @@ from npubench.report.comparison.findings import (
     tolerance,
 )
 from npubench.report.foreign import LINE_LIMIT
-from npubench.report.loads import title
+from npubench.report.loads import in_scope
 from npubench.report.shown import Tone
 from npubench.report.shown_lead import ChangeRow, Changes, Scale, Strip, VersionRow
 from npubench.schema import Run
@@ -138,7 +138,7 @@ def _row(item: Finding, anchors: Mapping[str, str], span: float) -> ChangeRow:
     cell, metric = item.cell, item.metric
     row = ChangeRow(
         cell=" ".join(line(part) for part in (cell.model, cell.precision, cell.backend)),
-        load=title(cell.scenario),
+        load=in_scope(cell.scenario, cell.scope),
         metric=_EMPTY,
         numbers=(),
         tolerance=_EMPTY,

@@ -10,7 +10,7 @@ Not aware of: tables (`services`), who is best (`standings`), the page's first s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from npubench.lang import Text
 from npubench.report import capacity, loads, power_figures, quality, reasons, stages
@@ -22,6 +22,7 @@ from npubench.report.power_words import scope_name
 from npubench.report.shown_base import Number
 from npubench.report.shown_lead import Claim, Claims, Spent
 from npubench.report.words import KINDS, RATES, SERVICES, VERDICTS, same
+from npubench.report.words import scope as covered
 from npubench.schema import FAILURE_TEXT, Cell, ExecutionKind, Run
 from npubench.spi import MeterScope
 from npubench.units import UNKNOWN, show_ns, show_share
@@ -88,16 +89,21 @@ def _speed(cell: Cell) -> float:
 
 
 def headline_cells(run: Run, unit: str, kind: ExecutionKind) -> dict[str, list[Cell]]:
-    """Model → of each backend the cell that is told, all of one load, in the order of the plan.
+    """Model → of each backend the cell that is told, all of one load where they have it: who delivers most first.
 
-    A backend of which nothing is usable is told by a cell that shows why.
+    What is of another load comes after, without a result last. A backend of which nothing is usable is told by a cell
+    that shows why.
     """
     cells = [c for c in run.cells if c.purpose == "measure" and c.mix is None and c.verdict != "unsupported"]
     # What failed counted nothing and ran nowhere; it belongs to the service that its model gave elsewhere.
     units = {cell.model: cell.unit if cell.unit in SERVICES else "sample" for cell in cells if cell.summary}
+    ran: dict[str, set[str]] = {}
+    for cell in cells:
+        if cell.execution_kind is not None:
+            ran.setdefault(cell.backend, set()).add(cell.execution_kind)
     found: dict[str, list[Cell]] = {}
     for cell in cells:
-        if units.get(cell.model) == unit and cell.execution_kind in (kind, None):
+        if units.get(cell.model) == unit and kind in _kinds(run, cell, ran):
             found.setdefault(cell.model, []).append(cell)
     shown = {}
     for model, own_cells in found.items():
@@ -114,8 +120,22 @@ def headline_cells(run: Run, unit: str, kind: ExecutionKind) -> dict[str, list[C
                 told.append(max(same_load, key=_speed))
             else:
                 told.append(min(rest or own, key=order_of))
-        shown[model] = told
+        shown[model] = sorted(told, key=lambda cell: (_value(cell) is None, _work(cell) != work, -_speed(cell)))
     return shown
+
+
+def _kinds(run: Run, cell: Cell, ran: Mapping[str, set[str]]) -> set[str]:
+    """The kinds that a cell is told in. One that failed was seen nowhere: that of the others of its backend, else what
+    its card says that it is.
+    """
+    if cell.execution_kind is not None:
+        return {cell.execution_kind}
+    if cell.backend in ran:
+        return ran[cell.backend]
+    card = run.backends.get(cell.backend)
+    device = card.get("device") if isinstance(card, Mapping) else None
+    kind = device.get("type") if isinstance(device, Mapping) else None
+    return {"endpoint"} if kind == "endpoint" else {"hardware"}
 
 
 def claims(run: Run, key: str) -> tuple[Claims, ...]:
@@ -124,12 +144,7 @@ def claims(run: Run, key: str) -> tuple[Claims, ...]:
     for unit, (name, title) in SERVICES.items():
         for kind in CLAIMING:
             told = headline_cells(run, unit, kind)
-            # Of a model whoever delivers most comes first, and what gave no result last.
-            rows = tuple(
-                claim(run, key, cell)
-                for cells in told.values()
-                for cell in sorted(cells, key=lambda cell: -_speed(cell))
-            )
+            rows = tuple(claim(run, key, cell) for cells in told.values() for cell in cells)
             if rows:
                 shown.append(
                     Claims(
@@ -149,7 +164,9 @@ def claim(run: Run, key: str, cell: Cell) -> Claim:
     spent = tuple(_spent(cell))
     judged = good_answers(cell)
     figure, much = held(cell)
-    sentence, limit = _sentence([_within(cell, much), _each(spent), where], judged), _limit(run, cell)
+    around = _scope(cell)
+    parts = [_within(cell, much), *([around] if around is not None else []), _each(spent), where]
+    sentence, limit = _sentence(parts, judged), _limit(run, cell)
     if not usable(cell):
         why = next(iter(why_of(cell)), None) or _failure(cell)
         much, figure, limit = _NO_RESULT, Number(text=UNKNOWN, reason=why), None
@@ -158,11 +175,12 @@ def claim(run: Run, key: str, cell: Cell) -> Claim:
         backend=backend_name(run, cell.backend),
         model=model_name(run, cell.model),
         precision=clean(cell.precision),
-        load=loads.title(cell.scenario),
+        load=loads.plain(cell.scenario),
+        scope=around,
         figure=figure,
         value=_value(cell),
         much=much,
-        spelled=_spelled(much, figure),
+        spelled=_scoped(_spelled(much, figure), around) if usable(cell) else much,
         short=_short(cell, figure),
         sentence=sentence,
         spent=spent,
@@ -175,6 +193,25 @@ def claim(run: Run, key: str, cell: Cell) -> Claim:
         verdict_text=verdict_text,
         anchor=anchor(key, cell),
     )
+
+
+def _scope(cell: Cell) -> Text | None:
+    """What a number covers where that is not a whole service: `device only`."""
+    if cell.scope == "service":
+        return None
+    title = covered(cell.scope)[0]
+    return Text(en=f"{title.en[:1].lower()}{title.en[1:]}", ko=title.ko)
+
+
+def _scoped(said: Text, around: Text | None) -> Text:
+    """`said` with what it covers in brackets, in those that it ends with where there are any."""
+    if around is None:
+        return said
+
+    def put(text: str, more: str, gap: str) -> str:
+        return f"{text[:-1]}; {more})" if text.endswith(")") else f"{text}{gap}({more})"
+
+    return Text(en=put(said.en, around.en, " "), ko=put(said.ko, around.ko, ""))
 
 
 def _sentence(parts: Sequence[Text], judged: Text | None) -> Text:
@@ -356,6 +393,6 @@ def _limit(run: Run, cell: Cell) -> Text | None:
         )
     else:
         least = capacity.loaded(found.failed, cell.unit, found.searched)
-        said = Text(en=f"{least.en} failed: {why.en}.", ko=f"{least.ko}는 실패: {why.ko}.")
+        said = Text(en=f"{least.en} failed: {why.en}.", ko=f"{least.ko} 실패: {why.ko}.")
     part = stages.bottleneck(run, cell)
     return said if part is None else Text(en=f"{said.en} {part.en}", ko=f"{said.ko} {part.ko}")

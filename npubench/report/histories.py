@@ -12,7 +12,7 @@ from npubench.lang import Text
 from npubench.report import trend as said
 from npubench.report.cells import anchor
 from npubench.report.foreign import clean
-from npubench.report.loads import searched, title
+from npubench.report.loads import in_scope, searched
 from npubench.report.numbers import count
 from npubench.report.shown import Tone
 from npubench.report.shown_lead import Histories, History, NightRow
@@ -56,7 +56,7 @@ def histories(run: Run, key: str, found: Trend | Text | None) -> Histories | Non
             "바뀌었습니다. 변화점은 알림이며 판정이 아닙니다.",
         ),
         cells=tuple(
-            _history(cell, f"{key}-t{number}", anchors[cell.id], number) for number, cell in enumerate(cells, 1)
+            _history(cell, f"{key}-h{number}", anchors[cell.id], number) for number, cell in enumerate(cells, 1)
         ),
         notes=_notes(found),
         legend=_LEGEND,
@@ -92,7 +92,7 @@ def _history(cell: CellTrend, key: str, sheet: str, number: int) -> History:
     return History(
         key=key,
         name=" ".join(clean(part) for part in (cell.model, cell.precision, cell.backend)),
-        load=title(cell.scenario),
+        load=in_scope(cell.scenario, cell.scope),
         metric=said.metric(cell),
         value=_shown(newest, cell),
         range=f"{_shown(line.low, cell)} … {_shown(line.high, cell)}",

@@ -7,6 +7,8 @@ that of our own chart sanitiser (`svg.inline`).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from npubench.lang import Language
 from npubench.report import charts
 from npubench.report.assets import FOLDER as FOLDER
@@ -28,6 +30,36 @@ from npubench.report.words import VERDICTS
 _LONG = 200
 
 
+def _pictures(view: View) -> Iterator[tuple[str, str]]:
+    """(id of a figure, its SVG), of everything that is drawn."""
+    for run in view.runs:
+        for figure in run.figures:
+            if figure.chart is not None:
+                yield figure.key, charts.latency_chart(figure.chart, figure.key)
+        for curve in run.curves:
+            if curve.curve is not None:
+                yield curve.key, charts.load_chart(curve.curve, curve.key)
+        for sheet in run.sheets:
+            if sheet.timeline is not None:
+                yield sheet.timeline.key, timeline_chart(sheet.timeline)
+        for history in run.histories.cells if run.histories is not None else ():
+            if history.picture is not None:
+                yield history.key, trend_chart(history.picture, history.key) or ""
+    for item in view.standings.items if view.standings is not None else ():
+        if item.pareto is not None:
+            yield item.pareto.key, pareto_chart(item.pareto)
+
+
+def _drawn(view: View) -> dict[str, str]:
+    """Every picture by the id of its figure. Raises ValueError where two share an id: one would stand for both."""
+    drawn: dict[str, str] = {}
+    for key, picture in _pictures(view):
+        if key in drawn:
+            raise ValueError(f"two figures have the id {key}")
+        drawn[key] = picture
+    return drawn
+
+
 def render(view: View, language: Language, night: Shown | None = None, *, follow: bool = False) -> str:
     """The page. `language` is shown first; the other is inside as well. `night`: what stands before the runs.
 
@@ -39,34 +71,7 @@ def render(view: View, language: Language, night: Shown | None = None, *, follow
         """The SVG of a figure: built by `svg.inline` from an allow-list, with every text escaped by its serialiser."""
         return Markup(drawn[key])  # noqa: S704
 
-    drawn = {
-        figure.key: charts.latency_chart(figure.chart, figure.key)
-        for run in view.runs
-        for figure in run.figures
-        if figure.chart is not None
-    }
-    drawn.update(
-        (figure.key, charts.load_chart(figure.curve, figure.key))
-        for run in view.runs
-        for figure in run.curves
-        if figure.curve is not None
-    )
-    drawn.update(
-        (sheet.timeline.key, timeline_chart(sheet.timeline))
-        for run in view.runs
-        for sheet in run.sheets
-        if sheet.timeline is not None
-    )
-    if view.standings is not None:
-        drawn.update(
-            (item.pareto.key, pareto_chart(item.pareto)) for item in view.standings.items if item.pareto is not None
-        )
-    drawn.update(
-        (history.key, trend_chart(history.picture, history.key) or "")
-        for run in view.runs
-        for history in (run.histories.cells if run.histories is not None else ())
-        if history.picture is not None
-    )
+    drawn = _drawn(view)
     style, script = asset("report.css") + asset("lead.css") + asset("pictures.css"), asset("report.js")
     environment = templates()
     environment.globals.update(

@@ -22,7 +22,7 @@ from npubench.report import loads, trend
 from npubench.report.foreign import LINE_LIMIT, clean
 from npubench.report.shown import Tone
 from npubench.report.spark import Calendar, Spark, calendar, day_of, spark
-from npubench.report.words import KINDS, RATES, SERVICES, same, scope
+from npubench.report.words import KINDS, RATES, SERVICES, same
 from npubench.schema import Validity
 from npubench.stats.history import NightCell, Skipped
 from npubench.stats.indexed import Indexed, IndexedMachine, IndexedRun, Unfinished
@@ -298,7 +298,7 @@ def _headline(cell: NightCell, line: CellTrend, newest: str) -> Headline:
         model=f"{_line(cell.model)} {_line(cell.precision)}",
         backend=_line(cell.backend),
         kind=kind,
-        load=_load(cell),
+        load=loads.in_scope(cell.scenario, cell.scope),
         value=_shown(value.value if value is not None else None, line.metric),
         unit=RATES.get(line.metric) if value is not None else None,
         metric=metric.title,
@@ -317,11 +317,6 @@ def _shown(value: float | None, metric: str) -> str:
     return show(value, "count" if whole else "")
 
 
-def _load(cell: NightCell) -> Text:
-    title, where = loads.title(cell.scenario), scope(cell.scope)[0]
-    return Text(en=f"{title.en} · {where.en}", ko=f"{title.ko} · {where.ko}")
-
-
 def _older(reason: Text | None, created: str | None) -> Text:
     """The newest night has no value: why, and of which night the one that is shown is."""
     why = _cleaned(reason) if reason is not None else same(UNKNOWN)
@@ -334,6 +329,18 @@ def _older(reason: Text | None, created: str | None) -> Text:
 def _said(line: CellTrend) -> Text:
     """What its history says, nothing of one night."""
     return trend.sentence(line) if len(line.nights) > 1 else Text(en="first night", ko="첫 측정")
+
+
+def _calm(fine: int, of: int) -> Text:
+    """Nobody needs a look: how many newest nights are fine, and how many were not judged."""
+    if fine == 0:
+        return Text(en="Nothing was judged in the newest nights", ko="최근 측정은 판정하지 않음")
+    if fine == of:
+        return Text(en="The newest nights are fine", ko="최근 측정에 이상 없음")
+    rest = of - fine
+    return Text(
+        en=f"{fine} of {of} machines fine, {rest} not judged", ko=f"장비 {of}대 중 {fine}대 이상 없음, {rest}대 미판정"
+    )
 
 
 def _lead(machines: Sequence[MachineShown], runs: Sequence[RunRow]) -> tuple[Tone, Text, Text]:
@@ -357,10 +364,7 @@ def _lead(machines: Sequence[MachineShown], runs: Sequence[RunRow]) -> tuple[Ton
             ko=f"{first.name}의 최근 측정({first.newest.created}): {first.newest.verdict.ko}. ",
         )
     else:
-        verdict_text = Text(
-            en="The newest nights are fine" if tone == "good" else "Nothing was judged in the newest nights",
-            ko="최근 측정에 이상 없음" if tone == "good" else "최근 측정은 판정하지 않음",
-        )
+        verdict_text = _calm(count if tone == "good" else 0, of)
         lead = Text(en="", ko="")
     oldest, newest = runs[-1].created[:10], runs[0].created[:10]
     total = len(runs)

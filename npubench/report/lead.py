@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 
 from npubench.lang import Text
-from npubench.report import facts, lead_names
+from npubench.report import facts, lead_claims, lead_names
 from npubench.report.foreign import clean
 from npubench.report.lead_placed import SHORT
 from npubench.report.numbers import backend_name, count
@@ -77,7 +77,8 @@ def machine(run: Run) -> Text:
 
 def sentence(run: Run, found: Sequence[Claims]) -> Text:
     """What the services get on one machine, by device; where nothing can be claimed, what was measured."""
-    told = [part for part in (_service(service, {}, _seeded([run])) for service in found) if part is not None]
+    parts = [_service(service.key, _own(service), {}, _seeded([run])) for service in found]
+    told = [part for part in parts if part is not None]
     if not told:
         return _counted(run)
     name = clean(run.machine.name)
@@ -90,25 +91,19 @@ def together(runs: Sequence[Run], found: Sequence[Sequence[Claims]]) -> Text:
     """What the services get on several machines: of each machine its best device."""
     names = lead_names.places(runs)
     titles = lead_names.devices(runs)
-    services: dict[str, list[tuple[str, Claims]]] = {}
-    for name, each in zip(names, found, strict=True):
-        for service in each:
-            if service.kind is None:
-                services.setdefault(service.key, []).append((name, service))
+    found = lead_claims.of_one_kind(found)
+    work = lead_claims.work(found)
     told = []
-    for key, parts in services.items():
+    for key, model in work:
         rows: dict[Claim, Text] = {}
-        for name, service in parts:
-            first = [row for row in service.rows if row.model == service.rows[0].model and row.value is not None]
-            if first:
-                best = max(first, key=_value)
-                rows[best] = titles.get((name, best.backend.id), best.backend.title)
-        if rows:
-            whole = parts[0][1]
-            ordered = sorted(rows, key=_value, reverse=True)
-            shown = Claims(key=key, title=whole.title, kind=None, rows=tuple(ordered))
-            if (part := _service(shown, rows, _seeded(runs))) is not None:
-                told.append(part)
+        for name, services in zip(names, found, strict=True):
+            for best in lead_claims.of_model(services, key, model)[:1]:
+                if best.value is not None:
+                    rows[best] = titles.get((name, best.backend.id), best.backend.title)
+        several = sum(each == key for each, _ in work) > 1
+        part = _service(key, lead_claims.best_first(rows), rows, _seeded(runs), named=several)
+        if part is not None:
+            told.append(part)
     if not told:
         n = count(len(runs))
         return Text(en=f"{n} runs without a service number.", ko=f"서비스 수치가 없는 실행 {n}건입니다.")
@@ -119,31 +114,38 @@ def _seeded(runs: Sequence[Run]) -> set[str]:
     return {model for run in runs for model in facts.seeded_models(run)}
 
 
-def _value(row: Claim) -> float:
-    return -1.0 if row.value is None else row.value
-
-
 def _upper(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _service(service: Claims, names: Mapping[Claim, Text], seeded: Set[str]) -> Text | None:
-    """`CCTV: 14 cameras at 15 fps on Sample NPU, 2 on CPU`; of the service's first model."""
-    rows = [row for row in service.rows if row.model == service.rows[0].model] if not names else list(service.rows)
-    rows.sort(key=lambda row: (row.figure.text == UNKNOWN, row.on_cpu and not names))
+def _own(service: Claims) -> list[Claim]:
+    """Of a service's first model: accelerators before CPUs, without a number last."""
+    rows = lead_claims.of_model([service], service.key, service.rows[0].model.id)
+    return sorted(rows, key=lambda row: (row.figure.text == UNKNOWN, row.on_cpu))
+
+
+def _service(
+    key: str, rows: Sequence[Claim], names: Mapping[Claim, Text], seeded: Set[str], *, named: bool = False
+) -> Text | None:
+    """`CCTV: 14 cameras at 15 fps on Sample NPU, 2 on CPU`; `named`: with the model, of which there are several."""
     if not rows or rows[0].figure.text == UNKNOWN:
         return None
-    title = SHORT.get(service.key) if service.key != "other" else None
-    called = title or rows[0].model.title
+    model = rows[0].model.title
+    title = SHORT.get(key) if key != "other" else None
+    called = title or model
+    if named and title is not None:
+        called = Text(en=f"{title.en}, {model.en}", ko=f"{title.ko}, {model.ko}")
     if rows[0].model.id in seeded:
         called = Text(en=f"{called.en} ({_RANDOM.en})", ko=f"{called.ko}({_RANDOM.ko})")
     english, korean = [], []
     for place, row in enumerate(rows[:_MOST_DEVICES]):
-        at = names.get(row, row.backend.title)
+        at, precision = names.get(row, row.backend.title), lead_claims.precision(row, rows[:_MOST_DEVICES])
+        if precision:
+            at = Text(en=f"{at.en} in {precision}", ko=f"{at.ko}·{precision}")
         if row.figure.text == UNKNOWN:
             english.append(f"{_UNKNOWN.en if row.placed else 'no result'} on {at.en}")
             korean.append(f"{at.ko} {_UNKNOWN.ko if row.placed else '결과 없음'}")
-        elif place == 0 or row.load != rows[0].load:
+        elif place == 0 or lead_claims.load_of(row) != lead_claims.load_of(rows[0]):
             english.append(f"{row.spelled.en} on {at.en}")
             korean.append(f"{at.ko} {row.spelled.ko}")
         else:

@@ -31,12 +31,12 @@ def drift(runs: Iterable[Run]) -> Text | None:
     drifted: Sequence[Run] = [run for run in runs if any(note.code == CODE for note in run.notes)]
     if not drifted:
         return None
-    shares = [significant(share * 100, 2) for run in drifted for share in sorted(_shares(run))]
+    shares = [share for run in drifted for share in _shares(run)]
     if not shares:
         return Text(
             en="Idle power differed before and after the measurement", ko="측정 전후의 유휴 전력이 서로 달랐습니다"
         )
-    low, high = min(shares, key=float), max(shares, key=float)
+    low, high = (significant(share * 100, 2) for share in (min(shares), max(shares)))
     by, by_ko = (low, low) if low == high else (f"{low} to {high}", f"{low}~{high}")
     return Text(
         en=f"Idle power changed by {by} % from before to after the measurement",

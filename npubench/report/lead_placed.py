@@ -1,12 +1,13 @@
 """Whether the work ran on the device that was asked for, service by service.
 
-Guarantees: answered by placement certificates alone; what has none is called not proven. NPUs come first, and each
-device has a link to its own certificates. Pure.
+Guarantees: answered by placement certificates alone; what has none is called not proven, and "all" is said of nothing
+less, though a certificate calls almost all of it full. NPUs come first, and each device has a link to its own
+certificates. Pure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from npubench.evidence import Certificate
 from npubench.lang import Text
@@ -69,7 +70,8 @@ def placed(runs: Sequence[Run], keys: Sequence[str], places: Sequence[Sequence[P
     asked = {at: each for at, each in found.items() if not all(map(_is_cpu, each.values()))} or found
     order = sorted(asked, key=lambda at: _type(asked[at]))
     told = {at: _device(asked[at]) for at in order}
-    answer, tone = _answer(told, names, only_cpu=asked is found)
+    least = min((_least(each.values()) for each in asked.values()), default=1.0)
+    answer, tone = _answer(told, names, least, only_cpu=asked is found)
     lines = [_named(names[at], said) for at, (said, _) in told.items()]
     more = tuple(line for line in lines if line != answer) if len(told) > 1 or tone == "good" else ()
     return Answer(
@@ -91,13 +93,16 @@ def _is_cpu(found: Certificate | None) -> bool:
 
 
 def _answer(
-    told: Mapping[Device, tuple[Text, Tone]], names: Mapping[Device, Text], only_cpu: bool
+    told: Mapping[Device, tuple[Text, Tone]], names: Mapping[Device, Text], least: float, *, only_cpu: bool
 ) -> tuple[Text, Tone]:
     tones = [tone for _, tone in told.values()]
     worst: Tone = next((tone for tone in _GRAVEST if tone in tones), "plain")
     if worst == "good":
         if only_cpu:
             return Text(en="Only CPUs were measured; it ran there", ko="CPU만 측정했으며 CPU에서 실행되었습니다"), worst
+        if least < 1:
+            share = show_share(least)
+            return Text(en=f"Yes: at least {share} of the arithmetic", ko=f"예, 연산의 {share} 이상"), worst
         return Text(en="Yes, all of it", ko="예, 전부 실행되었습니다"), worst
     short_of = [at for at, (_, tone) in told.items() if tone != "good"]
     if len(short_of) > 1:
@@ -129,6 +134,9 @@ def _device(found: Mapping[tuple[str, Build], Certificate | None]) -> tuple[Text
         tones.add(tone)
         if extent == "assisted":
             en, ko = _share(list(those.values()))
+        if extent == "full" and (least := _least(those.values())) < 1:
+            on = show_share(least)
+            en, ko = f"{en}, at least {on} of the arithmetic", f"{ko}(연산의 {on} 이상)"
         names = joined(_services(found, those))
         names_ko = "·".join(name.ko for name in _services(found, those)[:3]) if len(names.ko) < 40 else names.ko
         parts.append(Text(en=f"{names.en}: {en}", ko=f"{names_ko}: {ko}"))
@@ -146,6 +154,11 @@ _SAID: tuple[tuple[str, str, str, Tone], ...] = (
 
 def _extent(found: Certificate | None) -> str:
     return "unknown" if found is None else found.extent
+
+
+def _least(found: Iterable[Certificate | None]) -> float:
+    """The smallest share of the arithmetic that was counted; a whole graph on one device needs no count."""
+    return min((each.macs_share for each in found if each is not None and each.macs_share is not None), default=1.0)
 
 
 def _share(found: Sequence[Certificate | None]) -> tuple[str, str]:

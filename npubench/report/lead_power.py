@@ -1,9 +1,10 @@
 """Which device does more for the same power, and how sure that is.
 
-Guarantees: only of the whole machine can unlike devices be told apart, and only where their intervals do; where the
-order of a smaller scope is the other way round, it is said, and so is an idle power that drifted. Pure.
+Guarantees: only of the whole machine can unlike devices be told apart, and only where the intervals of all are known
+and do not meet; where the order of a smaller scope is the other way round, it is said, and so is an idle power that
+drifted. Pure.
 
-Not aware of: how places are found (`stats.ranking`).
+Not aware of: how places are found (`stats.ranking`), what is said where there are none (`lead_metered`).
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ from npubench.report import lead_names, loads, power_figures
 from npubench.report.claims import OWN, WHOLE, each
 from npubench.report.foreign import clean
 from npubench.report.lead_drift import drift
+from npubench.report.lead_metered import metered, unsaid
 from npubench.report.power_words import figure, scope_name, watts
 from npubench.report.shown import Number, Tone
 from npubench.report.shown_lead import Answer, Claims
+from npubench.report.words import joined
 from npubench.schema import Cell, Run
 from npubench.stats.ranked import Entry, Figure, Ranking, Row, Table
 from npubench.units import significant
@@ -51,24 +54,9 @@ def power(
     if table is not None and ranking is not None:
         return _ranked(runs, table, ranking.confidence)
     links = _links(runs, keys)
-    own = [(row, item) for found in claims for service in found for row in service.rows for item in row.spent]
-    if own:
-        first = own[0][0].load
-        told = [
-            Text(
-                en=f"{row.backend.title.en}: {each(item.number).en} ({item.title.en})",
-                ko=f"{row.backend.title.ko}: {each(item.number).ko}({item.title.ko})",
-            )
-            for row, item in own
-            if row.load == first
-        ]
-        said = Text(en="Only one device has a figure", ko="수치가 있는 장치가 하나뿐입니다")
-        if len({row.backend.id for row, _ in own}) > 1:
-            said = Text(
-                en="Cannot be said: no two devices were metered in the same way",
-                ko="말할 수 없습니다. 장치마다 측정 범위가 다릅니다",
-            )
-        return Answer(question=_WATT, answer=said, more=tuple(dict.fromkeys(told))[:_MOST], tone="plain", links=links)
+    if found := metered(runs, claims):
+        said, lines = unsaid(runs, found)
+        return Answer(question=_WATT, answer=said, more=lines[:_MOST], tone="plain", links=links)
     measured = [cell for run in runs for cell in run.cells if cell.purpose == "measure" and cell.summary]
     return Answer(
         question=_WATT, answer=Text(en="Unknown", ko="알 수 없습니다"), more=(power_figures.why_dark(measured, {}),),
@@ -86,24 +74,36 @@ def _links(runs: Sequence[Run], keys: Sequence[str]) -> tuple[tuple[str, Text], 
 
 
 def _energy_table(ranking: Ranking) -> Table | None:
-    """The table that a buyer reads first: cameras at 15 fps, else what is first, of the whole machine, of hardware."""
+    """The table that a buyer reads first: cameras at 15 fps, else what is first, of hardware, of the whole machine.
+
+    Where nothing gives that, of a smaller scope in which there are places: those devices are alike.
+    """
 
     def place(table: Table) -> tuple[float, ...]:
+        smaller = OWN.index(table.meter_scope) + 1 if table.meter_scope in OWN else 0
         searched = loads.searched(table.scenario)
         fps = table.scenario.params.get("fps", _USUAL_FPS)
         away = abs(float(fps) - _USUAL_FPS) if isinstance(fps, (int, float)) else 0.0
         what = _FIRST.index(table.metrics[0]) if table.metrics[0] in _FIRST else len(_FIRST)
-        return searched is None, what, away, table.scope != "service", table.division == "fixed"
+        return smaller, searched is None, what, away, table.scope != "service", table.division == "fixed"
 
     known = [
         table
         for table in ranking.tables
-        if table.meter_scope in WHOLE
-        and table.kind == "hardware"
+        if table.kind == "hardware"
         and table.mix is None
-        and sum(row.figures[0].value is not None for row in table.rows) > 1
+        and (table.meter_scope in WHOLE or (table.meter_scope in OWN and _has_places(table)))
+        and len({_device(row.entry) for row in table.rows if row.figures[0].value is not None}) > 1
     ]
     return min(known, key=place, default=None)
+
+
+def _has_places(table: Table) -> bool:
+    return any(row.figures[0].place is not None for row in table.rows)
+
+
+def _device(entry: Entry) -> tuple[str, str, str]:
+    return entry.run, entry.machine, entry.backend
 
 
 def _ranked(runs: Sequence[Run], table: Table, confidence: float) -> Answer:
@@ -122,7 +122,15 @@ def _ranked(runs: Sequence[Run], table: Table, confidence: float) -> Answer:
     one, other = name(first), name(second)
     tone: Tone = "plain"
     more: list[Text] = []
-    if best.place == 1 and not best.shared:
+    blurred = [name(row) for row in rows if row.figures[0].place is None]
+    if blurred:
+        # Whoever has no interval may be better than the first and cannot be shown to be worse.
+        whose = joined(list(dict.fromkeys(blurred)))
+        said = Text(
+            en=f"Not certain: no interval is known for {whose.en}",
+            ko=f"확실하지 않습니다. 구간을 알 수 없는 장치: {whose.ko}",
+        )
+    elif best.place == 1 and not best.shared:
         tone = "good"
         said = _times_said(best, after, one, other)
         if _range(best, after):
@@ -137,12 +145,16 @@ def _ranked(runs: Sequence[Run], table: Table, confidence: float) -> Answer:
         )
     assert table.meter_scope is not None
     where, how, model = scope_name(table.meter_scope), loads.plain(table.scenario), clean(table.model)
+    if table.scope != "service":
+        how = loads.in_scope(table.scenario, table.scope)
     about = Text(
         en=f"{model}, {how.en}: {where.en}, idle power included.",
         ko=f"{model}, {how.ko}: {where.ko} 전력이며 유휴 전력을 포함합니다.",
     )
     told = [Text(en=f"{name(row).en}: {_each(row).en}", ko=f"{name(row).ko}: {_each(row).ko}") for row in rows[:_MOST]]
-    flipped = list(_flipped(by_id, (first, second), (one, other)))
+    flipped: list[Text] = []
+    if not blurred and table.meter_scope in WHOLE:
+        flipped = list(_flipped(by_id, (first, second), (one, other)))
     drifted = drift(by_id[at][0] for at in dict.fromkeys((row.entry.run, row.entry.machine) for row in rows[:2]))
     if drifted is not None:
         more.append(Text(en=f"{drifted.en}.", ko=f"{drifted.ko}."))

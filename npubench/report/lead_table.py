@@ -1,7 +1,8 @@
 """What a page that compares opens with: a small table, services down and devices across, a unit in every value.
 
 Guarantees: a column is a device of a run that some service was measured on; CPUs have one only where their run has
-nothing else. What the CPU helped with and what has random weights is marked beside the value. Pure.
+nothing else. One execution kind stands in it. What the CPU helped with, what has random weights and, where they differ,
+at which precision it ran is marked beside the value. Pure.
 
 Not aware of: who is better (`standings`), facts of machines (`beside`).
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from npubench.lang import Text
-from npubench.report import facts, lead_names
+from npubench.report import facts, lead_claims, lead_names
 from npubench.report.lead_placed import short
 from npubench.report.numbers import backend_name, count
 from npubench.report.shown_lead import Claim, Claims, HeadRow, HeadTable, HeadValue
@@ -28,22 +29,24 @@ Column = tuple[int, str]
 
 def head_table(runs: Sequence[Run], found: Sequence[Sequence[Claims]]) -> HeadTable | None:
     """The table where several runs or several accelerators were measured; None: a sentence says it."""
+    found = lead_claims.of_one_kind(found)
     columns = _columns(found)
     if not columns or (len(runs) == 1 and len(columns) == 1):
         return None
     names = lead_names.places(runs)
     seeded = {model for run in runs for model in facts.seeded_models(run)}
     rows = []
-    for key, model in _work(found):
+    for key, model in lead_claims.work(found):
         told = [_claim(found[index], key, model, backend) for index, backend in columns]
-        if all(claim is None for claim in told):
+        known = [claim for claim in told if claim is not None]
+        if not known:
             continue
         rows.append(
             HeadRow(
                 title=_capital(short(key)),
                 model=model,
                 note=RANDOM if model in seeded else None,
-                values=tuple(map(_value, told)),
+                values=tuple(_value(claim, known) for claim in told),
             )
         )
     return HeadTable(
@@ -79,31 +82,17 @@ def _columns(found: Sequence[Sequence[Claims]]) -> list[Column]:
     return columns
 
 
-def _work(found: Sequence[Sequence[Claims]]) -> list[tuple[str, str]]:
-    """(service, model): of each service the first model that a run has."""
-    first: dict[str, str] = {}
-    for services in found:
-        for service in services:
-            first.setdefault(service.key, service.rows[0].model.id)
-    return list(first.items())
-
-
 def _claim(services: Sequence[Claims], key: str, model: str, backend: str) -> Claim | None:
-    rows = [
-        claim
-        for service in services
-        if service.key == key
-        for claim in service.rows
-        if claim.model.id == model and claim.backend.id == backend
-    ]
-    return max(rows, key=lambda claim: -1.0 if claim.value is None else claim.value, default=None)
+    rows = lead_claims.of_model(services, key, model)
+    return next((claim for claim in rows if claim.backend.id == backend), None)
 
 
 def _capital(text: Text) -> Text:
     return Text(en=f"{text.en[:1].upper()}{text.en[1:]}", ko=text.ko)
 
 
-def _value(claim: Claim | None) -> HeadValue:
+def _value(claim: Claim | None, beside: Sequence[Claim]) -> HeadValue:
     if claim is None:
         return HeadValue(text=same(UNKNOWN), note=None, anchor="")
-    return HeadValue(text=claim.spelled, note=claim.assisted, anchor=claim.anchor)
+    precision = lead_claims.precision(claim, beside)
+    return HeadValue(text=claim.spelled, note=claim.assisted, anchor=claim.anchor, precision=precision)

@@ -55,37 +55,47 @@ def _measured(runs: Sequence[Run]) -> list[Cell]:
 def _doubtful(runs: Sequence[Run]) -> bool:
     """Whether what a number rests on is missing: checked answers, a proven place, more than one launch."""
     measured = _measured(runs)
-    unchecked = all(cell.quality is None or cell.quality.verdict == "unknown" for cell in measured)
+    unchecked = all(_unchecked(cell.quality) for cell in measured)
     unproven = any(not proven(cell) for cell in measured)
-    return unchecked or unproven or any(len(cell.launches) < 2 for cell in measured)
+    return unchecked or unproven or any(_finished(cell) < 2 for cell in measured)
 
 
-def _judged(runs: Sequence[Run]) -> dict[tuple[str, ...], tuple[Text, Quality]]:
-    """Every build whose answers were judged: its name and what was found."""
-    found: dict[tuple[str, ...], tuple[Text, Quality]] = {}
+def _finished(cell: Cell) -> int:
+    """How many launches gave the cell its figures: one that failed started afresh and gave none."""
+    return len(cell.launches) - len(cell.failures)
+
+
+def _unchecked(found: Quality | None) -> bool:
+    return found is None or found.verdict == "unknown"
+
+
+def _builds(runs: Sequence[Run]) -> dict[tuple[str, ...], tuple[Text, Quality | None]]:
+    """Every build that gave numbers: its name and what was found of its answers, None where nobody looked."""
+    found: dict[tuple[str, ...], tuple[Text, Quality | None]] = {}
     for run, name in zip(runs, lead_names.places(runs), strict=True):
         for cell in run.cells:
-            if cell.purpose == "measure" and cell.summary and cell.quality is not None:
+            if cell.purpose == "measure" and cell.summary:
                 title = backend_name(run, cell.backend).title
                 what = same(f"{cell.model} {cell.precision}")
                 said = Text(en=f"{what.en} on {title.en}", ko=f"{title.ko}의 {what.ko}")
-                found[(name, cell.backend, *build(cell))] = said, cell.quality
+                at = name, cell.backend, *build(cell)
+                found[at] = said, cell.quality or found.get(at, (said, None))[1]
     return found
 
 
 def _checked(runs: Sequence[Run]) -> Iterator[Text]:
     """How it was measured, and what was found to hold."""
-    launches = [len(cell.launches) for cell in _measured(runs)]
+    launches = [_finished(cell) for cell in _measured(runs)]
     if launches and min(launches) > 1:
         least = count(min(launches))
         yield Text(
             en=f"Every measurement started afresh at least {least} times, warm-up left out",
             ko=f"측정마다 새 프로세스로 {least}회 이상 실행, 준비 구간 제외",
         )
-    judged = [quality for _, quality in _judged(runs).values()]
-    passed = sum(quality.verdict == "passed" for quality in judged)
+    builds = [quality for _, quality in _builds(runs).values()]
+    passed = sum(quality is not None and quality.verdict == "passed" for quality in builds)
     if passed:
-        some, n = count(passed), count(len(judged))
+        some, n = count(passed), count(len(builds))
         yield Text(
             en=f"Answers checked: good in {some} of {n} combinations of model, precision and device",
             ko=f"답 검사: 모델·정밀도·장치 조합 {n}가지 중 {some}가지 통과",
@@ -106,11 +116,7 @@ def _against(runs: Sequence[Run]) -> Iterator[Text]:
                 ko=f"{ko} 측정 {n}건(표에 표시)",
             )
     measured = _measured(runs)
-    if measured and all(cell.quality is None or cell.quality.verdict == "unknown" for cell in measured):
-        yield Text(en="Nobody checked the answers", ko="답을 검사하지 않음")
-    if failed := [said for said, quality in _judged(runs).values() if quality.verdict == "failed"]:
-        names = joined(list(dict.fromkeys(failed)))
-        yield Text(en=f"Wrong answers: {names.en}", ko=f"답이 기준에 미달: {names.ko}")
+    yield from _answers(runs)
     unproven = {(run.id, run.machine.name, cell.backend, *build(cell)) for run in runs for cell in run.cells
                 if cell.purpose == "measure" and cell.summary and not proven(cell)}  # fmt: skip
     if unproven:
@@ -122,12 +128,29 @@ def _against(runs: Sequence[Run]) -> Iterator[Text]:
             en=f"Where it ran is not proven for {n} {what}",
             ko=f"실행 위치가 확인되지 않은 모델·정밀도·장치 조합 {n}가지",
         )
-    launches = [len(cell.launches) for cell in measured]
+    launches = [_finished(cell) for cell in measured]
     if launches and min(launches) < 2:
-        yield Text(en="What was launched only once has no interval", ko="한 번만 실행한 수치는 구간을 알 수 없음")
+        yield Text(en="What was measured only once has no interval", ko="한 번만 측정한 수치는 구간을 알 수 없음")
     yield from _surroundings(runs)
     if any(cell.quality is not None and cell.quality.drawn for cell in measured):
         yield Text(en="Drawn test data: it compares devices only", ko="직접 그린 자료: 장치 비교에만 유효")
+
+
+def _answers(runs: Sequence[Run]) -> Iterator[Text]:
+    """Whose answers nobody checked, and whose are wrong."""
+    builds = _builds(runs).values()
+    unchecked = [said for said, quality in builds if _unchecked(quality)]
+    if unchecked and len(unchecked) == len(builds):
+        yield Text(en="Nobody checked the answers", ko="답을 검사하지 않음")
+    elif unchecked:
+        n, names = count(len(unchecked)), joined(list(dict.fromkeys(unchecked)))
+        what = "combination" if len(unchecked) == 1 else "combinations"
+        yield Text(
+            en=f"Answers not checked for {n} {what}: {names.en}", ko=f"답을 검사하지 않은 조합 {n}가지: {names.ko}"
+        )
+    if failed := [said for said, quality in builds if quality is not None and quality.verdict == "failed"]:
+        names = joined(list(dict.fromkeys(failed)))
+        yield Text(en=f"Wrong answers: {names.en}", ko=f"답이 기준에 미달: {names.ko}")
 
 
 def _surroundings(runs: Sequence[Run]) -> Iterator[Text]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from npubench import scenarios, traffic
 from npubench.lang import Text
 from npubench.report.foreign import clean
-from npubench.report.words import same
+from npubench.report.words import same, scope
 from npubench.schema import Scenario
 
 _TITLES: dict[str, Text] = {
@@ -137,3 +137,9 @@ def title(scenario: Scenario) -> Text:
 def plain(scenario: Scenario) -> Text:
     """How load arrives, without how the backend is driven."""
     return _listed([part for part in (_load(scenario), use(scenario)) if part is not None])
+
+
+def in_scope(scenario: Scenario, name: str) -> Text:
+    """How load arrives and what is measured of it: `one at a time · Device only`."""
+    how, where = title(scenario), scope(name)[0]
+    return Text(en=f"{how.en} · {where.en}", ko=f"{how.ko} · {where.ko}")

@@ -76,7 +76,7 @@ def mixes(run: Run, key: str) -> tuple[Mix, ...]:
         kind, n = KINDS[cells[0].execution_kind][0], count(len(cells))
         shown.append(
             Mix(
-                key=f"{key}-x{number}",
+                key=f"{key}-mix{number}",
                 title=Text(
                     en=f"{n} {'service' if len(cells) == 1 else 'services'} at once", ko=f"서비스 {n}개 동시 실행"
                 ),

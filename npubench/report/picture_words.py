@@ -13,6 +13,9 @@ from npubench.report.words import same
 from npubench.units import show
 
 REFERENCE = Text(en="fp32 reference", ko="fp32 기준")
+OURS = Text(en="this backend", ko="이 백엔드")
+# Korean has another particle after a consonant.
+_WHO_FOUND = {REFERENCE: "fp32 기준이", OURS: "이 백엔드가"}
 
 # Classes of our own detectors and conditions of our own frames; others are shown as they are called.
 _CLASSES = {
@@ -164,12 +167,15 @@ def difference(kind: Kind, reference: Finding | None, found: Finding | None) -> 
 
 
 def description(reader: Text, kind: Kind, found: Sequence[Finding], width: int) -> Text:
-    """What a drawing shows, for those who do not see it: kinds and where they stand across the picture."""
+    """What a drawing shows, for those who do not see it: kinds and where they stand across the picture.
+
+    `reader` is REFERENCE or OURS.
+    """
     if kind == "words":
         english, korean = _things(kind, len(found))
         return Text(
             en=f"The page with the {english} outlined that {reader.en} found.",
-            ko=f"{reader.ko}이(가) 찾은 {korean}에 테두리를 그린 쪽.",
+            ko=f"{_WHO_FOUND[reader]} 찾은 {korean}에 테두리를 그린 쪽.",
         )
     places: dict[str, list[int]] = {}
     for item in found:

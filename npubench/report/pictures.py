@@ -203,15 +203,15 @@ def _outline(finding: Finding, mark: Mark, number: str = "") -> Outline:
 
 def _sides(key: str, item: Shown, found: Difference) -> tuple[Side, ...]:
     """The drawings: of a frame the reference's beside this backend's, of a page one with both."""
-    exhibit, ours = item.exhibit, Text(en="this backend", ko="이 백엔드")
+    exhibit = item.exhibit
     numbers = iter(range(1, 1 + len(found.missing) + len(found.changed) + len(found.new)))
     gone = [(finding, str(next(numbers))) for finding in found.missing]
     changed = [(pair, str(next(numbers))) for pair in found.changed]
     new = [(finding, str(next(numbers))) for finding in found.new]
     right = Side(
         key=f"{key}-b",
-        title=ours,
-        description=words.description(ours, exhibit.kind, exhibit.found, exhibit.width),
+        title=words.OURS,
+        description=words.description(words.OURS, exhibit.kind, exhibit.found, exhibit.width),
         outlines=(
             *(_outline(mine, "both") for _, mine in found.same),
             *(_outline(pair[1], "changed", number) for pair, number in changed),

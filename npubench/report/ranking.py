@@ -140,6 +140,8 @@ class Names:
     def left_out(self, item: Unranked) -> str:
         parts = [item.model, item.precision, item.backend]
         parts += [loads.written(item.scenario)] if item.scenario is not None else []
+        # The same load is measured in several scopes; what is left out in one may be ranked in another.
+        parts += [item.scope] if item.scope and item.scope != "service" else []
         parts += [item.machine] if self._machines else []
         parts += [item.run] if self._runs else []
         return " · ".join(line(part) for part in parts if part)

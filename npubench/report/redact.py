@@ -9,7 +9,8 @@ Guarantees: pure, the same results give the same placeholders; what is redacted 
 all are made from these documents. Known by their fields: a machine's name, who measured, serial numbers; known by their
 form: paths, URLs, IP, MAC and mail addresses, UUIDs; whatever is known of either kind is replaced everywhere.
 
-Not aware of: formats; pictures (of the user's own none is put into a redacted page).
+Not aware of: formats; pictures (of the user's own none is put into a redacted page); the name of the machine that it
+runs on: whoever verifies a page redacts the same documents elsewhere and must come to the same words.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from npubench.cards import digest
+from npubench.exhibits import Exhibits
 from npubench.metrics import METRICS
 from npubench.report.media import nothing
 from npubench.report.redacting import REDACTED_FROM
@@ -36,7 +38,11 @@ _URL = re.compile(r"\b[a-zA-Z][a-zA-Z0-9+.-]*://[^\s\"'<>`]+")
 _MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 # Between quotes a path may hold anything; without them it ends with a blank.
 _QUOTED = re.compile(r"(?<=([\"'`“‘]))(?:file:)?(?:/|~[\w.-]*/|[A-Za-z]:\\)(?:(?!\1)[^\n”’])+")
-_PATH = re.compile(r"(?<![\w/.~\])%-])(?:~[\w.-]*)?/(?=[\w.@~])[^\s\"'`:;,|()<>\[\]{}]+|\b[A-Za-z]:\\[^\s\"'`;,|<>]+")
+# A short option and its path may be one word: `-I/srv/kim`.
+_PATH = re.compile(
+    r"(?:(?<![\w/.~\])%-])(?:~[\w.-]*)?|(?<=[\s\"'`(,=\[]-[A-Za-z])|(?<=^-[A-Za-z]))/(?=[\w.@~])[^\s\"'`:;,|()<>\[\]{}]+"
+    r"|\b[A-Za-z]:\\[^\s\"'`;,|<>]+"
+)
 # What the kernel calls its own things is the same on every machine, but for links that are named after disks.
 _KERNEL = re.compile(r"/(?:sys|proc|dev(?!/disk|/mapper|/serial))/")
 _RELATIVE = re.compile(
@@ -49,6 +55,8 @@ _IPV4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?::\d{1,5})?(?![\w.])")
 _SERIAL = re.compile(r"(?i)\b(?:serial(?:\s*(?:number|no\.?|#))?|s/n)\s*[:=#]?\s*([A-Za-z0-9][A-Za-z0-9-]{4,})")
 _HOME = re.compile(r"(?:/home/|/Users/|\\Users\\)([^/\\\s\"'`]+)")
 _HOST_OF = re.compile(r"://(?:[^/@\s]*@)?(\[[^\]]+\]|[^/:\s\"'<>`]+)")
+# A host's name before its domain, which an address in numbers does not have.
+_DOMAIN = re.compile(r"([\w-]+)(?:\.[\w-]+)*\.[^\W\d][\w-]*")
 
 # Keys of cards, devices and meters whose values name one thing in the world.
 _SERIAL_KEY = re.compile(r"(?i)(?:^|[_.-])(?:serial(?:_?(?:number|no))?|uuid|guid|sid|wwn|asset(?:_tag)?|board_?id)$")
@@ -60,7 +68,7 @@ _VERSION_KEYS = frozenset({"packages", "versions", "varying", "version", "base",
 _NOBODY = frozenset(
     [
         "user", "users", "root", "admin", "test", "tests", "data", "app", "runner", "work", "home", "localhost", "host",
-        "server", "node", "none", "unknown", "default",
+        "server", "node", "none", "unknown", "default", "cpu", "gpu", "npu",
     ]
 )  # fmt: skip
 # Options whose values are names of npubench's own, or numbers; every other value of the command may be somebody's.
@@ -107,6 +115,7 @@ class Redactor:
 
     def __init__(self) -> None:
         self._placeholders: dict[tuple[str, str], str] = {}
+        self._aliases: dict[str, str] = {}
         self._counts: dict[str, int] = {}
         self._known: dict[str, str] = {}
         self._reserved: set[str] = set()
@@ -120,8 +129,7 @@ class Redactor:
         self._reserved |= {str(name).lower() for part in (run.models, run.backends) for name in part}
         # Machines are numbered in the page's order.
         self.host(run.machine.name)
-        self._name("host", run.machine.name)
-        self._name("host", slug(run.machine.name))
+        self._host(run.machine.name)
         self._name("user", run.measured_by.partition(":")[2])
         for document in (run, *files.launches.values(), files.changes, files.history):
             for key, text in _texts(msgspec.to_builtins(document)):
@@ -132,7 +140,10 @@ class Redactor:
     def _look(self, key: str, text: str) -> None:
         """Names in one text, and what its key says that it is."""
         if (kind := _kind(key)) is not None:
-            self._name(kind, text)
+            if kind == "host":
+                self._host(text)
+            else:
+                self._name(kind, text)
         if "/" in text or "\\" in text:
             for found in _HOME.finditer(text):
                 self._name("user", found[1])
@@ -142,6 +153,15 @@ class Redactor:
             for found in _SERIAL.finditer(text):
                 self._name("serial", found[1])
 
+    def _host(self, text: str) -> None:
+        """A machine's name, its folder's, and what stands before the domain: all are the same machine."""
+        name = text.strip()
+        domain = _DOMAIN.fullmatch(name)
+        for other in (slug(name), *([domain[1]] if domain else [])):
+            self._aliases.setdefault(other.lower(), name.lower())
+            self._name("host", other)
+        self._name("host", name)
+
     def _name(self, kind: str, text: str) -> None:
         name = text.strip()
         if len(name) < 2 or name.lower() in _NOBODY or (name.isdigit() and (kind != "serial" or len(name) < 6)):
@@ -150,16 +170,22 @@ class Redactor:
         self._pattern, self._done = None, {}
 
     def _placeholder(self, kind: str, value: str) -> str:
-        at = (kind, value.lower() if kind in ("host", "user") else value)
+        at = (kind, value.strip().lower() if kind in ("host", "user") else value)
+        if at not in self._placeholders and kind == "host":
+            at = (kind, self._aliases.get(at[1], at[1]))
+        return self._numbered(at)
+
+    def _numbered(self, at: tuple[str, str]) -> str:
+        """The placeholder of a (kind, value), the next one of its kind where it is new."""
+        kind, _ = at
         if at not in self._placeholders:
             self._counts[kind] = self._counts.get(kind, 0) + 1
             self._placeholders[at] = f"{kind}-{self._counts[kind]}"
         return self._placeholders[at]
 
     def host(self, name: str) -> str:
-        """The placeholder of a machine's name, whatever it is called. Its folder's name is the same machine."""
-        self._placeholders.setdefault(("host", slug(name).lower()), self._placeholder("host", name))
-        return self._placeholder("host", name)
+        """The placeholder of a machine's name, whatever it is called; of two machines no two are the same."""
+        return self._numbered(("host", name.strip().lower()))
 
     def _names(self) -> re.Pattern[str]:
         if self._pattern is None:
@@ -256,6 +282,19 @@ class Redactor:
             measured_by=f"{kind}:{self._placeholder('user', name)}" if sign and name else after.measured_by,
         )
 
+    def exhibits(self, found: Exhibits) -> Exhibits:
+        """What was found; of npubench's own pictures only what says who found it, the rest is known to everybody."""
+        if found.private:
+            return self.of(found)
+        return msgspec.structs.replace(
+            found,
+            model=self.text(found.model),
+            precision=self.text(found.precision),
+            variant=self.text(found.variant),
+            backend=self.text(found.backend),
+            reference=self.text(found.reference),
+        )
+
     def files(self, files: RunFiles) -> RunFiles:
         """A run with what lies beside it. Of pictures only npubench's own stay."""
         readings = files.readings
@@ -271,7 +310,7 @@ class Redactor:
             readings=read,
             changes=self.of(files.changes),
             history=self.of(files.history),
-            exhibits=tuple(item if not item.private else self.of(item) for item in files.exhibits),
+            exhibits=tuple(map(self.exhibits, files.exhibits)),
             media=lambda exhibits, exhibit: (nothing if exhibits.private else files.media)(exhibits, exhibit),
             redacted=True,
         )

@@ -23,13 +23,15 @@ class Claim(Shown, frozen=True, kw_only=True):
     `figure`: the number alone, `short` with its counter, `much` what it is of, `spelled` the same with its unit in full
     words; `value`: the same unrounded, more is better, None: unknown. `assisted`: what a part on the CPU is called.
     `placed` None: there is no result that could have run anywhere. `on_cpu`: a certificate says that it was asked to
-    run on the CPU. `limit`: what stopped it.
+    run on the CPU. `limit`: what stopped it. `scope`: what the number covers; None: the whole service.
+    `load` leaves out how a backend is driven, which is its own choice.
     """
 
     backend: Name
     model: Name
     precision: str
     load: Text
+    scope: Text | None
     figure: Number
     value: float | None
     much: Text
@@ -72,11 +74,14 @@ class Answer(Shown, frozen=True, kw_only=True):
 
 
 class HeadValue(Shown, frozen=True, kw_only=True):
-    """What one device delivers. `anchor`: the id of its cell, empty where there is none."""
+    """What one device delivers. `anchor`: the id of its cell, empty where there is none. `precision`: where the devices
+    of a row do not share one.
+    """
 
     text: Text
     note: Text | None
     anchor: str
+    precision: str = ""
 
 
 class HeadRow(Shown, frozen=True, kw_only=True):

@@ -392,5 +392,7 @@ def _alone(
         if table.meter_scope is None and len(table.rows) == 1:
             (row,) = table.rows
             entry, load = names.of(row.entry, precision=True), loads.title(table.scenario)
+            if table.scope != "service":
+                load = loads.in_scope(table.scenario, table.scope)
             model = line(table.model)
             yield Text(en=f"{model}, {load.en}: {entry}", ko=f"{model}, {load.ko}: {entry}")

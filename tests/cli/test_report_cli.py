@@ -9,7 +9,7 @@ import pytest
 
 from npubench import store
 from npubench.cli import report_past as past
-from npubench.cli.report import Asked, files_of, place, report
+from npubench.cli.report import Asked, files_of, place, report, stem_of
 from npubench.errors import NotComparableError, UsageError
 from npubench.lang import Text
 from npubench.report.view import RunFiles
@@ -137,6 +137,34 @@ def test_a_file_a_folder_and_neither(tmp_path: Path) -> None:
     assert place(tmp_path, "run", "html") == tmp_path / "run.html"
     assert place(tmp_path / "new", "run", "html") == tmp_path / "new" / "run.html"
     assert place(None, "run", "html").name == "run.html"
+
+
+def test_a_page_is_called_like_its_run_wherever_that_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    history(tmp_path, 1)
+    monkeypatch.chdir(folder(tmp_path, 0).path)
+    here = store.RunFolder(Path())
+    assert stem_of(here, one(tmp_path, 0, baseline="none")) == run_id(0)
+    # A folder may be called like the machine that a redacted page must not name.
+    away = tmp_path / "gpu01-results"
+    away.mkdir()
+    (away / store.RUN).write_bytes((here.path / store.RUN).read_bytes())
+    copied = store.RunFolder(away)
+    (hidden,) = files_of([copied], baseline="none", redact=True)
+    assert stem_of(copied, hidden) == run_id(0)
+    other = msgspec.structs.replace(hidden, run=msgspec.structs.replace(hidden.run, id="../x"))
+    assert "/" not in stem_of(copied, other)
+
+
+def test_a_name_that_the_run_does_not_know_is_warned_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    history(tmp_path, 1)
+    monkeypatch.setattr("socket.gethostname", lambda: "cctv-detect.corp.kr")
+    files_of([folder(tmp_path, 0)], baseline="none", redact=True)
+    assert "cctv-detect, the name of this machine, is still in the report" in capsys.readouterr().err
+    monkeypatch.setattr("socket.gethostname", lambda: "jongno-7")
+    files_of([folder(tmp_path, 0)], baseline="none", redact=True)
+    assert "still in the report" not in capsys.readouterr().err
 
 
 def test_an_unwritable_place_is_a_usage_error(tmp_path: Path) -> None:

@@ -26,7 +26,9 @@ from npubench.schema import (
     parse,
 )
 from npubench.spi import Device, EnvironmentFacts
-from tests.report import certificates, sample
+from npubench.stats.trend import Trend
+from tests.report import certificates, exhibited, powered, sample
+from tests.report.test_trend import of
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 VOID = {"meta", "link", "input", "br"}
@@ -125,6 +127,24 @@ def test_a_realistic_run(language: Any) -> None:
 )
 def test_fault_cases_render(files: view.RunFiles) -> None:
     checked(rendered(files, "ko"))
+
+
+def test_whatever_is_drawn_has_an_id_of_its_own() -> None:
+    """One cell with a meter that was read, nights before, pictures, and a mix that it was part of."""
+    files = sample.with_cell(sample.one(), mix="m")
+    (cell,) = files.run.cells
+    line = of(24e6, 24e6, 24e6, id=cell.id, model=cell.model)
+    past = Trend(machine="m", nights=3, first=line.nights[0].created, last=line.nights[-1].created, cells=(line,))
+    crowded = msgspec.structs.replace(
+        files, history=past, readings=lambda _: powered.readings("cpu"), exhibits=(exhibited.frames(),)
+    )
+    assert {"r1-t1", "r1-h1", "r1-x1", "r1-mix1"} <= set(checked(rendered(crowded, "ko")).ids)
+
+
+def test_two_pictures_of_one_id_are_refused() -> None:
+    once = view.build([sample.one()])
+    with pytest.raises(ValueError, match="r1-f1"):
+        html.render(msgspec.structs.replace(once, runs=once.runs * 2), "en")
 
 
 @pytest.mark.parametrize("path", sorted(GOLDEN.glob("run-*.json")), ids=lambda path: path.stem)

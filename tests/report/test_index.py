@@ -128,6 +128,15 @@ def test_how_a_night_ended_counts_before_its_cells(tmp_path: Path) -> None:
     assert [len(head.said.en) > 0 for head in found.machines[0].headlines] == [True]
 
 
+def test_a_night_that_nobody_judged_is_not_called_fine(tmp_path: Path) -> None:
+    put(tmp_path, night(0, cell()))
+    assert shown(tmp_path).verdict.en == "The newest nights are fine"
+    put(tmp_path, night(0, cell(), comparable=False, profile="smoke"), machine="gpu-node-1")
+    found = shown(tmp_path)
+    assert (found.tone, found.verdict.en) == ("good", "1 of 2 machines fine, 1 not judged")
+    assert found.verdict.ko == "장비 2대 중 1대 이상 없음, 1대 미판정"
+
+
 def test_only_quick_looks_are_shown_and_said(tmp_path: Path) -> None:
     put(tmp_path, night(0, cell(), comparable=False))
     (machine,) = shown(tmp_path).machines

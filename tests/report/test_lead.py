@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import msgspec
 import pytest
 
+from npubench.energy import IdlePower, PowerSession
 from npubench.lang import Text
-from npubench.report import answers, claims, view
+from npubench.report import answers, claims, lead, lead_drift, lead_placed, lead_power, lead_trust, view
 from npubench.report.shown import View
-from npubench.report.shown_lead import Claim, Lead
+from npubench.report.shown_lead import Answer, Claim, Lead
 from npubench.report.view import RunFiles
-from npubench.schema import Cell, Spread
+from npubench.schema import Cell, Failure, FailureKind, Spread
+from npubench.stats import cell_energy
+from npubench.stats.ranking import rank
 from npubench.units import UNKNOWN
 from tests.report import certificates, hall, loaded, powered, sample
 from tests.report.test_html import hostile
@@ -43,8 +47,21 @@ def changed(files: RunFiles, wanted: dict[str, Any], **changes: Any) -> RunFiles
         fits = all(getattr(cell, name) == value for name, value in wanted.items())
         return msgspec.structs.replace(cell, **changes) if fits else cell
 
+    return mapped(files, one)
+
+
+def mapped(files: RunFiles, one: Callable[[Cell], Cell]) -> RunFiles:
+    """`files` with every cell made another."""
     cells = tuple(one(cell) for cell in files.run.cells)
     return msgspec.structs.replace(files, run=msgspec.structs.replace(files.run, cells=cells))
+
+
+def watts(*files: RunFiles) -> Answer:
+    """The answer about power alone, without a page around it."""
+    runs = [each.run for each in files]
+    keys = [f"r{n}" for n in range(1, len(runs) + 1)]
+    found = [claims.claims(run, key) for run, key in zip(runs, keys, strict=True)]
+    return lead_power.power(runs, found, rank(runs), keys)
 
 
 def test_a_claim_says_load_bound_energy_device_and_quality_in_a_sentence() -> None:
@@ -59,6 +76,7 @@ def test_a_claim_says_load_bound_energy_device_and_quality_in_a_sentence() -> No
         "15 cameras failed: latency, p99 93.3 ms of 66.7 ms. The largest part of a request's time is decoding "
         "(49.2 %), the work of the host's decoder."
     )
+    assert found.limit.ko.startswith("카메라 15대 실패: 지연 시간, p99 93.3 ms")
     assert (found.value, found.on_cpu) == (14.0, False)
 
 
@@ -95,6 +113,19 @@ def test_a_backend_without_a_result_claims_none() -> None:
     found = told(sample.realistic())["llm", "sample-npu"]
     assert found.sentence.en.startswith("no result: The process crashed.")
     assert (found.placed, found.value, found.figure.text) == (None, None, UNKNOWN)
+
+
+def test_a_device_alone_is_never_told_like_a_whole_service() -> None:
+    wanted = {"backend": "sample-gpu", "model": "cctv-detect", "scope": "service"}
+    files = changed(sample.realistic(backends=("cpu", "sample-gpu")), wanted, verdict="invalid")
+    found = told(files)
+    gpu = found["cctv", "sample-gpu"]
+    assert gpu.scope is not None
+    assert (gpu.scope.en, found["cctv", "cpu"].scope) == ("device only", None)
+    assert ", device only, energy unknown" in gpu.sentence.en
+    assert gpu.spelled.ko.endswith("장(장치만)")
+    opening = lead.sentence(files.run, claims.claims(files.run, "r1"))
+    assert "frames per second all at once (device only) on Sample GPU (test data)" in opening.en
 
 
 def test_simulators_claim_nothing() -> None:
@@ -217,6 +248,16 @@ def test_an_idle_power_that_drifted_takes_the_tick_away() -> None:
     assert head(msgspec.structs.replace(files, run=run)).answers[0].tone == "good"
 
 
+def test_an_idle_power_that_rose_tenfold_is_told() -> None:
+    before = {"card": IdlePower(mean_w=5.0), "node": IdlePower(mean_w=200.0)}
+    after = {"card": IdlePower(mean_w=61.0), "node": IdlePower(mean_w=230.0)}
+    session = PowerSession(run="run", number=1, before=before, after=after)
+    notes = tuple(cell_energy.drift_notes([session], powered.RULE))
+    said = lead_drift.drift([msgspec.structs.replace(sample.one().run, power=(session,), notes=notes)])
+    assert said is not None
+    assert said.en == "Idle power changed by 15 to 1,120 % from before to after the measurement"
+
+
 def test_every_device_has_a_link_to_its_own_certificates_npus_first() -> None:
     _, ran, trust = head(*reversed(hall.hall())).answers
     page = view.build(list(reversed(hall.hall())))
@@ -245,6 +286,57 @@ def test_watts_of_different_scopes_are_not_ranked() -> None:
     assert watt.answer.en == "Cannot be said: no two devices were metered in the same way"
     assert watt.tone == "plain"
     assert "Sample NP-1 (NPU): 2.93 W per camera (card)" in [text.en for text in watt.more]
+
+
+def only_cards(files: RunFiles, *, launches: int = 5, name: str = "npu-node-1", times: float = 1.0) -> RunFiles:
+    """`files` in a machine of this `name`, metered at the cards alone, `times` as frugal, in so many `launches`."""
+
+    def one(cell: Cell) -> Cell:
+        card = {
+            key: msgspec.structs.replace(
+                each,
+                median=each.median and each.median * times,
+                launches=tuple(value and value * times for value in each.launches[:launches]),
+            )
+            for key, each in cell.efficiency.get("card", {}).items()
+        }
+        return msgspec.structs.replace(cell, efficiency={"card": card} if card else {})
+
+    found = mapped(files, one)
+    machine = msgspec.structs.replace(found.run.machine, name=name)
+    return msgspec.structs.replace(found, run=msgspec.structs.replace(found.run, machine=machine))
+
+
+def test_like_devices_are_ranked_by_their_cards_where_nothing_saw_the_machine() -> None:
+    found = watts(only_cards(hall.night()), only_cards(hall.night(), name="npu-node-9", times=1.5))
+    assert found.answer.en.startswith("Sample NP-1 (NPU) in npu-node-9: 1.5x")
+    assert found.more[0].en == "cctv-detect, cameras at 15 fps: card, idle power included."
+    assert not any("order flips" in text.en for text in found.more)
+
+
+def test_two_machines_with_one_backend_are_two_devices() -> None:
+    found = watts(only_cards(hall.night(), launches=1), only_cards(hall.night(), launches=1, name="npu-node-9"))
+    assert (found.answer.en, found.tone) == ("Cannot be said: no whole-machine figures of the same work", "plain")
+    assert [text.en for text in found.more] == [
+        f"Sample NP-1 (NPU) in {name}: 2.93 W per camera (card)" for name in ("npu-node-1", "npu-node-9")
+    ]
+    alone = watts(only_cards(hall.night()))
+    assert alone.answer.en == "Only one device has a figure"
+
+
+def test_who_has_no_interval_takes_the_certainty_from_the_others() -> None:
+    def once(cell: Cell) -> Cell:
+        if cell.backend != "sample-npu" or "node" not in cell.efficiency:
+            return cell
+        node = {
+            key: msgspec.structs.replace(each, launches=each.launches[:1])
+            for key, each in cell.efficiency["node"].items()
+        }
+        return msgspec.structs.replace(cell, efficiency={**cell.efficiency, "node": node})
+
+    found = watts(mapped(hall.night(), once))
+    assert (found.answer.en, found.tone) == ("Not certain: no interval is known for Sample NP-1 (NPU)", "plain")
+    assert "Sample NP-1 (NPU): 19.1 W per camera" in [text.en for text in found.more]
 
 
 def test_without_a_meter_the_answer_is_unknown_with_the_reason() -> None:
@@ -286,6 +378,14 @@ def test_where_it_ran_follows_the_certificates(which: Any, said: str, tone: str)
     assert (found.answer.en, found.tone) == (said, tone)
 
 
+def test_all_of_it_is_said_of_nothing_less() -> None:
+    files = certificates.placed((certificates.certificate("cctv-detect", "sample-npu", macs_share=0.962),))
+    found = lead_placed.placed([files.run], ["r1"], [()])
+    assert (found.answer.en, found.tone) == ("Yes: at least 96.2 % of the arithmetic", "good")
+    assert found.answer.ko == "예, 연산의 96.2 % 이상"
+    assert found.more[0].en == "Sample NPU (test data) — CCTV: yes, at least 96.2 % of the arithmetic"
+
+
 def test_a_quick_look_is_not_to_be_trusted_yet() -> None:
     found = head(sample.one())
     assert found.answers[2].answer.en == "Not yet: a quick look"
@@ -298,6 +398,22 @@ def test_unchecked_and_unproven_numbers_ask_for_care() -> None:
     told = [text.en for text in found.conditions]
     assert "Nobody checked the answers" in told
     assert "Where it ran is not proven for 8 combinations of model, precision and device" in told
+
+
+def test_answers_that_nobody_checked_and_launches_that_failed_are_counted() -> None:
+    files = changed(hall.night(), {"backend": "cpu", "model": "ocr-korean"}, quality=None)
+    found = lead_trust.trusted([files.run], ["r1"])
+    said = "Answers not checked for 1 combination: ocr-korean fp32 on CPU (ONNX Runtime)"
+    assert said in [text.en for text in found.conditions]
+    assert "Answers checked: good in 6 of 8 combinations of model, precision and device" in [
+        text.en for text in found.checked
+    ]
+    lost = Failure(kind=FailureKind.CRASHED, message="device lost")
+    files = changed(files, {"backend": "cpu", "model": "ocr-korean"}, failures=(lost,) * 4)
+    found = lead_trust.trusted([files.run], ["r1"])
+    assert found.answer.en.startswith("Only with care")
+    assert "What was measured only once has no interval" in [text.en for text in found.conditions]
+    assert not any("started afresh" in text.en for text in found.checked)
 
 
 def test_nothing_usable_has_no_answers_and_still_a_sentence() -> None:

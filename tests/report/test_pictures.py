@@ -57,6 +57,7 @@ def test_what_differs_is_said_in_words_and_marked(page: str) -> None:
     assert "Labelled in this picture: 11 objects. The reference found 11, this backend 9." in page
     assert "New: bicycle (0.310)" in page
     assert "새로 찾음: 자전거 (0.310)" in page
+    assert "이 백엔드가 찾은 단어 116개에 테두리를 그린 쪽." in page
     for mark in ("both", "gone", "added", "changed"):
         assert f'<polygon class="mark {mark}"' in page
     assert "1 of 117 words that the reference found is missing; 1 is read differently." in page

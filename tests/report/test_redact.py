@@ -225,6 +225,8 @@ def test_a_machine_that_is_called_like_a_word_of_ours_breaks_nothing() -> None:
         ("fe80::1ff:fe23 and 2001:db8:0:0:1:0:0:1", "address-1 and address-2"),
         ("aa:bb:cc:dd:ee:ff", "address-1"),
         ("GPU-12345678-1234-1234-1234-123456789abc", "serial-1"),
+        ("cc -L/data/x -I/srv/kim", "cc -Lpath-1 -Ipath-2"),
+        ("-v/data/시민영상:/in", "-vpath-1:path-2"),
         ("ask ops@example.kr", "ask user-1"),
     ],
 )
@@ -256,3 +258,29 @@ def test_what_a_page_says_of_other_runs_is_redacted_too() -> None:
     assert "Mapo" not in text
     assert "/srv" not in text
     assert survivors(html.render(view.build([after]), "en"), SECRETS) == []
+
+
+def test_who_found_it_is_redacted_in_our_own_pictures_too() -> None:
+    ours = msgspec.structs.replace(exhibited.frames(), backend=f"npu-{SECRETS.host}")
+    (after,) = redacted([exhibited.shown(planted(SECRETS), ours)])
+    (found,) = after.exhibits
+    assert found.backend == "npu-host-1"
+    assert found.items == ours.items
+    assert after.media(found, found.items[0].exhibit).address
+
+
+@pytest.mark.parametrize(
+    ("host", "said", "expected"),
+    [
+        ("gpu01.corp.kr", "gpu01 lost its device", "host-1 lost its device"),
+        ("gpu01.corp.kr", "gpu01.corp.kr and GPU01.local", "host-1 and host-1"),
+        ("gpu.corp.kr", "the gpu was lost", "the gpu was lost"),
+        ("10.77.3.19", "10 devices, 77 lost", "10 devices, 77 lost"),
+    ],
+)
+def test_a_name_goes_with_and_without_its_domain(host: str, said: str, expected: str) -> None:
+    run = sample.one().run
+    notes = (Note(code="x", severity="info", text=Text(en=said, ko="")),)
+    named = msgspec.structs.replace(run, machine=msgspec.structs.replace(run.machine, name=host), notes=notes)
+    (after,) = redacted([msgspec.structs.replace(sample.one(), run=named)])
+    assert after.run.notes[0].text.en == expected

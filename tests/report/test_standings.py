@@ -13,7 +13,7 @@ from npubench.lang import Text
 from npubench.report import changes, histories, html, standings, view
 from npubench.report.pareto_chart import pareto_chart
 from npubench.report.shown_lead import ChangeRow, Changes, Histories, Standings
-from npubench.schema import Run
+from npubench.schema import Run, cell_id
 from npubench.stats.compare import Wanted, compare
 from npubench.stats.ranking import rank
 from npubench.stats.trend import Trend
@@ -101,7 +101,7 @@ def test_work_of_one_backend_alone_is_said_and_not_ranked() -> None:
     alone = standings.standings([(sample.one().run, "r1")], rank([sample.one().run], allow=["profile"]))
     assert alone.missing is not None
     assert alone.missing.en.startswith("Nothing to rank")
-    assert alone.alone[0].en == "cctv-detect, one at a time: cpu · fp32"
+    assert alone.alone[0].en == "cctv-detect, one at a time · Device only: cpu · fp32"
 
 
 def test_a_quick_look_ranks_nothing_and_says_why() -> None:
@@ -251,6 +251,24 @@ def test_cells_that_this_run_does_not_have_are_left_out() -> None:
     assert found.missing is not None
 
 
+def test_one_load_in_two_scopes_is_told_apart_everywhere() -> None:
+    key = {**cell().key, "scope": "service"}
+    made = [cell(), msgspec.structs.replace(cell(), id=cell_id(key), key=key, scope="service")]
+    both = {"one at a time · Device only", "one at a time · Whole service"}
+    found = compared(run(*made), run(*made, id="20261125T010203Z-bbbbbb"))
+    assert {row.load.en for row in found.calm} == both
+    past = trend(*(of_cell(each, *[25e6] * 3, scope=each.scope) for each in made), nights=3)
+    assert {item.load.en for item in histories_of(run(*made), past).cells} == both
+    lonely = standings.standings([(run(*made), "r1")], rank([run(*made)]))
+    assert [text.en for text in lonely.alone] == [
+        "cctv-detect, one at a time: cpu · fp32", "cctv-detect, one at a time · Device only: cpu · fp32",
+    ]  # fmt: skip
+    ((_, names),) = lonely.unranked
+    assert sorted(names) == [
+        "cctv-detect · fp32 · cpu · single-stream", "cctv-detect · fp32 · cpu · single-stream · device",
+    ]  # fmt: skip
+
+
 def test_all_of_it_is_on_the_page_in_order() -> None:
     one, two = cell(model="a"), cell(model="b", factor=1.3)
     base, new = run(one, two), run(one, cell(model="b", factor=1.6), id="20261125T010203Z-bbbbbb")
@@ -264,4 +282,4 @@ def test_all_of_it_is_on_the_page_in_order() -> None:
     ]
     assert order == sorted(order)
     assert page.count('class="strip"') >= 2
-    assert 'id="r1-t1-t"' in page
+    assert 'id="r1-h1-t"' in page

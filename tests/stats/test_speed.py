@@ -113,7 +113,7 @@ def test_a_device_that_holds_nothing_any_more_is_red() -> None:
     item = next(item for item in only(found).metrics if item.metric == "capacity_cameras")
     assert (item.verdict, item.change, item.new.mean) == ("regressed", -1.0, 0.0)
     assert found.exit_code == 3
-    assert "cameras held −100.0 %" in found.sentence.en
+    assert "cameras served −100.0 %" in found.sentence.en
     back = cameras(held(0, 1), held(12, 13))
     assert (back.verdict, back.change) == ("improved", None)
     assert cameras(held(1, 2), held(0, 1)).verdict == "inconclusive"

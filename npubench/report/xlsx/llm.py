@@ -97,6 +97,10 @@ def concurrency(item: Item) -> float | None:
         return 1
     if scenario.name == "users":
         return params.get("users", found.confirmed if found is not None and found.confirmed else None)
+    if item.cell.tuning is not None:
+        # The scenario has what was asked; the tuner chose how it ran.
+        best = item.cell.tuning.best
+        return best.batch * best.lanes
     if scenario.name in ("offline", "multi-stream"):
         return params.get("batch", 1) * params.get("instances", 1) * params.get("inflight", 1)
     return None

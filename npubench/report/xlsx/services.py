@@ -56,7 +56,7 @@ _SAID = {
     "frame": Text(
         en="Cameras: the largest number whose frames were all done in time (within one frame interval, at the "
         "percentile stated), confirmed at full length. Sustained: without a bound. Energy of one camera: mean power "
-        "over the cameras held.",
+        "over the cameras served.",
         ko="카메라 수는 모든 프레임을 제때(프레임 간격 안에, 표시한 백분위수로) 처리함을 전체 시간 동안 확인한 최댓값"
         "입니다. 지속 프레임은 한계 없이 잰 값이며, 카메라당 전력은 평균 전력을 감당한 카메라 수로 나눈 값입니다.",
     ),
@@ -93,7 +93,7 @@ def _scopes(rows: Sequence[Build]) -> tuple[MeterScope, ...]:
 
 
 _HELD = Chart(
-    Text(en="Cameras held within the bound", ko="한계 안에서 감당하는 카메라"), Text(en="cameras", ko="카메라(대)")
+    Text(en="Cameras served within the bound", ko="한계 안에서 감당하는 카메라"), Text(en="cameras", ko="카메라(대)")
 )
 _STEADY = Chart(METRICS["sustained_frames_per_s"].title, Text(en="frames/s", ko="프레임/s"))
 _WITHIN = Text(en="Pages per minute within the bound", ko="한계 안의 분당 페이지")

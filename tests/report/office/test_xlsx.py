@@ -16,9 +16,10 @@ from npubench.metrics import METRICS, QUALITY
 from npubench.report import view, xlsx
 from npubench.report.xlsx import names
 from npubench.report.xlsx.book import created
-from npubench.report.xlsx.heads import kind_of
+from npubench.report.xlsx.heads import Item, kind_of
+from npubench.report.xlsx.llm import concurrency
 from npubench.report.xlsx.parts import Chart, Column, Figure, Head, bars, decimals, table
-from npubench.scenarios import Scenario
+from npubench.scenarios import Scenario, parse
 from npubench.schema import Spread
 from npubench.stats.compare import compare
 from tests.report import gridded, hall, loaded, powered, sample
@@ -95,6 +96,15 @@ def test_services_by_the_buyer_s_units(night: Any) -> None:
     assert wrong["Latency p99, one at a time (ms)"] is None
     assert wrong["CER of whole pages (%)"] == pytest.approx(0.389)
     assert "invalid, so not a result" in wrong["Why cells are empty"]
+
+
+def test_a_tuned_cell_stands_at_the_concurrency_that_was_chosen() -> None:
+    (scenario,) = parse("offline:batch=8")
+    files = sample.with_cell(sample.one(), scenario=scenario, tuning=loaded.tuning())
+    (cell,) = files.run.cells
+    item = Item(run=files.run, cell=cell, said={}, launches={})
+    assert concurrency(item) == 16 * 2 * 2
+    assert concurrency(item._replace(cell=msgspec.structs.replace(cell, tuning=None))) == 8
 
 
 def test_the_grid_has_k_perf_s_axes() -> None:
