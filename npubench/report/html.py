@@ -7,7 +7,9 @@ that of our own chart sanitiser (`svg.inline`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from functools import partial
 
 from npubench.lang import Language
 from npubench.report import charts
@@ -30,33 +32,33 @@ from npubench.report.words import VERDICTS
 _LONG = 200
 
 
-def _pictures(view: View) -> Iterator[tuple[str, str]]:
-    """(id of a figure, its SVG), of everything that is drawn."""
+def _pictures(view: View) -> Iterator[tuple[str, Callable[[], str | None]]]:
+    """(id of a figure, what gives its SVG), of everything that is drawn."""
     for run in view.runs:
         for figure in run.figures:
             if figure.chart is not None:
-                yield figure.key, charts.latency_chart(figure.chart, figure.key)
+                yield figure.key, partial(charts.latency_chart, figure.chart, figure.key)
         for curve in run.curves:
             if curve.curve is not None:
-                yield curve.key, charts.load_chart(curve.curve, curve.key)
+                yield curve.key, partial(charts.load_chart, curve.curve, curve.key)
         for sheet in run.sheets:
             if sheet.timeline is not None:
-                yield sheet.timeline.key, timeline_chart(sheet.timeline)
+                yield sheet.timeline.key, partial(timeline_chart, sheet.timeline)
         for history in run.histories.cells if run.histories is not None else ():
             if history.picture is not None:
-                yield history.key, trend_chart(history.picture, history.key) or ""
+                yield history.key, partial(trend_chart, history.picture, history.key)
     for item in view.standings.items if view.standings is not None else ():
         if item.pareto is not None:
-            yield item.pareto.key, pareto_chart(item.pareto)
+            yield item.pareto.key, partial(pareto_chart, item.pareto)
 
 
-def _drawn(view: View) -> dict[str, str]:
+def _drawn(view: View, drawing: Executor) -> dict[str, Future[str | None]]:
     """Every picture by the id of its figure. Raises ValueError where two share an id: one would stand for both."""
-    drawn: dict[str, str] = {}
+    drawn: dict[str, Future[str | None]] = {}
     for key, picture in _pictures(view):
         if key in drawn:
             raise ValueError(f"two figures have the id {key}")
-        drawn[key] = picture
+        drawn[key] = drawing.submit(picture)
     return drawn
 
 
@@ -69,9 +71,8 @@ def render(view: View, language: Language, night: Shown | None = None, *, follow
 
     def picture(key: str) -> Markup:
         """The SVG of a figure: built by `svg.inline` from an allow-list, with every text escaped by its serialiser."""
-        return Markup(drawn[key])  # noqa: S704
+        return Markup(drawn[key].result() or "")  # noqa: S704
 
-    drawn = _drawn(view)
     style, script = asset("report.css") + asset("lead.css") + asset("pictures.css"), asset("report.js")
     environment = templates()
     environment.globals.update(
@@ -84,14 +85,17 @@ def render(view: View, language: Language, night: Shown | None = None, *, follow
         unavailable=UNAVAILABLE,
         slowed=SLOWED,
     )
-    page = environment.get_template("report.html.j2").render(
-        view=view,
-        night=night,
-        language=language,
-        follow=follow,
-        long=sum(len(run.sheets) for run in view.runs) > _LONG,
-        style=Markup(style),  # noqa: S704 - our own file, checked by asset
-        script=Markup(script),  # noqa: S704 - our own file, checked by asset
-        policy=policy(style, script),
-    )
+    # vl-convert starts an engine of its own and draws without holding Python's lock: the templates are read meanwhile.
+    with ThreadPoolExecutor(1, "pictures") as drawing:
+        drawn = _drawn(view, drawing)
+        page = environment.get_template("report.html.j2").render(
+            view=view,
+            night=night,
+            language=language,
+            follow=follow,
+            long=sum(len(run.sheets) for run in view.runs) > _LONG,
+            style=Markup(style),  # noqa: S704 - our own file, checked by asset
+            script=Markup(script),  # noqa: S704 - our own file, checked by asset
+            policy=policy(style, script),
+        )
     return with_data(with_contents(page, view), view.data)
