@@ -17,6 +17,7 @@ import pytest
 
 from npubench.cards import BackendCard, DeviceSpec, ServeSpec
 from npubench.engine.launcher import StopRequested
+from npubench.engine.lost import Presence
 from npubench.engine.serving import Servers, available, filled
 from npubench.schema import Failure, FailureKind
 from tests.standins.openai_process import SCRIPT
@@ -139,6 +140,22 @@ def test_a_port_in_use_is_said_before_anything_starts(servers: Servers) -> None:
         said = available(card(port=port))
     assert not said.available
     assert said.reason == failure.message
+
+
+def test_a_server_on_a_fixed_port_outlives_a_launch_that_failed(servers: Servers, tmp_path: Path) -> None:
+    """Its own server holds the port: that is no reason to take the device for lost."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    fixed = card(port=port)
+    presence = Presence({fixed.id: available(fixed)}, tmp_path)
+    first = servers.ready(fixed, "m1")
+    assert isinstance(first, BackendCard)
+    assert not available(fixed).available
+    failure = Failure(kind=FailureKind.RAISED, message="RequestError: HTTP 500")
+    assert presence.after(first, failure) is failure
+    assert presence.before(fixed) is None
+    assert servers.ready(fixed, "m1") == first
 
 
 def test_what_does_not_heed_the_signal_is_killed(servers: Servers) -> None:
