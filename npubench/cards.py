@@ -434,6 +434,13 @@ def _serving(card: BackendCard) -> Iterator[str]:
                 yield f"{key}: unknown placeholder {{{name}}}; expected one of {known}"
     if card.serve.port is None and not any("{port}" in text for text in told.values()):
         yield "serve.command: nothing says {port}; expected it there, or serve.port where the server's port is fixed"
+    ports = r"\{port\}" if card.serve.port is None else rf"\{{port\}}|{card.serve.port}"
+    if not re.fullmatch(rf"http://(127\.0\.0\.1|localhost):({ports})(/.*)?", str(card.options.get("url"))):
+        # Not what was found: an address may hold a password.
+        yield (
+            'options.url: is not where the server listens that the run starts; expected "http://127.0.0.1:{port}", or '
+            "what is seen of that server would be told of another"
+        )
 
 
 def _compile_mistakes(card: BackendCard) -> list[str]:

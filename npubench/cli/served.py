@@ -43,6 +43,16 @@ def with_endpoint(asked: Asked, cards: Catalogue) -> Catalogue:
             ),
             hint="--scope service",
         )
+    own = [name for name in remote if cards.backends[name].card.serve is not None]
+    if own and asked.endpoint is not None:
+        # What is seen of the server that the run starts would be told of the other.
+        raise UsageError(
+            here(
+                f"--endpoint: {own[0]} is a server that the run starts itself, and is measured where that listens",
+                f"--endpoint: {own[0]}은(는) 실행이 직접 시작하는 서버이며 그 주소에서 측정합니다",
+            ),
+            hint=here(f"leave --endpoint out, or --backend {USUAL}", f"--endpoint를 빼거나 --backend {USUAL}"),
+        )
     if not typed:
         return cards
     changed: dict[str, Found[BackendCard]] = {}
