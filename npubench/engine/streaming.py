@@ -6,9 +6,9 @@ still unanswered (unless the scenario limits that); times of tokens and completi
 the socket; token times are kept in the request's own list meanwhile, so that an event costs no call of ours; the
 garbage collector stands still. The same sample columns as every other load (`table`).
 
-What is not answered when the time for it is over is given up, its connection closed, and counted in `Driven.left` where
-it was due; where the load was given up as hopeless that comes after a few seconds: servers work off what they have
-accepted, and the next load should not meet it.
+What is not answered when the time for it is over is given up, its connection closed, and counted in `Driven.left`, so
+that no figure is of the survivors alone. Where the load was given up as hopeless that time is a few seconds: servers
+work off what they have accepted, and the next load should not meet it.
 
 Not aware of: sessions, prompts, tokens, what a load means (`making`).
 """
@@ -192,7 +192,8 @@ def conversing(
 ) -> Driven:
     """Each of `users` sends the next request `think_ns` after its last one was answered, as `generator.closed_loop`.
 
-    Their first ones are spread evenly over `stagger_ns`. `at_once`: every request has been due since the start.
+    Their first ones are spread evenly over `stagger_ns`. `at_once`: every request has been due since the start. What is
+    unanswered as long after `last_ns` as the window is, or a minute, is given up.
     """
     course = Course(limit)
     desk = _Desk(bound, table, first_row, course)
@@ -221,7 +222,7 @@ def conversing(
         return start_ns, time.perf_counter_ns()
 
     start_ns, end_ns = _run(bound, desk, run, enter)
-    return driven(start_ns, end_ns, course, first_row, desk.top, 0)
+    return driven(start_ns, end_ns, course, first_row, desk.top, desk.taken - desk.kept)
 
 
 def warmed(bound: Awaits, requests: int) -> None:
