@@ -171,7 +171,8 @@ class Value(_Document, frozen=True, kw_only=True):
 class Failure(_Document, frozen=True, kw_only=True):
     """Why a launch gave no result. `phase` is where it happened; `stderr` holds the process's last lines.
 
-    `hint` is what the error itself says to do next, where it says so.
+    `hint` is what the error itself says to do next, where it says so. `status`: that of the one request whose failure
+    ended it (`statuses`).
     """
 
     kind: FailureKind
@@ -180,6 +181,7 @@ class Failure(_Document, frozen=True, kw_only=True):
     phase: str = ""
     exit_code: int | None = None
     signal: str | None = None
+    status: int | None = None
     stderr: tuple[str, ...] = ()
 
 

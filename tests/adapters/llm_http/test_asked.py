@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from npubench.adapters.llm_http import claims
+from npubench.adapters.llm_http import claims, probes
 from npubench.adapters.llm_http.adapter import LlmHttpAdapter
 from npubench.adapters.llm_http.options import endpoint
 from npubench.errors import UnsupportedError
@@ -59,13 +59,32 @@ def test_words_are_tokens(server: Standin) -> None:
     assert _predicted(server, prompt="words", api="chat") == [(" t7", 7, None)]
 
 
-def test_what_a_server_does_not_take_is_unsupported_and_what_breaks_is_not(server: Standin) -> None:
+def test_what_a_server_does_not_take_is_unsupported_and_what_breaks_is_not(
+    server: Standin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probes, "PAUSES_S", ())
     server.set(max_model_len=2)
     with pytest.raises(UnsupportedError, match="cannot be asked for next tokens: HTTP 400: maximum context length"):
         _predicted(server)
     server.set(max_model_len=1000, status=500)
     with pytest.raises(RequestError, match="HTTP 500"):
         _predicted(server)
+
+
+def test_a_refusal_that_may_pass_is_waited_out(server: Standin, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One answer of a limiter would cost the quality of the whole run, and a run is judged once."""
+    monkeypatch.setattr(probes, "PAUSES_S", (0.0, 0.0, 0.0))
+    server.set(answers={"1,2": {"next": 7}}, logprobs=False, status=503, times=3)
+    assert _predicted(server) == [(" t7", None, None)]
+    server.set(status=429, times=0)
+    asked = len(server.asked())
+    with pytest.raises(RequestError, match="HTTP 429"):
+        _predicted(server)
+    assert len(server.asked()) == asked + 4
+    server.set(status=403)
+    with pytest.raises(RequestError, match="HTTP 403"):
+        _predicted(server)
+    assert len(server.asked()) == asked + 5
 
 
 def test_ready_or_not_and_why(server: Standin) -> None:
