@@ -59,6 +59,7 @@ class Settings:
     retry_after: str = ""
     error_after: int = 0
     stall_after: int = 0
+    ping_ms: float = 0.0
     broken_after: int = 0
     close_after: int = 0
     split_utf8: bool = False

@@ -3,7 +3,8 @@
 Guarantees: a request is sent once, whatever becomes of it: nothing is tried again, no redirect is followed, no proxy is
 used; a connection on which anything went wrong, or that was idle for so long that the server may be closing it, is not
 used again; times are taken right after a socket was read, before anything else is done with the bytes; a server that
-says nothing for `timeout_s` within a request has failed it. Certificates and host names are always verified.
+gives no token for `timeout_s` within a request has failed it, whatever else it sends. Certificates and host names are
+always verified.
 
 Why not httpx: what was read goes through anyio, h11 and httpcore before its time can be taken. Measured on one core,
 client and server as processes of their own on a busy machine (benchmarks/test_llm_http.py; a TTFT known to be 200 ms, a
@@ -58,17 +59,21 @@ class _Connection(asyncio.Protocol):
             transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def data_received(self, data: bytes) -> None:
-        self.heard_ns = now = time.perf_counter_ns()
+        now = time.perf_counter_ns()
         reply = self.reply
         if reply is None:
             # Nobody asked.
             self.drop()
             return
+        events, status, usage = reply.events, reply.status, reply.usage
         try:
             reply.feed(data, now)
         except RequestError as error:
             self.fail(error)
             return
+        # A comment (": ping") keeps a connection open, and says nothing.
+        if reply.events != events or reply.status != status or reply.usage is not usage:
+            self.heard_ns = now
         if reply.complete:
             self._answer()
 
@@ -203,13 +208,13 @@ class Client:
         return connection
 
     def _look(self) -> None:
-        """Fails the requests whose server has been silent for too long."""
+        """Fails the requests whose server has given nothing for too long."""
         since = time.perf_counter_ns() - self._timeout_ns
         for connection in [one for one in self._busy if one.heard_ns < since]:
             events = connection.reply.events if connection.reply is not None else 0
             connection.fail(
                 RequestError(
-                    f"the server said nothing for {self._endpoint.timeout_s:g} s after {events} events",
+                    f"the server gave no token for {self._endpoint.timeout_s:g} s after {events} events",
                     statuses.SILENT,
                 )
             )

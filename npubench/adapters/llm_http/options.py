@@ -22,7 +22,7 @@ from npubench.lang import here
 APIS = ("completions", "chat")
 PROMPTS = ("auto", "ids", "text", "words")
 TIMEOUT_S = 60.0
-"""How long a server may be silent within a request; the parent takes a worker for hung after twice that."""
+"""How long a server may give no token within a request; the parent takes a worker for hung after twice that."""
 
 _QUOTED = 300  # characters of what a server says that are shown
 _KNOWN = ("url", "model", "api", "api_key_env", "extra", "prompt", "timeout_s", "serves", "claims")

@@ -178,6 +178,15 @@ def test_a_server_that_falls_silent(server: Standin) -> None:
     session.close()
 
 
+def test_a_server_that_only_keeps_the_connection_open_is_silent(server: Standin) -> None:
+    server.set(stall_after=3, ping_ms=20)
+    session = opened_on(server, timeout_s=0.3)
+    error = failure(session)
+    assert error.status == statuses.SILENT
+    assert "no token for 0.3 s after 3 events" in str(error)
+    session.close()
+
+
 def test_a_server_that_keeps_its_cache(server: Standin, session: LlmHttpSession) -> None:
     server.set(prefix_cache=True)
     long = list(range(64))
