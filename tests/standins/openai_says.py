@@ -26,6 +26,7 @@ class Settings:
     """
 
     model: str = "stand-in"
+    listed: str = ""  # in the list of models, where that is another name
     version: str = "stand-in 1.0"
     device: str = ""
     vocab: int = 8192

@@ -77,11 +77,13 @@ class Endpoint(NamedTuple):
     timeout_s: float
     claims: dict[str, str]
 
+    def without_key(self, text: str) -> str:
+        """What a server said, without the key that it may have echoed."""
+        return text if self.key is None else text.replace(self.key.text, "…")
+
     def clean(self, text: str) -> str:
-        """What a server said, on one line, shortened, without the key that it may have echoed."""
-        if self.key is not None:
-            text = text.replace(self.key.text, "…")
-        text = re.sub(r"\s+", " ", text).strip()
+        """`without_key`, on one line, shortened."""
+        text = re.sub(r"\s+", " ", self.without_key(text)).strip()
         return text if len(text) <= _QUOTED else text[: _QUOTED - 1] + "…"
 
 

@@ -289,4 +289,4 @@ def test_the_probe_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, server:
     monkeypatch.delenv("TEST_KEY", raising=False)
     found = adapter.probe_with({"url": server.url, "model": "m", "api_key_env": "TEST_KEY"})
     assert (found.available, found.fix) == (False, "export TEST_KEY=…")
-    assert adapter.probe_with({"url": server.url, "model": "m"}).available
+    assert adapter.probe_with({"url": server.url, "model": "stand-in"}).available

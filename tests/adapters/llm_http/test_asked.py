@@ -99,8 +99,48 @@ def test_ready_or_not_and_why(server: Standin) -> None:
     assert "redirects to" in adapter.probe_with(_options(server)).reason
 
 
+def test_a_wrong_key_is_found_before_anything_is_measured(server: Standin, monkeypatch: pytest.MonkeyPatch) -> None:
+    """/health is not guarded, as in vLLM."""
+    adapter = LlmHttpAdapter()
+    server.set(key="right")
+    monkeypatch.setenv("SERVER_KEY", "wrong")
+    wrong = adapter.probe_with(_options(server, api_key_env="SERVER_KEY"))
+    assert (wrong.available, wrong.fix) == (False, "export SERVER_KEY=…")
+    assert "refuses the API key (HTTP 401)" in wrong.reason
+    assert adapter.probe_with(_options(server)).fix == "--api-key-env VARIABLE"
+    monkeypatch.setenv("SERVER_KEY", "right")
+    assert adapter.probe_with(_options(server, api_key_env="SERVER_KEY")).available
+    server.set(health_status=401)
+    assert adapter.probe_with(_options(server)).fix == "--api-key-env VARIABLE"
+
+
+@pytest.mark.parametrize("health", [200, 404])
+@pytest.mark.parametrize("api", ["completions", "chat"])
+def test_a_model_that_is_not_served_is_found_before_anything_is_measured(
+    server: Standin, api: str, health: int
+) -> None:
+    server.set(health_status=health)
+    found = LlmHttpAdapter().probe_with({"url": server.url, "model": "default", "api": api})
+    assert (found.available, found.fix) == (False, "--served-model stand-in")
+    assert "it serves stand-in, not default (HTTP 404)" in found.reason
+
+
+def test_a_list_is_no_proof(server: Standin) -> None:
+    """Some servers load what is asked for, and some list nothing; a name as long as a path is no other one."""
+    adapter = LlmHttpAdapter()
+    server.set(listed="another")
+    assert adapter.probe_with(_options(server)).available
+    long = "/models/" + "x" * 400
+    server.set(listed="", model=long, health_status=404)
+    assert adapter.probe_with(_options(server, model=long)).available
+    server.set(models_status=500)
+    assert adapter.probe_with(_options(server, model=long)).available
+    server.set(health_status=200)
+    assert adapter.probe_with(_options(server)).available
+
+
 def test_a_server_that_says_nothing_of_itself_claims_nothing(server: Standin) -> None:
     server.set(version_status=404, models_status=500)
     assert claims.read(endpoint(_options(server))) == ({}, {})
-    nested = dict(claims._flat({"a": {"version": "1", "npu": "rngd"}, "b": [1], "c": True, "d": 2}))
+    nested = dict(claims._flat({"a": {"version": "1", "npu": "rngd"}, "b": [1], "c": True, "d": 2}, str))
     assert nested == {"a.version": "1", "a.npu": "rngd", "d": "2"}
