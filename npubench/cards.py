@@ -401,7 +401,7 @@ def decode(document: Mapping[str, Any], kind: type[C], source: str) -> C:
         raise CardError(
             [f'{source}: id: found "{card.id}"; expected no @: that is what builds in `npubench ab` are called']
         )
-    if isinstance(card, BackendCard) and (wrong := list(_serving(card))):
+    if isinstance(card, BackendCard) and (wrong := [*_keyed(card), *_serving(card)]):
         raise CardError([f"{source}: {line}" for line in wrong])
     if isinstance(card, BackendCard) and card.environment.requires and card.environment.python is not None:
         raise CardError(
@@ -417,6 +417,20 @@ def decode(document: Mapping[str, Any], kind: type[C], source: str) -> C:
 
 PLACEHOLDERS = ("port", "model", "python", "bin")
 """What may stand in braces in `ServeSpec`."""
+
+
+KEY_VARIABLE = r"[A-Z_][A-Z0-9_]*"
+"""The name of a variable that holds an API key: in capitals, as a key that was typed in its place seldom is."""
+
+
+def _keyed(card: BackendCard) -> Iterator[str]:
+    """A key in the place of its variable: it would be in every plan and result. It is not quoted."""
+    named = card.options.get("api_key_env", "")
+    if card.device.type == "endpoint" and named and not re.fullmatch(KEY_VARIABLE, str(named)):
+        yield (
+            "options.api_key_env: expected the name of an environment variable (capitals, digits and _), never the key "
+            "itself"
+        )
 
 
 def _serving(card: BackendCard) -> Iterator[str]:

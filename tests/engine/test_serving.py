@@ -18,7 +18,7 @@ import pytest
 from npubench.cards import BackendCard, DeviceSpec, ServeSpec
 from npubench.engine.launcher import StopRequested
 from npubench.engine.lost import Presence
-from npubench.engine.serving import Servers, available, filled
+from npubench.engine.serving import Servers, available, filled, tail
 from npubench.schema import Failure, FailureKind
 from tests.standins.openai_process import SCRIPT
 from tests.support import null_card
@@ -127,6 +127,38 @@ def test_a_server_that_cannot_be_used(
     assert message in failure.message
     assert tail in "\n".join(failure.stderr)
     assert servers.of("served") is None
+
+
+ECHO = """
+import http.server, os, sys
+print("started with --api-key", os.environ["SERVE_KEY"], flush=True)
+class Echo(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        said = self.headers["Authorization"].encode()
+        self.send_response(503)
+        self.send_header("Content-Length", str(len(said)))
+        self.end_headers()
+        self.wfile.write(said)
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Echo).serve_forever()
+"""
+
+
+def test_the_key_is_in_nothing_that_an_own_server_said(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SERVE_KEY", "hf_never_to_be_seen")
+    echoing = card(command=(PYTHON, "-c", ECHO, "{port}"), ready_s=3)
+    failure = servers.ready(
+        msgspec.structs.replace(echoing, options={**echoing.options, "api_key_env": "SERVE_KEY"}), "m1"
+    )
+    assert isinstance(failure, Failure)
+    assert "/health: HTTP 503 (Bearer …)" in failure.message
+    assert "started with --api-key …" in failure.stderr
+    assert "never_to_be_seen" not in str(failure)
+
+
+def test_a_key_that_the_beginning_of_the_tail_cuts_is_left_out(tmp_path: Path) -> None:
+    log = tmp_path / "server.txt"
+    log.write_text("key=hf_secret_of_ours\n" + "x" * 16_373 + "\n", encoding="utf-8")
+    assert tail(log, "hf_secret_of_ours") == ("x" * 500,)
 
 
 def test_a_port_in_use_is_said_before_anything_starts(servers: Servers) -> None:

@@ -24,6 +24,9 @@ PROMPTS = ("auto", "ids", "text", "words")
 TIMEOUT_S = 60.0
 """How long a server may give no token within a request; the parent takes a worker for hung after twice that."""
 
+VARIABLE = r"[A-Z_][A-Z0-9_]*"
+"""As `cards.KEY_VARIABLE`, which a worker does not load."""
+
 _QUOTED = 300  # characters of what a server says that are shown
 _KNOWN = ("url", "model", "api", "api_key_env", "extra", "prompt", "timeout_s", "serves", "claims")
 
@@ -113,9 +116,12 @@ def endpoint(options: Mapping[str, Any], environ: Mapping[str, str] = os.environ
     if not isinstance(claims, Mapping) or not all(isinstance(value, str) for value in claims.values()):
         mistakes.append(f"options.claims: found {claims!r}; expected a table of texts")
     variable = options.get("api_key_env", "")
-    if not isinstance(variable, str) or (variable and not re.fullmatch(r"[A-Za-z_]\w*", variable)):
+    if not isinstance(variable, str) or (variable and not re.fullmatch(VARIABLE, variable)):
         # Not what was found: somebody may have written the key itself there.
-        mistakes.append("options.api_key_env: expected the name of an environment variable, never the key itself")
+        mistakes.append(
+            "options.api_key_env: expected the name of an environment variable (capitals, digits and _), never the key "
+            "itself"
+        )
     if mistakes or where is None:
         raise CardError(mistakes)
     return Endpoint(

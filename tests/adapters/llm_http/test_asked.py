@@ -144,3 +144,11 @@ def test_a_server_that_says_nothing_of_itself_claims_nothing(server: Standin) ->
     assert claims.read(endpoint(_options(server))) == ({}, {})
     nested = dict(claims._flat({"a": {"version": "1", "npu": "rngd"}, "b": [1], "c": True, "d": 2}, str))
     assert nested == {"a.version": "1", "a.npu": "rngd", "d": "2"}
+
+
+def test_a_claim_is_cleaned_before_it_is_shortened(server: Standin, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or the first half of a key would stay."""
+    monkeypatch.setenv("SERVER_KEY", "sk-never-to-be-seen")
+    server.set(version="x" * 110 + "sk-never-to-be-seen")
+    versions, _ = claims.read(endpoint(_options(server, api_key_env="SERVER_KEY")))
+    assert versions == {"version": "x" * 110 + "…"}
