@@ -33,8 +33,10 @@ class Server:
         self.loop = asyncio.new_event_loop()
         self.ms, self.fails = ms, fails
         self.running = self.most = self.asked = self.connections = 0
+        self.readied: list[int] = []
 
     async def connect(self, count: int) -> None:
+        self.readied.append(count)
         self.connections = max(self.connections, count)
 
     async def ask(self, index: int, note: Callable[[int], None]) -> tuple[int, int]:
@@ -124,6 +126,22 @@ def test_users_wait_for_their_answer_and_think(server: Server, tmp_path: Path) -
         scheduled, completed = mine[:, 0], mine[:, 3]
         assert scheduled[0] == driven.start_ns + 5 * user * MS
         assert (scheduled[1:] == completed[:-1] + 5 * MS).all()
+
+
+def test_users_who_think_find_a_connection_ready(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server closes what is idle for long; those who wake together need one each, and wait for none."""
+    monkeypatch.setattr(streaming, "_LEAD_NS", 20 * MS)
+    made = table(tmp_path)
+    driven = conversing(server, made, 0, users=3, window_ns=MS, least=6, last_ns=10**9, think_ns=60 * MS)
+    found = read(made, driven.next_row)
+    assert len(found.table) >= 6
+    # All at the start, then those of each round.
+    assert server.readied[:4] == [3, 1, 2, 3]
+    server.readied.clear()
+    conversing(server, table(tmp_path), 0, users=3, window_ns=MS, least=6, last_ns=10**9, think_ns=MS)
+    assert server.readied == [3]
 
 
 def test_at_once_everything_is_due_from_the_start(server: Server, tmp_path: Path) -> None:

@@ -36,6 +36,8 @@ from npubench.spi import RequestError
 # uvicorn, which nearly every one of these servers is, closes a connection that was idle for 5 s; a request that meets
 # the closing fails, and it is not the server's fault.
 KEEP_S = 4.0
+# A connection that is ready lasts for so long at least.
+_SOON_S = 0.5
 # How often silent servers are looked for.
 _LOOK_S = 0.25
 
@@ -120,6 +122,7 @@ class Client:
         self._tls = ssl.create_default_context() if endpoint.address.secure else None
         self._idle: list[_Connection] = []
         self._busy: set[_Connection] = set()
+        self._making = 0
         self._timeout_ns = round(endpoint.timeout_s * 1e9)
         self._watch: asyncio.TimerHandle | None = None
         # The usual soft limit of 1 024 files is fewer than the users that a large server has.
@@ -128,17 +131,31 @@ class Client:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
     async def connect(self, count: int) -> None:
-        """Makes so many connections ready, several at once. Raises RequestError where one cannot be made."""
-        since = time.perf_counter_ns() - round(KEEP_S * 1e9)
+        """Makes so many connections ready, several at once; those that others are making just now count.
+
+        Raises RequestError where one cannot be made; the others are kept.
+        """
+        since = time.perf_counter_ns() - round((KEEP_S - _SOON_S) * 1e9)
         for connection in [one for one in self._idle if one.lost or one.idle_ns < since]:
             self._idle.remove(connection)
             connection.drop()
-        missing = count - len(self._idle)
-        # As many as a server's queue of new connections holds at least (listen(2): a backlog of 128 or more).
-        while missing > 0:
-            several = min(missing, 32)
-            self._idle += await asyncio.gather(*(self._connect() for _ in range(several)))
-            missing -= several
+        missing = max(0, count - len(self._idle) - self._making)
+        self._making += missing
+        try:
+            # As many as a server's queue of new connections holds at least (listen(2): a backlog of 128 or more).
+            while missing > 0:
+                several = min(missing, 32)
+                made = await asyncio.gather(*(self._add() for _ in range(several)), return_exceptions=True)
+                missing -= several
+                self._making -= several
+                for failed in made:
+                    if failed is not None:
+                        raise failed
+        finally:
+            self._making -= missing
+
+    async def _add(self) -> None:
+        self._idle.append(await self._connect())
 
     async def ask(self, request: bytes, reply: Reply) -> None:
         """Sends `request` and returns when `reply` is complete. Raises RequestError."""

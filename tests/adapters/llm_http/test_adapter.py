@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.server
+import itertools
 import json
 import shutil
 import socket
@@ -109,6 +111,34 @@ def test_connections_are_kept_and_made_ready(server: Standin, session: LlmHttpSe
     for _ in range(3):
         ask(session)
     assert server.log()["connections"] - before == 4 + 1  # the log's own
+
+
+def test_connections_that_are_being_made_count_as_ready(server: Standin, session: LlmHttpSession) -> None:
+    """Users who wake together ask for one, two and three."""
+    before = server.log()["connections"]
+
+    async def together() -> None:
+        await asyncio.gather(*(session.connect(count) for count in (1, 2, 3)))
+        await session.connect(3)
+
+    session.loop.run_until_complete(together())
+    assert server.log()["connections"] - before == 3 + 1  # the log's own
+
+
+def test_of_connections_that_fail_the_others_are_kept(session: LlmHttpSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They stayed open, and nobody knew of them."""
+    client, tried = session._client, itertools.count()
+    connect = client._connect
+
+    async def every_other() -> Any:
+        if next(tried) % 2:
+            raise RequestError("no more", statuses.UNREACHABLE)
+        return await connect()
+
+    monkeypatch.setattr(client, "_connect", every_other)
+    with pytest.raises(RequestError, match="no more"):
+        session.loop.run_until_complete(session.connect(6))
+    assert (len(client._idle), client._making) == (3, 0)
 
 
 @pytest.mark.parametrize(
