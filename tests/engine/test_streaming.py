@@ -132,9 +132,9 @@ def test_users_who_think_find_a_connection_ready(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server closes what is idle for long; those who wake together need one each, and wait for none."""
-    monkeypatch.setattr(streaming, "_LEAD_NS", 20 * MS)
+    monkeypatch.setattr(streaming, "_LEAD_NS", 100 * MS)
     made = table(tmp_path)
-    driven = conversing(server, made, 0, users=3, window_ns=MS, least=6, last_ns=10**9, think_ns=60 * MS)
+    driven = conversing(server, made, 0, users=3, window_ns=MS, least=6, last_ns=10**9, think_ns=200 * MS)
     found = read(made, driven.next_row)
     assert len(found.table) >= 6
     # All at the start, then those of each round.
