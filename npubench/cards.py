@@ -401,7 +401,7 @@ def decode(document: Mapping[str, Any], kind: type[C], source: str) -> C:
         raise CardError(
             [f'{source}: id: found "{card.id}"; expected no @: that is what builds in `npubench ab` are called']
         )
-    if isinstance(card, BackendCard) and (wrong := [*_keyed(card), *_serving(card)]):
+    if isinstance(card, BackendCard) and (wrong := list(_endpoint(card))):
         raise CardError([f"{source}: {line}" for line in wrong])
     if isinstance(card, BackendCard) and card.environment.requires and card.environment.python is not None:
         raise CardError(
@@ -417,6 +417,12 @@ def decode(document: Mapping[str, Any], kind: type[C], source: str) -> C:
 
 PLACEHOLDERS = ("port", "model", "python", "bin")
 """What may stand in braces in `ServeSpec`."""
+
+
+def _endpoint(card: BackendCard) -> Iterator[str]:
+    """What is wrong with an endpoint's card beyond its types."""
+    yield from _keyed(card)
+    yield from _serving(card)
 
 
 KEY_VARIABLE = r"[A-Z_][A-Z0-9_]*"

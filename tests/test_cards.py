@@ -209,7 +209,7 @@ def test_an_address_that_is_not_the_own_servers_is_a_mistake(url: str | None, po
 
 def test_a_key_in_a_card_is_a_mistake_that_is_not_repeated() -> None:
     document = {**_served(), "options": {"url": "http://127.0.0.1:{port}", "api_key_env": "hf_secret"}}
-    with pytest.raises(CardError, match=r"options\.api_key_env: expected the name of an environment variable") as caught:
+    with pytest.raises(CardError, match=r"options\.api_key_env: expected the name of") as caught:
         decode(document, BackendCard, "x.toml")
     assert "hf_secret" not in str(caught.value)
 

@@ -48,7 +48,8 @@ def with_endpoint(asked: Asked, cards: Catalogue) -> Catalogue:
         # Not what was typed: it may be the key itself, and would be in the plan of a run.
         raise UsageError(
             here(
-                "--api-key-env: expected the name of an environment variable (capitals, digits and _), never the key itself",
+                "--api-key-env: expected the name of an environment variable (capitals, digits and _), never the key "
+                "itself",
                 "--api-key-env: 키가 아니라 환경 변수 이름을 지정하세요(영문 대문자, 숫자, _)",
             ),
             hint="export LLM_API_KEY=…; --api-key-env LLM_API_KEY",

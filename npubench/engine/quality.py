@@ -305,8 +305,8 @@ def unheld(model: str, precision: str, variant: str, backend: str) -> Quality:
 def unheard(failure: Failure, backend: BackendCard) -> bool:
     """Whether this failure says nothing about a backend's answers.
 
-    What it does not take is a result of its own. A server that had no answer just then (busy, out of reach) has given no
-    wrong one.
+    What it does not take is a result of its own. A server that had no answer just then (busy, out of reach) has given
+    no wrong one.
     """
     refused = backend.device.type == ENDPOINT and failure.status is not None
     return refused or failure.kind is FailureKind.UNSUPPORTED

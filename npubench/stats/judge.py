@@ -53,8 +53,8 @@ def judge(
     With a `capacity` that was searched it is on the requests scheduled in `window`; `given` is the trial that a load
     which was given makes. A late generator degrades a launch, and makes it invalid when it turned the answer: when
     what failed would have held without its lag. `lag_ns`: that lag, where it is known already. Of a hold that failed
-    the launch is degraded: it makes doubtful what was confirmed, and proves nothing else. `left`: how many requests were
-    due and have no sample, where the load was not searched (a search has them in its trials).
+    the launch is degraded: it makes doubtful what was confirmed, and proves nothing else. `left`: how many requests
+    were due and have no sample, where the load was not searched (a search has them in its trials).
     """
     if capacity is not None and window is not None:
         samples = samples.within(window.start_ns, window.end_ns)

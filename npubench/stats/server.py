@@ -44,7 +44,7 @@ _HELD = Text(
 _UNSEEN = Text(
     en="whether its processes hold an accelerator cannot be told: the device's files are not known here, or files of a "
     "process cannot be looked at",
-    ko="서버 프로세스가 이 장비의 가속기를 쓰는지 알 수 없습니다: 장치 파일을 알 수 없거나 프로세스의 파일을 볼 수 없습니다",
+    ko="서버 프로세스가 가속기를 쓰는지 알 수 없습니다: 장치 파일을 모르거나 프로세스의 파일을 볼 수 없습니다",
 )
 _CPU = Text(
     en="its processes hold no accelerator, and used the host's processors under load",

@@ -39,7 +39,8 @@ def window_of(samples: Samples) -> Window:
 
 
 def concluded(samples: Samples, scenario: Scenario = CAMERAS, unit: str = "frame", **given: Any) -> Concluded:
-    settings = {"window": window_of(samples), "rules": RULES, "warmup": WARM, **given}
+    settings = {"rules": RULES, "warmup": WARM, **given}
+    settings.setdefault("window", window_of(samples) if len(samples.table) else None)
     return conclude(samples, scenario=scenario, unit=unit, **settings)
 
 

@@ -129,7 +129,9 @@ def read(where: Endpoint) -> Claims:
     listed = models.get("data") if isinstance(models, Mapping) else None
     for item in listed if isinstance(listed, list) else ():
         if isinstance(item, Mapping) and item.get("id") == where.model:
-            detail.update({name: text for name, text in _flat(item, where.without_key) if name in ("max_model_len", "owned_by")})
+            detail.update(
+                {name: text for name, text in _flat(item, where.without_key) if name in ("max_model_len", "owned_by")}
+            )
     for name in [name for name in versions if name.rpartition(".")[2] in ("device", "npu", "platform")]:
         detail[name] = versions.pop(name)
     return Claims(
@@ -148,9 +150,7 @@ def _json(where: Endpoint, path: str) -> Any:
     return said.json() if said.status == 200 else None
 
 
-def _flat(
-    value: Any, clean: Callable[[str], str], name: str = "", most: int = _MOST
-) -> Iterator[tuple[str, str]]:
+def _flat(value: Any, clean: Callable[[str], str], name: str = "", most: int = _MOST) -> Iterator[tuple[str, str]]:
     """The texts and numbers of nested objects, by dotted names, at most `_MOST`; `clean` before they are shortened."""
     if isinstance(value, Mapping):
         items = list(value.items())[:most]
