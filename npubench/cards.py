@@ -401,7 +401,7 @@ def decode(document: Mapping[str, Any], kind: type[C], source: str) -> C:
         raise CardError(
             [f'{source}: id: found "{card.id}"; expected no @: that is what builds in `npubench ab` are called']
         )
-    if isinstance(card, BackendCard) and (wrong := list(_serving(card))):
+    if isinstance(card, BackendCard) and (wrong := list(_endpoint(card))):
         raise CardError([f"{source}: {line}" for line in wrong])
     if isinstance(card, BackendCard) and card.environment.requires and card.environment.python is not None:
         raise CardError(
@@ -419,6 +419,26 @@ PLACEHOLDERS = ("port", "model", "python", "bin")
 """What may stand in braces in `ServeSpec`."""
 
 
+def _endpoint(card: BackendCard) -> Iterator[str]:
+    """What is wrong with an endpoint's card beyond its types."""
+    yield from _keyed(card)
+    yield from _serving(card)
+
+
+KEY_VARIABLE = r"[A-Z_][A-Z0-9_]*"
+"""The name of a variable that holds an API key: in capitals, as a key that was typed in its place seldom is."""
+
+
+def _keyed(card: BackendCard) -> Iterator[str]:
+    """A key in the place of its variable: it would be in every plan and result. It is not quoted."""
+    named = card.options.get("api_key_env", "")
+    if card.device.type == "endpoint" and named and not re.fullmatch(KEY_VARIABLE, str(named)):
+        yield (
+            "options.api_key_env: expected the name of an environment variable (capitals, digits and _), never the key "
+            "itself"
+        )
+
+
 def _serving(card: BackendCard) -> Iterator[str]:
     """What is wrong with a card's [serve] beyond its types."""
     if card.serve is None:
@@ -434,6 +454,13 @@ def _serving(card: BackendCard) -> Iterator[str]:
                 yield f"{key}: unknown placeholder {{{name}}}; expected one of {known}"
     if card.serve.port is None and not any("{port}" in text for text in told.values()):
         yield "serve.command: nothing says {port}; expected it there, or serve.port where the server's port is fixed"
+    ports = r"\{port\}" if card.serve.port is None else rf"\{{port\}}|{card.serve.port}"
+    if not re.fullmatch(rf"http://(127\.0\.0\.1|localhost):({ports})(/.*)?", str(card.options.get("url"))):
+        # Not what was found: an address may hold a password.
+        yield (
+            'options.url: is not where the server listens that the run starts; expected "http://127.0.0.1:{port}", or '
+            "what is seen of that server would be told of another"
+        )
 
 
 def _compile_mistakes(card: BackendCard) -> list[str]:

@@ -85,8 +85,9 @@ class ServerEvidence(_Evidence, frozen=True, kw_only=True):
 
     `seen`: `claimed` (its word alone), `device` (its processes were found on `devices`), `cpu` (they hold no device and
     used the host's processors under load). Only of a server that the run started can anything be seen: `processes` is
-    how many it has, by program in `programs`; `idle_cores` and `load_cores` are the processors that they used before
-    and in the timed window; `ready_ns` from its start until `ready_by` showed that it answers.
+    how many it has, by program in `programs`; `unseen`: accelerators (ids) of which it cannot be told whether they
+    hold them; `idle_cores` and `load_cores` are the processors that they used before and in the timed window;
+    `ready_ns` from its start until `ready_by` showed that it answers.
     """
 
     seen: Literal["claimed", "device", "cpu"] = "claimed"
@@ -94,6 +95,7 @@ class ServerEvidence(_Evidence, frozen=True, kw_only=True):
     processes: int | None = None
     programs: tuple[str, ...] = ()
     devices: tuple[ServerDevice, ...] = ()
+    unseen: tuple[str, ...] = ()
     idle_cores: float | None = None
     load_cores: float | None = None
     ready_ns: int | None = None

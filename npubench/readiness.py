@@ -54,8 +54,11 @@ class Waited(NamedTuple):
     seconds: float
 
 
-def look(ask: Ask, model: str = "") -> Answer:
-    """Asks once. `model`: the name under which the server should serve one; "" does not matter."""
+def look(ask: Ask, model: str = "", *, listed: bool = True) -> Answer:
+    """Asks once. `model`: the name under which the server should serve one; "" does not matter.
+
+    `listed`: a list of models without it ends the waiting.
+    """
     try:
         told = ask(HEALTH, None)
         if 200 <= told.status < 300:
@@ -68,10 +71,10 @@ def look(ask: Ask, model: str = "") -> Answer:
         if (no := _hopeless(MODELS, told)) is not None:
             return no
         if 200 <= told.status < 300:
-            served = _served(told.body)
-            if model and served and model not in served:
-                names = ", ".join(served[:5])
-                return Answer(False, MODELS, f"{MODELS}: serves {names[:_QUOTED]}, not {model}", final=True)
+            names = served(told.body) if listed else []
+            if model and names and model not in names:
+                shown = ", ".join(names[:5])[:_QUOTED]
+                return Answer(False, MODELS, f"{MODELS}: serves {shown}, not {model}", final=True)
             return Answer(True, MODELS)
         if told.status == 503:
             return Answer(False, MODELS, f"{MODELS}: {_said(told)}")
@@ -128,7 +131,7 @@ def _said(told: Told) -> str:
     return f"HTTP {told.status}" + (f" ({text[:_QUOTED]})" if text else "")
 
 
-def _served(body: bytes) -> list[str]:
+def served(body: bytes) -> list[str]:
     """The ids in a list of models; none where it is something else."""
     try:
         found = json.loads(body)

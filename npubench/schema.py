@@ -171,7 +171,8 @@ class Value(_Document, frozen=True, kw_only=True):
 class Failure(_Document, frozen=True, kw_only=True):
     """Why a launch gave no result. `phase` is where it happened; `stderr` holds the process's last lines.
 
-    `hint` is what the error itself says to do next, where it says so.
+    `hint` is what the error itself says to do next, where it says so. `status`: that of the one request whose failure
+    ended it (`statuses`).
     """
 
     kind: FailureKind
@@ -180,6 +181,7 @@ class Failure(_Document, frozen=True, kw_only=True):
     phase: str = ""
     exit_code: int | None = None
     signal: str | None = None
+    status: int | None = None
     stderr: tuple[str, ...] = ()
 
 
@@ -229,7 +231,7 @@ class Trial(_Document, frozen=True, kw_only=True):
     `passed`: held the bound at `percent` (the highest of the ruleset's that `queries` support; None: too few for any).
     `p50_ns` … are of the scheduled-to-completed time (of the time to first token where that is what is bound), None
     where dropped requests make them infinite. `ended`: `hopeless` when it was given up early. `left` of the queries
-    were due by then and never run, so that they have no sample.
+    were due by then and never run or answered, so that they have no sample.
     """
 
     purpose: TrialPurpose
@@ -340,8 +342,8 @@ class Launch(_Document, frozen=True, kw_only=True):
     """One fresh process measuring one cell.
 
     `window` is that of the summary; of a searched load it is the window of the confirming trial. `left`: requests that
-    were due and never run; they have no sample, and are over any bound. `lacks`: what the ruleset asks of such a result
-    and this launch does not have ("212 more queries for p99"); none: it conforms.
+    were due and never run or answered; they have no sample, and are over any bound. `lacks`: what the ruleset asks of
+    such a result and this launch does not have ("212 more queries for p99"); none: it conforms.
     """
 
     schema: Literal["npubench.launch/2"] = "npubench.launch/2"

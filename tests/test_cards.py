@@ -141,6 +141,7 @@ def test_a_requirement_is_never_an_option_of_pip(requirement: str) -> None:
 def _served(**serve: object) -> dict[str, object]:
     document: dict[str, object] = msgspec.toml.decode(backend_toml())
     document["device"] = {"type": "endpoint"}
+    document["options"] = {"url": "http://127.0.0.1:{port}"}
     document["serve"] = {"command": ["server", "--port", "{port}"], **serve}
     return document
 
@@ -171,6 +172,46 @@ def test_a_server_is_part_of_what_a_backend_is() -> None:
 def test_mistakes_in_a_servers_table(serve: dict[str, object], mistake: str) -> None:
     with pytest.raises(CardError, match=mistake):
         decode(_served(**serve), BackendCard, "x.toml")
+
+
+@pytest.mark.parametrize(
+    ("url", "port"),
+    [
+        ("http://127.0.0.1:{port}", None),
+        ("http://localhost:{port}/v1", None),
+        ("http://127.0.0.1:8000", 8000),
+        ("http://127.0.0.1:{port}/x", 8000),
+    ],
+)
+def test_an_own_server_is_measured_where_it_listens(url: str, port: int | None) -> None:
+    serve = {} if port is None else {"port": port}
+    assert decode({**_served(**serve), "options": {"url": url}}, BackendCard, "x.toml").serve is not None
+
+
+@pytest.mark.parametrize(
+    ("url", "port"),
+    [
+        ("http://127.0.0.1:8000", None),
+        ("http://127.0.0.1:80001", 8000),
+        ("http://elsewhere:{port}", None),
+        ("http://127.0.0.1:{port}@elsewhere", None),
+        ("http://me:secret@127.0.0.1:{port}", None),
+        (None, None),
+    ],
+)
+def test_an_address_that_is_not_the_own_servers_is_a_mistake(url: str | None, port: int | None) -> None:
+    """Its processes and their devices would be told of a server that somebody else runs."""
+    serve = {} if port is None else {"port": port}
+    with pytest.raises(CardError, match=r"options\.url: is not where the server listens") as caught:
+        decode({**_served(**serve), "options": {} if url is None else {"url": url}}, BackendCard, "x.toml")
+    assert "secret" not in str(caught.value)
+
+
+def test_a_key_in_a_card_is_a_mistake_that_is_not_repeated() -> None:
+    document = {**_served(), "options": {"url": "http://127.0.0.1:{port}", "api_key_env": "hf_secret"}}
+    with pytest.raises(CardError, match=r"options\.api_key_env: expected the name of") as caught:
+        decode(document, BackendCard, "x.toml")
+    assert "hf_secret" not in str(caught.value)
 
 
 def test_only_an_endpoint_has_a_server() -> None:

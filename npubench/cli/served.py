@@ -7,11 +7,12 @@ somebody else is to repeat the measurement.
 
 from __future__ import annotations
 
+import re
 from typing import Any, cast
 
 import msgspec
 
-from npubench.cards import ENDPOINT, PRECISIONS, BackendCard, Precision
+from npubench.cards import ENDPOINT, KEY_VARIABLE, PRECISIONS, BackendCard, Precision
 from npubench.cli.asked import Asked
 from npubench.discovery import Catalogue, Found, pick
 from npubench.errors import UsageError
@@ -42,6 +43,26 @@ def with_endpoint(asked: Asked, cards: Catalogue) -> Catalogue:
                 f"--scope {asked.scopes[0]}: {remote[0]}은(는) 엔드포인트라 service 범위로만 측정합니다",
             ),
             hint="--scope service",
+        )
+    if asked.api_key_env is not None and not re.fullmatch(KEY_VARIABLE, asked.api_key_env):
+        # Not what was typed: it may be the key itself, and would be in the plan of a run.
+        raise UsageError(
+            here(
+                "--api-key-env: expected the name of an environment variable (capitals, digits and _), never the key "
+                "itself",
+                "--api-key-env: 키가 아니라 환경 변수 이름을 지정하세요(영문 대문자, 숫자, _)",
+            ),
+            hint="export LLM_API_KEY=…; --api-key-env LLM_API_KEY",
+        )
+    own = [name for name in remote if cards.backends[name].card.serve is not None]
+    if own and asked.endpoint is not None:
+        # What is seen of the server that the run starts would be told of the other.
+        raise UsageError(
+            here(
+                f"--endpoint: {own[0]} is a server that the run starts itself, and is measured where that listens",
+                f"--endpoint: {own[0]}은(는) 실행이 직접 시작하는 서버이며 그 주소에서 측정합니다",
+            ),
+            hint=here(f"leave --endpoint out, or --backend {USUAL}", f"--endpoint를 빼거나 --backend {USUAL}"),
         )
     if not typed:
         return cards

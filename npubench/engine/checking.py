@@ -1,6 +1,8 @@
 """What a launch's outputs are checked for, outside any timed region: declared shapes, finite values, the right request.
 
-Guarantees: what is refused here cannot be right, whatever the model is for. Not aware of: quality (`stats.quality`).
+Guarantees: what is refused here cannot be right, whatever the model is for. A server is not asked: it has no
+outputs to check, its answers are counted where they are read, and one that it refuses now would cost what was measured.
+Not aware of: quality (`stats.quality`).
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import numpy as np
 
 from npubench.engine.answering import thinned
 from npubench.schema import FailureKind
-from npubench.spi import Array, Bound, Outputs, RequestError, Session, TensorSpec
+from npubench.spi import Array, Awaits, Bound, Outputs, RequestError, Session, TensorSpec
 from npubench.stats.fidelity import decibel
 
 # How long the outputs of further inputs are checked after the window.
@@ -39,7 +41,12 @@ class WrongOutputError(Exception):
 
 
 def check_outputs(bound: Bound, sessions: Mapping[str, Session], index: int) -> Outputs:
-    """The outputs of input `index`, outside any timed region; raises WrongOutputError for what cannot be right."""
+    """The outputs of input `index`, outside any timed region, of a server none.
+
+    Raises WrongOutputError for what cannot be right.
+    """
+    if isinstance(bound, Awaits):
+        return {}
     declared: dict[str, TensorSpec] = {}
     for role, session in sessions.items():
         for spec in session.outputs:
@@ -55,11 +62,13 @@ def check_outputs(bound: Bound, sessions: Mapping[str, Session], index: int) -> 
 
 
 def check_all(bound: Bound, sessions: Mapping[str, Session]) -> None:
-    """Checks every distinct input after the window: at least two, and as many as fit into CHECK_NS.
+    """Checks every distinct input after the window, of a server none: at least two, and as many as fit into CHECK_NS.
 
     The first two are asked as A, B, B, A where that fits: an answer that is late by one request always shows, by more
     unless what was asked before makes a pair of it.
     """
+    if isinstance(bound, Awaits):
+        return
     started = time.perf_counter_ns()
 
     def asked(index: int) -> dict[str, Array]:

@@ -49,7 +49,7 @@ class Driven(NamedTuple):
     """How a run went. Requests are due from `start_ns` on; at `end_ns` the last lane was done.
 
     `ended`: as planned; given up as `hopeless`; or the table was `full`. `next_row` is the first free row of the table.
-    `left`: requests that were due by the end and never run; they have no row, and are over any bound.
+    `left`: requests that were due by the end and never run or answered; they have no row, and are over any bound.
     """
 
     start_ns: int

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -116,8 +116,22 @@ def nodes(device: Device, of_vendor: int, root: Path = Path("/")) -> tuple[str, 
     return tuple(dict.fromkeys(found))
 
 
-def scan(wanted: Mapping[str, tuple[str, ...]], own: set[int], root: Path = Path("/")) -> Holders:
-    """Who holds the files of `wanted` (device id → paths), without the processes in `own` and known daemons."""
+def files_of(vendor: str, root: Path = Path("/")) -> tuple[str, ...]:
+    """Every device file of a vendor's own kind, whichever of its cards it belongs to."""
+    found = [path for pattern in _NODES.get(vendor, ()) for path in sorted((root / "dev").glob(pattern))]
+    return tuple(f"/{path.relative_to(root)}" for path in found)
+
+
+def scan(
+    wanted: Mapping[str, tuple[str, ...]],
+    own: set[int],
+    root: Path = Path("/"),
+    only: Container[int] | None = None,
+) -> Holders:
+    """Who holds the files of `wanted` (device id → paths), without the processes in `own` and known daemons.
+
+    `only`: of these processes, whatever they are called (a server may have a daemon's name).
+    """
     devices: dict[str, list[str]] = {}
     for device, paths in wanted.items():
         for path in paths:
@@ -126,6 +140,8 @@ def scan(wanted: Mapping[str, tuple[str, ...]], own: set[int], root: Path = Path
     unseen = 0
     for pid, process in process_table(root).items():
         if pid in own or process.parent == _KERNEL_THREADS or pid == _KERNEL_THREADS:
+            continue
+        if only is not None and pid not in only:
             continue
         folder = f"{root / 'proc'}/{pid}/fd"
         try:
@@ -139,7 +155,7 @@ def scan(wanted: Mapping[str, tuple[str, ...]], own: set[int], root: Path = Path
         for entry in entries:
             with suppress(OSError):
                 held.update(devices.get(os.readlink(f"{folder}/{entry}"), ()))
-        if held and not _KEEPERS.fullmatch(process.name):
+        if held and (only is not None or not _KEEPERS.fullmatch(process.name)):
             for device in held:
                 found[device].append(DeviceProcess(pid=pid, name=printable(process.name)))
     return Holders({device: tuple(holders) for device, holders in found.items()}, unseen)

@@ -5,7 +5,9 @@ the failure is `DEVICE_LOST`, and until it answers again each of its launches fa
 opened, each could hang for as long as a compiler may be silent. The other backends go on, and a device that comes back
 is measured again.
 
-Guarantees: a backend that was absent when the run was planned is never called lost; nothing is raised for its faults.
+Guarantees: a backend that was absent when the run was planned is never called lost, and neither is one whose server the
+run starts (`serving`): a probe asks only whether that could be started, which its own server on a fixed port denies;
+nothing is raised for its faults.
 """
 
 from __future__ import annotations
@@ -62,7 +64,7 @@ class Presence:
     def after(self, card: BackendCard, failure: Failure) -> Failure:
         """`failure`, as DEVICE_LOST where the backend does not answer any more. Raises StopRequested."""
         known = self._availability.get(card.id)
-        if failure.kind not in _SUSPECT or known is None or not known.available:
+        if failure.kind not in _SUSPECT or known is None or not known.available or card.serve is not None:
             return failure
         reason = self._absent(card)
         if reason is None:

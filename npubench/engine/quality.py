@@ -4,8 +4,8 @@ The fp32 CPU reference answers first (ONNX Runtime in npubench's own environment
 scores and raw outputs are kept in the cache by the hashes of model and data. Then the backend answers the same inputs
 in a process of its own, and `stats.quality` judges.
 
-Guarantees: a backend that fails here gives a record with its failure, not an exception; without a reference nothing is
-judged and the record says why. Not aware of: load, timing.
+Guarantees: a backend that fails here gives a record with its failure, not an exception; without a reference, or without
+an answer of a server, nothing is judged and the record says why. Not aware of: load, timing.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from npubench.cards import BackendCard, ModelCard, QualitySpec, digest
+from npubench.cards import ENDPOINT, BackendCard, ModelCard, QualitySpec, digest
 from npubench.discovery import builtin_data, code
 from npubench.engine import answering
 from npubench.engine.launcher import Environment, Limits, run_job
@@ -107,8 +107,7 @@ class Asker:
             card, params, artifacts, adapter_ref(backend_card), environment_of(backend_card), reference.file
         )
         if isinstance(answer, Failure):
-            # What a backend does not take is a result of its own, and says nothing about its answers.
-            verdict: Literal["unknown", "failed"] = "unknown" if answer.kind is FailureKind.UNSUPPORTED else "failed"
+            verdict: Literal["unknown", "failed"] = "unknown" if unheard(answer, backend_card) else "failed"
             return Asked(msgspec.structs.replace(blank, verdict=verdict, failure=answer, reasons=(_failed(answer),)))
         folder, answered = answer
         spec, said = card.quality, NOT_JUDGED
@@ -301,6 +300,16 @@ def unheld(model: str, precision: str, variant: str, backend: str) -> Quality:
     return Quality(
         model=model, precision=precision, variant=variant, backend=backend, verdict="unknown", reasons=(reason,)
     )
+
+
+def unheard(failure: Failure, backend: BackendCard) -> bool:
+    """Whether this failure says nothing about a backend's answers.
+
+    What it does not take is a result of its own. A server that had no answer just then (busy, out of reach) has given
+    no wrong one.
+    """
+    refused = backend.device.type == ENDPOINT and failure.status is not None
+    return refused or failure.kind is FailureKind.UNSUPPORTED
 
 
 def wanted_inputs(spec: QualitySpec, profile: str, available: int) -> int:

@@ -12,18 +12,22 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
+from npubench.conditions import DeviceProcess
 from npubench.energy import ChannelEnergy, EnergyLedger
 from npubench.engine.devices import look
+from npubench.engine.holders import files_of, nodes, scan
 from npubench.engine.protocol import Event, Phase
 from npubench.engine.serving import Server
 from npubench.evidence import Certificate, ServerDevice, ServerEvidence
 from npubench.schema import Launch, Machine, PlannedCell
+from npubench.spi import Device
 from npubench.stats.server import judged
 from npubench.tools import printable
 
@@ -43,6 +47,7 @@ class Observing:
         self._at: tuple[int, int] | None = None
         self._load_cores: float | None = None
         self._devices: tuple[ServerDevice, ...] = ()
+        self._unseen: tuple[str, ...] = ()
         self._programs: dict[int, str] = {}
 
     def event(self, event: Event) -> None:
@@ -68,6 +73,7 @@ class Observing:
                 processes=len(self._programs),
                 programs=tuple(sorted(set(self._programs.values()))),
                 devices=tuple(_powered(device, launch.energy) for device in self._devices),
+                unseen=self._unseen,
                 idle_cores=self._idle_cores,
                 load_cores=self._load_cores,
                 ready_ns=self._server.ready_ns,
@@ -77,14 +83,18 @@ class Observing:
 
     def _look(self) -> None:
         assert self._server is not None
-        pids = self._server.processes
+        pids = set(self._server.processes)
         self._programs = {pid: name for pid in pids if (name := _program(pid))}
-        found = []
-        # None of them is left out as our own: these are the ones that are looked for.
         everything = self._machine.accelerators
+        held, self._unseen = _held(everything, pids, self._root)
+        # None of them is left out as our own: these are the ones that are looked for.
         states = look(everything, all_devices=everything, own=set(), root=self._root)
+        found = []
         for state in states.values():
-            mine = [process for process in state.processes or () if process.pid in pids]
+            told = [process for process in state.processes or () if process.pid in pids]
+            # In a container of its own numbers a tool names no process of ours.
+            named = {process.pid for process in told}
+            mine = [*told, *(process for process in held[state.id] if process.pid not in named)]
             if mine:
                 sizes = [process.memory_bytes for process in mine if process.memory_bytes is not None]
                 found.append(
@@ -92,8 +102,9 @@ class Observing:
                         id=state.id,
                         name=state.name,
                         processes=len(mine),
-                        # A device's file may be open for its memory's sake; a tool knows who computes.
-                        computes=any(process.computes for process in mine) and len(state.sources) > 1,
+                        # A device's file may be open for its memory's sake; a tool that knows who computes knows how
+                        # much memory they hold.
+                        computes=any(process.computes and process.memory_bytes is not None for process in mine),
                         memory_bytes=sum(sizes) if sizes else None,
                     )
                 )
@@ -134,6 +145,29 @@ def certificate(cell: PlannedCell, found: ServerEvidence, launch: Launch) -> Cer
 
 
 NO_GRAPH = "an endpoint shows no graph"
+
+
+def _held(
+    devices: Sequence[Device], pids: set[int], root: Path
+) -> tuple[Mapping[str, tuple[DeviceProcess, ...]], tuple[str, ...]]:
+    """Device → those of `pids` that have its files open; and the devices of which that cannot be told.
+
+    It cannot where a device's files are not known, where files of a process cannot be looked at, or where one holds a
+    file of the vendor's that nothing ties to a card.
+    """
+    counts = Counter(device.vendor for device in devices)
+    files = {device.id: nodes(device, counts[device.vendor], root) for device in devices}
+    kinds = {vendor: files_of(vendor, root) for vendor in counts}
+    seen = scan({**files, **kinds}, set(), root, only=pids)
+    tied = {device.vendor for device in devices if seen.found[device.id]}
+    unseen = tuple(
+        device.id
+        for device in devices
+        if seen.unseen
+        or not (files[device.id] or kinds[device.vendor])
+        or (seen.found[device.vendor] and device.vendor not in tied)
+    )
+    return seen.found, unseen
 
 
 def _claims(launch: Launch) -> dict[str, str]:

@@ -6,7 +6,8 @@ backend: nothing but what is measured runs while something is measured.
 
 Guarantees: only on the loopback address; a port that somebody else listens on, a command that is not there, a server
 that ends before it answers or that is not ready in time is a Failure that says so, with the last lines of what the
-server wrote; no server outlives the run, also when the run is killed (`keeper`). For the main thread.
+server wrote, the API key left out of all of it; no server outlives the run, also when the run is killed (`keeper`). For
+the main thread.
 
 Not aware of: what is asked of the server, what it serves.
 """
@@ -141,7 +142,7 @@ class Servers:
             message=f"the server {how} during the launch",
             phase=PHASE,
             exit_code=running.process.returncode,
-            stderr=tail(running.log),
+            stderr=tail(running.log, _key(running.card)),
         )
 
     def explained(self, backend: str, failure: Failure) -> Failure:
@@ -177,9 +178,10 @@ class Servers:
         started = time.monotonic_ns()
         process = _launch(command, spec, log, variables)
         server = Server(process, served, model, port, log)
+        key = _key(card)
         try:
             waited = readiness.wait(
-                lambda path, body: ask(port, path, body, _headers(card)),
+                lambda path, body: ask(port, path, body, key),
                 str(served.options.get("model", "")),
                 spec.ready_s,
                 lambda: self._over(server),
@@ -192,7 +194,7 @@ class Servers:
             _finish(server, spec)
             if ended is None and self._stop():
                 raise StopRequested
-            return _failed(waited.answer.reason, ended, log)
+            return _failed(waited.answer.reason, ended, tail(log, key))
         return msgspec.structs.replace(server, ready_ns=time.monotonic_ns() - started, by=waited.answer.by)
 
     def _over(self, server: Server) -> str | None:
@@ -207,30 +209,41 @@ class Servers:
         _finish(server, server.card.serve)
 
 
-def ask(port: int, path: str, body: bytes | None, headers: Mapping[str, str]) -> readiness.Told:
-    """One request to a server of ours. Raises OSError where nobody answers, or no HTTP."""
+def ask(port: int, path: str, body: bytes | None, key: str = "") -> readiness.Told:
+    """One request to a server of ours, which may want the key for its health, too. The answer is without it.
+
+    Raises OSError where nobody answers, or no HTTP.
+    """
     connection = http.client.HTTPConnection(HOST, port, timeout=_ASK_S)
     try:
-        kind = {"Content-Type": "application/json"} if body is not None else {}
-        connection.request("GET" if body is None else "POST", path, body, {**headers, **kind})
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        if key:
+            headers["Authorization"] = f"Bearer {key}"
+        connection.request("GET" if body is None else "POST", path, body, headers)
         reply = connection.getresponse()
-        return readiness.Told(reply.status, reply.read(1 << 16), reply.getheader("location") or "")
+        said = reply.read(1 << 16).decode("utf-8", "replace")
+        where = reply.getheader("location") or ""
+        return readiness.Told(reply.status, _without(key, said).encode(), _without(key, where))
     except http.client.HTTPException as error:
         raise OSError(f"no HTTP: {type(error).__name__}") from None
     finally:
         connection.close()
 
 
-def tail(log: Path) -> tuple[str, ...]:
-    """The last lines that a server wrote."""
+def tail(log: Path, key: str = "") -> tuple[str, ...]:
+    """The last lines that a server wrote, without the key."""
     try:
         with log.open("rb") as stream:
             stream.seek(0, os.SEEK_END)
-            stream.seek(max(0, stream.tell() - 16_384))
+            begun = max(0, stream.tell() - 16_384)
+            stream.seek(begun)
             lines = stream.read().decode("utf-8", "replace").splitlines()
     except OSError:
         return ()
-    return tuple(line[:_LONGEST] for line in lines[-TAIL_LINES:])
+    if begun:
+        # Of a line that is cut nobody knows what it holds.
+        lines = lines[1:]
+    return tuple(_without(key, line)[:_LONGEST] for line in lines[-TAIL_LINES:])
 
 
 def _launch(command: list[str], spec: ServeSpec, log: Path, variables: Mapping[str, str]) -> subprocess.Popen[bytes]:
@@ -256,7 +269,7 @@ def _finish(server: Server, spec: ServeSpec) -> None:
     end_process(server.process)
 
 
-def _failed(reason: str, ended: int | None, log: Path) -> Failure:
+def _failed(reason: str, ended: int | None, lines: tuple[str, ...]) -> Failure:
     kind = FailureKind.NOT_AVAILABLE if ended is None else FailureKind.CRASHED
     return Failure(
         kind=kind,
@@ -264,7 +277,7 @@ def _failed(reason: str, ended: int | None, log: Path) -> Failure:
         hint="see the server's last lines; serve.command and serve.ready_s in the backend card",
         phase=PHASE,
         exit_code=ended,
-        stderr=tail(log),
+        stderr=lines,
     )
 
 
@@ -275,10 +288,13 @@ def _ended(code: int) -> str:
     return f"ended with exit code {code}"
 
 
-def _headers(card: BackendCard) -> dict[str, str]:
-    """The key of a server that wants one also for its health."""
-    key = os.environ.get(str(card.options.get("api_key_env", "")), "").strip()
-    return {"Authorization": f"Bearer {key}"} if key else {}
+def _key(card: BackendCard) -> str:
+    """The key that the server is asked with; "" where the card names no variable, or it is not set."""
+    return os.environ.get(str(card.options.get("api_key_env", "")), "").strip()
+
+
+def _without(key: str, text: str) -> str:
+    return text.replace(key, "…") if key else text
 
 
 def _spec(card: BackendCard) -> ServeSpec:

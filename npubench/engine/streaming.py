@@ -6,9 +6,9 @@ still unanswered (unless the scenario limits that); times of tokens and completi
 the socket; token times are kept in the request's own list meanwhile, so that an event costs no call of ours; the
 garbage collector stands still. The same sample columns as every other load (`table`).
 
-What is not answered when the time for it is over is given up, its connection closed, and counted in `Driven.left` where
-it was due; where the load was given up as hopeless that comes after a few seconds: servers work off what they have
-accepted, and the next load should not meet it.
+What is not answered when the time for it is over is given up, its connection closed, and counted in `Driven.left`, so
+that no figure is of the survivors alone. Where the load was given up as hopeless that time is a few seconds: servers
+work off what they have accepted, and the next load should not meet it.
 
 Not aware of: sessions, prompts, tokens, what a load means (`making`).
 """
@@ -35,6 +35,8 @@ from npubench.spi import Awaits, RequestError
 _NEAR_NS = 2_000_000
 # A longer sleep is taken in pieces, so that a load that was given up ends soon.
 _SLICE_NS = 50_000_000
+# So long before a user's next request its connection is made ready: a handshake of TLS takes two or three round trips.
+_LEAD_NS = 200_000_000
 # How long an answer may take: 512 tokens at 100 ms, the slowest pace that any ruleset here allows, are 51 s.
 _ANSWER_NS = 60_000_000_000
 # How long what a hopeless load has left under way is waited for.
@@ -54,6 +56,7 @@ class _Desk(Rows):
         self._tokens = table.tokens
         self._quiet = asyncio.Event()
         self._hurried = False
+        self._coming = 0
 
     def take(self) -> int | None:
         """The position of the next request; None where the table is full."""
@@ -107,6 +110,22 @@ class _Desk(Rows):
         while now() < due:
             await asyncio.sleep(0)
         return self.course.stopped is None
+
+    async def warm_until(self, bound: Awaits, due: int) -> bool:
+        """As `until`; after a longer wait on a connection that is ready: who thinks lets theirs go cold.
+
+        Each of those who wake at about the same time needs one.
+        """
+        if due - time.perf_counter_ns() <= _LEAD_NS:
+            return await self.until(due)
+        if not await self.until(due - _LEAD_NS):
+            return False
+        self._coming += 1
+        # Beside: a request is sent when it is due, also where connecting takes longer.
+        self.start(_ready(bound, self._coming))
+        goes_on = await self.until(due)
+        self._coming -= 1
+        return goes_on
 
     async def settle(self, last_ns: int) -> None:
         """Waits for what is under way, until `last_ns`; gives up the rest."""
@@ -192,7 +211,9 @@ def conversing(
 ) -> Driven:
     """Each of `users` sends the next request `think_ns` after its last one was answered, as `generator.closed_loop`.
 
-    Their first ones are spread evenly over `stagger_ns`. `at_once`: every request has been due since the start.
+    Their first ones are spread evenly over `stagger_ns`. `at_once`: every request has been due since the start. What is
+    unanswered as long after `last_ns` as the window is, or a minute, is given up. A user's connection is ready when a
+    request is due (METRICS.md, users: warm connections), however long they think.
     """
     course = Course(limit)
     desk = _Desk(bound, table, first_row, course)
@@ -200,7 +221,7 @@ def conversing(
     async def user(number: int, start_ns: int) -> None:
         stop, last = start_ns + window_ns, start_ns + last_ns
         due = start_ns + stagger_ns * number // users
-        while due < last and await desk.until(due):
+        while due < last and await desk.warm_until(bound, due):
             issued = time.perf_counter_ns()
             if issued >= stop and (desk.taken >= least or issued >= last):
                 return
@@ -221,7 +242,7 @@ def conversing(
         return start_ns, time.perf_counter_ns()
 
     start_ns, end_ns = _run(bound, desk, run, enter)
-    return driven(start_ns, end_ns, course, first_row, desk.top, 0)
+    return driven(start_ns, end_ns, course, first_row, desk.top, desk.taken - desk.kept)
 
 
 def warmed(bound: Awaits, requests: int) -> None:

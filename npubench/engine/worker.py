@@ -64,6 +64,7 @@ from npubench.spi import (
     Feeds,
     KeepsCompiled,
     ProbesWith,
+    RequestError,
     Session,
     Workload,
 )
@@ -326,6 +327,23 @@ def classify(error: BaseException) -> FailureKind:
     return FailureKind.RAISED
 
 
+def failure_of(error: Exception, phase: str, *, building: bool = False) -> Failure:
+    """What became of a job that raised `error`."""
+    kind = classify(error)
+    if building and kind is FailureKind.RAISED:
+        kind = FailureKind.BUILD_FAILED
+    message = str(error) or type(error).__name__
+    if kind in (FailureKind.RAISED, FailureKind.BUILD_FAILED):
+        message = f"{type(error).__name__}: {message}"
+    return Failure(
+        kind=kind,
+        message=message[:4000],
+        hint=error.hint if isinstance(error, NpubenchError) else None,
+        phase=phase,
+        status=error.status if isinstance(error, RequestError) else None,
+    )
+
+
 def main() -> int:
     """Reads the job, does it, reports."""
     events = Events(int(sys.argv[1]))
@@ -354,14 +372,7 @@ def main() -> int:
             measure(job, events)
     except Exception as error:
         traceback.print_exc()
-        kind = classify(error)
-        if isinstance(job, BuildJob) and kind is FailureKind.RAISED:
-            kind = FailureKind.BUILD_FAILED
-        message = str(error) or type(error).__name__
-        if kind in (FailureKind.RAISED, FailureKind.BUILD_FAILED):
-            message = f"{type(error).__name__}: {message}"
-        hint = error.hint if isinstance(error, NpubenchError) else None
-        failure = Failure(kind=kind, message=message[:4000], hint=hint, phase=events.phase)
+        failure = failure_of(error, events.phase, building=isinstance(job, BuildJob))
         events.send(Failed(failure=failure))
     # Exit handlers of the vendor's library are still to come.
     events.enter("exit")

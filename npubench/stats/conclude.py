@@ -54,7 +54,10 @@ def conclude(
     audits: Iterable[Audit] = (),
     left: int = 0,
 ) -> Concluded:
-    """What the samples of a launch say. `limits`: what a request of this cell must not exceed, where load is bound."""
+    """What the samples of a launch say. `limits`: what a request of this cell must not exceed, where load is bound.
+
+    `left`: requests of a given load that were due and have no sample; of a searched one its trials say how many.
+    """
     kind, lanes = KINDS[scenario.name], lanes_of(scenario)
     planned = kind.arrival in SCHEDULED
     counted = samples.within(window.start_ns, window.end_ns) if planned else samples
@@ -82,6 +85,7 @@ def conclude(
         capacity=capacity,
         bound=rules.bounds.get(unit),
         lag_ns=lag_ns,
+        left=left if capacity is None else _left(capacity, window),
     )
     verdict, reasons = judge(
         counted,
@@ -94,6 +98,7 @@ def conclude(
         given=given,
         audits=audits,
         lag_ns=lag_ns,
+        left=left,
     )
     measured = Measure(
         queries=len(counted.table),
@@ -107,3 +112,8 @@ def conclude(
         lacks=lacks(rules, scenario.name, measured, capacity, given),
         given=given,
     )
+
+
+def _left(capacity: Capacity, window: Window) -> int:
+    """How many requests of the trial in this window were due and have no sample."""
+    return next((item.left for item in capacity.trials if item.window == window), 0)

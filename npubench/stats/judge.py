@@ -46,18 +46,21 @@ def judge(
     given: Trial | None = None,
     audits: Iterable[Audit] = (),
     lag_ns: Int64 | None = None,
+    left: int = 0,
 ) -> tuple[Validity, tuple[Text, ...]]:
     """The verdict on one launch that finished, and why.
 
     With a `capacity` that was searched it is on the requests scheduled in `window`; `given` is the trial that a load
     which was given makes. A late generator degrades a launch, and makes it invalid when it turned the answer: when
     what failed would have held without its lag. `lag_ns`: that lag, where it is known already. Of a hold that failed
-    the launch is degraded: it makes doubtful what was confirmed, and proves nothing else.
+    the launch is degraded: it makes doubtful what was confirmed, and proves nothing else. `left`: how many requests
+    were due and have no sample, where the load was not searched (a search has them in its trials).
     """
     if capacity is not None and window is not None:
         samples = samples.within(window.start_ns, window.end_ns)
     found: list[tuple[Validity, Text]] = [
         *_failures(samples),
+        *_unanswered(samples, left),
         *_drift(samples, warmup),
         *(
             _lag(samples, rules, lag_ns if lag_ns is not None else samples.lag_ns(lanes), capacity, given)
@@ -87,6 +90,16 @@ def _failures(samples: Samples) -> Found:
             ko=f"요청 {total}건 중 {failed}건 실패" + (f": {named_ko}" if kinds else ""),
         )
         yield "degraded" if failed < total else "invalid", text
+
+
+def _unanswered(samples: Samples, left: int) -> Found:
+    if left:
+        due = len(samples.table) + left
+        text = Text(
+            en=f"{left} of {due} requests that were due were given up without an answer",
+            ko=f"보낼 때가 된 요청 {due}건 중 {left}건은 응답 없이 중단됨",
+        )
+        yield "degraded" if (samples.column("status") == 0).any() else "invalid", text
 
 
 def _drift(samples: Samples, warmup: Warmup) -> Found:

@@ -28,6 +28,9 @@ def judged(found: ServerEvidence) -> ServerEvidence:
     if found.devices:
         weak = () if any(device.computes for device in found.devices) else (_HELD,)
         return msgspec.structs.replace(found, seen="device", reasons=weak)
+    if found.unseen:
+        # Unknown is not none: processor time alone does not say that nothing else computed.
+        return msgspec.structs.replace(found, seen="claimed", reasons=(_UNSEEN,))
     idle, load = found.idle_cores, found.load_cores
     if idle is not None and load is not None and load - idle >= _LEAST_CORES:
         return msgspec.structs.replace(found, seen="cpu", reasons=(_CPU,))
@@ -37,6 +40,11 @@ def judged(found: ServerEvidence) -> ServerEvidence:
 _HELD = Text(
     en="its processes have the device's files open; no tool says that they compute on it",
     ko="서버 프로세스가 장치 파일을 열고 있으나, 장치에서 계산 중이라고 알려 주는 도구가 없습니다",
+)
+_UNSEEN = Text(
+    en="whether its processes hold an accelerator cannot be told: the device's files are not known here, or files of a "
+    "process cannot be looked at",
+    ko="서버 프로세스가 가속기를 쓰는지 알 수 없습니다: 장치 파일을 모르거나 프로세스의 파일을 볼 수 없습니다",
 )
 _CPU = Text(
     en="its processes hold no accelerator, and used the host's processors under load",

@@ -1,8 +1,9 @@
 """The summary of one launch: every published number of it, derived from its samples and nothing else.
 
 A percentile without enough samples is null, with how many are missing. Where load is scheduled, a request that was
-dropped or failed is infinitely late: it was due, and nobody got an answer. A percentile that lies among those is null.
-In a closed loop nothing was due but what was run, so failed requests are left out there, and counted in the verdict.
+dropped, failed or given up is infinitely late, by every measure of lateness: it was due, and nobody got an answer. A
+percentile that lies among those is null. In a closed loop nothing was due but what was run, so failed requests are left
+out there, and counted in the verdict. Gaps between tokens are those of answers that came.
 """
 
 from __future__ import annotations
@@ -48,13 +49,14 @@ def summarise(
     capacity: Capacity | None = None,
     bound: Bound | None = None,
     lag_ns: Int64 | None = None,
+    left: int = 0,
 ) -> dict[str, Value]:
     """Metric key → value. `unit` is the service unit, `samples_per_row` the batch of one request.
 
     `arrival` is how requests became due (`scenarios.Arrival`). With a `capacity` that was searched the figures are of
     the requests scheduled in `window` alone, the confirming trial's. `lanes`: how many requests can be in flight.
     `bound`: what the ruleset binds a request of this unit to, for the goodput of a generating model. `lag_ns`: the
-    generator's lag, where it is known already.
+    generator's lag, where it is known already. `left`: requests that were due and have no sample.
     """
     if capacity is not None:
         samples = samples.within(window.start_ns, window.end_ns)
@@ -63,7 +65,7 @@ def summarise(
     if arrival == "at-once":
         found.update(_null("latency_", "offline: every request is due from the start, see the throughput"))
     else:
-        found.update(_latencies(samples, good, arrival))
+        found.update(_latencies(samples, good, arrival, left))
     found["preempted_count"] = Value(value=float((samples.preempted & good).sum()))
     if arrival in SCHEDULED:
         lag_ns = samples.lag_ns(lanes) if lag_ns is None else lag_ns
@@ -77,7 +79,7 @@ def summarise(
     if capacity is not None:
         found.update(_capacity(capacity, unit, samples_per_row))
     if unit == "token":
-        found.update(_tokens(samples, good, arrival, duration_s, bound, samples_per_row))
+        found.update(_tokens(samples, good, arrival, duration_s, bound, samples_per_row, left))
     return {key: found[key] for key in METRICS if key in found}
 
 
@@ -91,10 +93,15 @@ def _share(samples: Samples) -> Value:
     return Value(value=float((samples.column("status") == DROPPED).mean()))
 
 
-def _latencies(samples: Samples, good: npt.NDArray[np.bool_], arrival: str) -> dict[str, Value]:
+def _lost(good: npt.NDArray[np.bool_], arrival: str, left: int) -> int:
+    """How many requests were due and got no answer."""
+    return int((~good).sum()) + left if arrival in SCHEDULED else 0
+
+
+def _latencies(samples: Samples, good: npt.NDArray[np.bool_], arrival: str, left: int) -> dict[str, Value]:
     """Percentiles and early-stopping estimates; sorted once, whatever their number."""
     latency = samples.latency_ns[good]
-    missing = len(good) - len(latency) if arrival in SCHEDULED else 0
+    missing = _lost(good, arrival, left)
     ordered: Numbers = np.sort(latency)
     if missing:
         ordered = np.concatenate([ordered.astype(np.float64), np.full(missing, np.inf)])
@@ -156,6 +163,7 @@ def _tokens(
     duration_s: float,
     bound: Bound | None,
     samples_per_row: int,
+    left: int,
 ) -> dict[str, Value]:
     """What a generating model is asked besides: token times, pace, length, and requests within the bounds."""
     units = samples.column("units")[good]
@@ -166,9 +174,9 @@ def _tokens(
     if not len(samples.tokens) and not (samples.column("first_ns")[good] > 0).any():
         return found | _unseen("no token times were observed")
     times = token_times(samples, samples_per_row)
-    pace = times.tpot_ns[~np.isnan(times.tpot_ns)]
-    found |= _percentiles("ttft", times.ttft_ns[~np.isnan(times.ttft_ns)])
-    found |= _percentiles("tpot", pace)
+    lost = _lost(good, arrival, left)
+    found |= _percentiles("ttft", _with_lost(times.ttft_ns, lost))
+    found |= _percentiles("tpot", _with_lost(times.tpot_ns, lost))
     if times.merged > MERGED * good.sum():
         reason = f"{times.merged} of {good.sum()} answers came in another number of events than they have tokens"
         found |= _null("itl_", reason)
@@ -183,6 +191,12 @@ def _tokens(
     if bound is not None:
         found["goodput_requests_per_s"] = _goodput(samples, good, times, duration_s, bound)
     return found
+
+
+def _with_lost(times: Numbers, lost: int) -> Numbers:
+    """What is known of `times`, and infinity for each request that was lost; nothing where nothing is known."""
+    known: Numbers = times[~np.isnan(times)]
+    return np.concatenate([known, np.full(lost, np.inf)]) if len(known) else known
 
 
 def _unseen(reason: str) -> dict[str, Value]:

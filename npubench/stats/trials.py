@@ -143,8 +143,8 @@ def trial(
 ) -> Trial:
     """The trial whose requests are those of `samples` scheduled in `window`. `lanes`: how many can be in flight.
 
-    `left`: requests that were due and never run, of which there are no samples; they are over. `lag_ns`: the
-    generator's lag, where it is known already.
+    `left`: requests that were due and never run or answered, of which there are no samples; they are over.
+    `lag_ns`: the generator's lag, where it is known already.
     """
     here = samples.within(window.start_ns, window.end_ns)
     requests = requests_of(here, limits)

@@ -45,6 +45,21 @@ def test_an_endpoint_beside_a_device_alone_is_a_mistake() -> None:
         served.with_endpoint(Asked(backends=("cpu",), served_model="theirs"), catalogue())
 
 
+def test_an_address_is_not_for_a_server_that_the_run_starts() -> None:
+    """What is seen of the one would be told of the other."""
+    cards = catalogue()
+    with pytest.raises(UsageError, match="--endpoint: transformers-serve is a server that the run starts"):
+        served.with_endpoint(Asked(backends=("transformers-serve",), endpoint=URL), cards)
+    named = served.with_endpoint(Asked(backends=("transformers-serve",), api_key_env="KEY"), cards)
+    assert named.backends["transformers-serve"].card.options["api_key_env"] == "KEY"
+
+
+def test_a_key_in_the_place_of_its_variable_is_refused_and_not_repeated() -> None:
+    with pytest.raises(UsageError, match="--api-key-env: expected the name") as caught:
+        served.with_endpoint(Asked(endpoint=URL, api_key_env="hf_secret"), catalogue())
+    assert "hf_secret" not in f"{caught.value} {caught.value.hint}"
+
+
 def test_the_scope_of_a_server_is_the_service() -> None:
     with pytest.raises(UsageError, match="measured as a service"):
         served.with_endpoint(Asked(backends=("openai-chat",), scopes=("device",)), catalogue())

@@ -11,17 +11,21 @@ import msgspec
 import numpy as np
 import pytest
 
+from npubench.adapters.llm_http.adapter import LlmHttpAdapter
 from npubench.discovery import code
 from npubench.engine import table
 from npubench.engine.launcher import run_job
-from npubench.engine.protocol import CLOSED, AdapterRef, Load, Measured, MeasureJob, Search, Target, Together
+from npubench.engine.measuring import measure
+from npubench.engine.protocol import CLOSED, AdapterRef, Event, Load, Measured, MeasureJob, Search, Target, Together
 from npubench.schema import Failure
 from npubench.spi import Artifact, Request
 from npubench.stats.early_stopping import needed
 from npubench.stats.samples import Samples
 from npubench.stats.trials import Limits
+from tests.standins.openai_process import Standin, standin
 
 MS = 1_000_000
+PROMPTS = Path(__file__).resolve().parents[2] / "models" / "data" / "civic-prompts"
 
 
 def job(
@@ -169,3 +173,50 @@ def test_faults_stay_in_the_samples(tmp_path: Path, fault: dict[str, int]) -> No
         # Those that queued behind the stall waited too: latency counts from when they were due.
         assert int((samples.latency_ns > 50 * MS).sum()) > 1
     assert (samples.latency_ns >= samples.column("completed_ns") - samples.column("issued_ns")).all()
+
+
+class Limiter:
+    """Hears what a worker tells its parent; its server refuses everything while something is checked."""
+
+    def __init__(self, server: Standin) -> None:
+        self.server = server
+        self.phases: list[str] = []
+        self.answers: list[Event] = []
+
+    def enter(self, phase: str) -> None:
+        self.phases.append(phase)
+        self.server.set(status=429 if phase == "check" else 0)
+
+    def send(self, event: Event) -> None:
+        self.answers.append(event)
+
+
+def test_a_limiter_that_refuses_what_is_not_timed_costs_no_window(tmp_path: Path) -> None:
+    """A complete window of a server was lost where the requests behind it were refused, which compared nothing."""
+    with standin(ttft_ms=2, tpot_ms=1) as server:
+        wanted = MeasureJob(
+            adapter=AdapterRef(
+                code=code("adapters", "llm_http"),
+                device={"type": "endpoint"},
+                options={"url": server.url, "model": "stand-in", "prompt": "ids"},
+            ),
+            workload=code("workloads", "llm"),
+            artifacts=(Artifact(role="decoder", path="", sha256=""),),
+            request=Request(
+                scope="service", params={"prompt_tokens": 8, "new_tokens": 4, "inputs": 2}, data=str(PROMPTS)
+            ),
+            load=Load(arrival="completion"),
+            folder=str(tmp_path),
+            window_ns=100 * MS,
+            warmup_ns=20 * MS,
+            least_samples=1,
+            max_samples=1000,
+            max_tokens=4000,
+        )
+        events = Limiter(server)
+        measure(wanted, lambda _: LlmHttpAdapter(), events)
+    (done,) = events.answers
+    assert isinstance(done, Measured)
+    assert events.phases.count("check") == 2
+    assert done.left == 0
+    assert (Samples(*table.read(tmp_path)).column("status") == 0).all()

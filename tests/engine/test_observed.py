@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from npubench.cards import BackendCard
+from npubench.conditions import DeviceState
 from npubench.energy import ChannelEnergy, EnergyLedger
 from npubench.engine import served
 from npubench.engine.protocol import Phase
@@ -46,9 +47,11 @@ def _launch(ledger: EnergyLedger | None = None) -> Launch:
     )
 
 
-def _seen(server: Server | None, root: Path) -> served.Observing:
-    npu = Device(id=NPU, type="npu", vendor="Rebellions", name="ATOM")
-    found = served.Observing(server, msgspec.structs.replace(MACHINE, accelerators=(npu,)), root)
+ONE = Device(id=NPU, type="npu", vendor="Rebellions", name="ATOM")
+
+
+def _seen(server: Server | None, root: Path, cards: tuple[Device, ...] = (ONE,)) -> served.Observing:
+    found = served.Observing(server, msgspec.structs.replace(MACHINE, accelerators=cards), root)
     found.event(Phase(name="check"))
     found.event(Phase(name="measure"))
     if server is not None:
@@ -57,11 +60,11 @@ def _seen(server: Server | None, root: Path) -> served.Observing:
     return found
 
 
-def _tree(root: Path, pid: int, *links: str) -> Path:
+def _tree(root: Path, pid: int, *links: str, name: str = "vllm") -> Path:
     (root / f"sys/bus/pci/devices/{NPU}").mkdir(parents=True)
     (root / "dev").mkdir()
     (root / "dev/rbln0").touch()
-    process(root, pid, "vllm", *links)
+    process(root, pid, name, *links)
     return root
 
 
@@ -84,6 +87,31 @@ def test_what_others_hold_is_not_the_servers(server: Server, tmp_path: Path) -> 
     assert found.devices == ()
     assert found.seen == "claimed"
     assert found.load_cores is not None
+
+
+def test_a_process_that_the_vendors_tool_does_not_list_is_found_by_its_files(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As nvidia-smi in a container that has process numbers of its own; and under the name of a known daemon."""
+    (pid,) = server.processes
+    root = _tree(tmp_path, pid, "/dev/rbln0", name="furiosa-llm")
+    listed = DeviceState(id=NPU, processes=(), sources=("sysfs", "nvidia-smi"))
+    monkeypatch.setattr(served, "look", lambda *_, **__: {NPU: listed})
+    found = _seen(server, root).evidence(_launch())
+    (device,) = found.devices
+    assert (found.seen, device.id, device.processes, device.computes) == ("device", NPU, 1, False)
+
+
+@pytest.mark.parametrize("vendor", ["Rebellions", "Nobody"])
+def test_where_nobody_can_tell_who_holds_a_device_it_is_unseen(server: Server, tmp_path: Path, vendor: str) -> None:
+    """The file of another kind of card, or one of two cards' that nothing ties to an address."""
+    (pid,) = server.processes
+    root = _tree(tmp_path, pid, "/dev/rbln0")
+    other = "0000:02:00.0"
+    (root / f"sys/bus/pci/devices/{other}").mkdir()
+    cards = tuple(Device(id=one, type="npu", vendor=vendor, name="X") for one in (NPU, other))
+    found = _seen(server, root, cards).evidence(_launch())
+    assert (found.seen, found.devices, found.unseen) == ("claimed", (), (NPU, other))
 
 
 def test_a_server_of_somebody_else_is_not_looked_at(tmp_path: Path) -> None:

@@ -9,15 +9,18 @@ import msgspec
 import pytest
 
 from npubench import store
-from npubench.cards import QualitySpec
+from npubench.cards import DeviceSpec, QualitySpec
 from npubench.discovery import catalogue
 from npubench.engine import plan as planning
 from npubench.engine import select as selection
 from npubench.engine.launcher import Limits
-from npubench.engine.quality import wanted_inputs
+from npubench.engine.quality import unheard, wanted_inputs
 from npubench.engine.run import Execution
+from npubench.engine.worker import failure_of
+from npubench.errors import UnsupportedError
 from npubench.rules import load
 from npubench.schema import FailureKind, Quality, Run
+from npubench.spi import RequestError
 from tests.engine.test_run import Quiet
 from tests.support import MACHINE, null_card
 
@@ -113,6 +116,18 @@ def test_a_resumed_run_does_not_ask_again(tmp_path: Path, model_cache: Path) -> 
         path.unlink()
     Execution(folder.plan(), folder, model_cache, watcher, Limits(stall_s=120), watcher.stop).carry_out()
     assert watcher.asked == 1
+
+
+def test_a_server_that_had_no_answer_has_given_no_wrong_one() -> None:
+    """A device that refuses what it is to be judged by has given none either, and is convicted."""
+    refused = failure_of(RequestError("HTTP 429", 429), "quality")
+    assert (refused.kind, refused.status, refused.phase) == (FailureKind.RAISED, 429, "quality")
+    device = null_card("device")
+    server = msgspec.structs.replace(device, device=DeviceSpec(type="endpoint"))
+    assert unheard(refused, server)
+    assert not unheard(refused, device)
+    assert not unheard(failure_of(RuntimeError("x"), "quality"), server)
+    assert unheard(failure_of(UnsupportedError("x"), "quality"), device)
 
 
 def test_how_many_inputs_a_profile_takes() -> None:

@@ -17,7 +17,8 @@ import pytest
 
 from npubench.cards import BackendCard, DeviceSpec, ServeSpec
 from npubench.engine.launcher import StopRequested
-from npubench.engine.serving import Servers, available, filled
+from npubench.engine.lost import Presence
+from npubench.engine.serving import Servers, available, filled, tail
 from npubench.schema import Failure, FailureKind
 from tests.standins.openai_process import SCRIPT
 from tests.support import null_card
@@ -128,6 +129,38 @@ def test_a_server_that_cannot_be_used(
     assert servers.of("served") is None
 
 
+ECHO = """
+import http.server, os, sys
+print("started with --api-key", os.environ["SERVE_KEY"], flush=True)
+class Echo(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        said = self.headers["Authorization"].encode()
+        self.send_response(503)
+        self.send_header("Content-Length", str(len(said)))
+        self.end_headers()
+        self.wfile.write(said)
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Echo).serve_forever()
+"""
+
+
+def test_the_key_is_in_nothing_that_an_own_server_said(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SERVE_KEY", "hf_never_to_be_seen")
+    echoing = card(command=(PYTHON, "-c", ECHO, "{port}"), ready_s=3)
+    failure = servers.ready(
+        msgspec.structs.replace(echoing, options={**echoing.options, "api_key_env": "SERVE_KEY"}), "m1"
+    )
+    assert isinstance(failure, Failure)
+    assert "/health: HTTP 503 (Bearer …)" in failure.message
+    assert "started with --api-key …" in failure.stderr
+    assert "never_to_be_seen" not in str(failure)
+
+
+def test_a_key_that_the_beginning_of_the_tail_cuts_is_left_out(tmp_path: Path) -> None:
+    log = tmp_path / "server.txt"
+    log.write_text("key=hf_secret_of_ours\n" + "x" * 16_373 + "\n", encoding="utf-8")
+    assert tail(log, "hf_secret_of_ours") == ("x" * 500,)
+
+
 def test_a_port_in_use_is_said_before_anything_starts(servers: Servers) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -139,6 +172,22 @@ def test_a_port_in_use_is_said_before_anything_starts(servers: Servers) -> None:
         said = available(card(port=port))
     assert not said.available
     assert said.reason == failure.message
+
+
+def test_a_server_on_a_fixed_port_outlives_a_launch_that_failed(servers: Servers, tmp_path: Path) -> None:
+    """Its own server holds the port: that is no reason to take the device for lost."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    fixed = card(port=port)
+    presence = Presence({fixed.id: available(fixed)}, tmp_path)
+    first = servers.ready(fixed, "m1")
+    assert isinstance(first, BackendCard)
+    assert not available(fixed).available
+    failure = Failure(kind=FailureKind.RAISED, message="RequestError: HTTP 500")
+    assert presence.after(first, failure) is failure
+    assert presence.before(fixed) is None
+    assert servers.ready(fixed, "m1") == first
 
 
 def test_what_does_not_heed_the_signal_is_killed(servers: Servers) -> None:

@@ -10,14 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from npubench.engine import streaming
 from npubench.engine.course import Limit
 from npubench.engine.schedule import Arrivals, poisson
 from npubench.engine.streaming import arriving, conversing, warmed
 from npubench.engine.table import SampleTable
 from npubench.scenarios import NO_LIMIT
+from npubench.schema import Window
 from npubench.spi import Awaits, RequestError, ServerTally
+from npubench.stats.early_stopping import needed
 from npubench.stats.samples import Samples
 from npubench.stats.tokens import token_times
+from npubench.stats.trials import Limits, trial
 
 MS = 1_000_000
 
@@ -29,8 +33,10 @@ class Server:
         self.loop = asyncio.new_event_loop()
         self.ms, self.fails = ms, fails
         self.running = self.most = self.asked = self.connections = 0
+        self.readied: list[int] = []
 
     async def connect(self, count: int) -> None:
+        self.readied.append(count)
         self.connections = max(self.connections, count)
 
     async def ask(self, index: int, note: Callable[[int], None]) -> tuple[int, int]:
@@ -122,6 +128,22 @@ def test_users_wait_for_their_answer_and_think(server: Server, tmp_path: Path) -
         assert (scheduled[1:] == completed[:-1] + 5 * MS).all()
 
 
+def test_users_who_think_find_a_connection_ready(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server closes what is idle for long; those who wake together need one each, and wait for none."""
+    monkeypatch.setattr(streaming, "_LEAD_NS", 100 * MS)
+    made = table(tmp_path)
+    driven = conversing(server, made, 0, users=3, window_ns=MS, least=6, last_ns=10**9, think_ns=200 * MS)
+    found = read(made, driven.next_row)
+    assert len(found.table) >= 6
+    # All at the start, then those of each round.
+    assert server.readied[:4] == [3, 1, 2, 3]
+    server.readied.clear()
+    conversing(server, table(tmp_path), 0, users=3, window_ns=MS, least=6, last_ns=10**9, think_ns=MS)
+    assert server.readied == [3]
+
+
 def test_at_once_everything_is_due_from_the_start(server: Server, tmp_path: Path) -> None:
     made = table(tmp_path)
     driven = conversing(server, made, 0, users=2, window_ns=10 * MS, least=1, last_ns=30 * MS, at_once=True)
@@ -159,6 +181,26 @@ def test_what_is_unanswered_when_the_time_is_over_is_counted(server: Server, tmp
     assert (driven.ended, driven.next_row, driven.left) == ("planned", 0, 3)
     assert server.running == 0
     assert len(read(made, 3).table) == 0
+
+
+def test_users_who_get_no_answer_are_counted(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or so many users that none of them is answered would not have failed."""
+    monkeypatch.setattr(streaming, "_ANSWER_NS", 20 * MS)
+    server.ms = 600_000
+    made = table(tmp_path)
+    driven = conversing(server, made, 0, users=3, window_ns=10 * MS, least=1, last_ns=30 * MS)
+    assert (driven.ended, driven.next_row, driven.left) == ("planned", 0, 3)
+    assert server.running == 0
+    found = trial(
+        read(made, driven.next_row),
+        Window(start_ns=driven.start_ns, end_ns=driven.end_ns),
+        load=3.0,
+        purpose="search",
+        limits=Limits(ttft_ns=2_000 * MS),
+        needed=((99.0, needed(99, 20)),),
+        left=driven.left,
+    )
+    assert (found.passed, found.failed_by, found.queries, found.over) == (False, "queue", 3, 3)
 
 
 def test_a_hopeless_load_is_given_up(server: Server, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ class Settings:
     """
 
     model: str = "stand-in"
+    listed: str = ""  # in the list of models, where that is another name
     version: str = "stand-in 1.0"
     device: str = ""
     vocab: int = 8192
@@ -59,6 +60,7 @@ class Settings:
     retry_after: str = ""
     error_after: int = 0
     stall_after: int = 0
+    ping_ms: float = 0.0
     broken_after: int = 0
     close_after: int = 0
     split_utf8: bool = False

@@ -140,7 +140,7 @@ class Server:
         self.number += 1
         self.log.append(entry)
         if path in ("/health", "/version", "/v1/models"):
-            return self._about(wire, path)
+            return self._about(wire, path, key)
         if method != "POST" or path not in ("/v1/completions", "/v1/chat/completions"):
             return wire.reply(404, {"detail": "Not Found"})
         return self._generate(wire, path.endswith("/chat/completions"), entry, given, raw)
@@ -148,16 +148,19 @@ class Server:
     def _starting(self) -> bool:
         return time.monotonic() - self.started < self.settings.slow_start_s
 
-    def _about(self, wire: Wire, path: str) -> None:
+    def _about(self, wire: Wire, path: str, key: str) -> None:
         settings = self.settings
         status = {"/health": settings.health_status, "/v1/models": settings.models_status}.get(
             path, settings.version_status
         )
         if self._starting():
             return wire.reply(503, {"detail": "loading the model"})
+        if settings.key and key != "right" and path.startswith("/v1/"):
+            # As vLLM has it: what is below /v1 wants the key, and the rest does not.
+            return wire.reply(401, {"error": "Unauthorized"})
         if status != 200:
             return wire.reply(status, {"detail": _REASONS.get(status, "no")})
-        model: dict[str, Any] = {"id": settings.model, "object": "model", "owned_by": "stand-in"}
+        model: dict[str, Any] = {"id": settings.listed or settings.model, "object": "model", "owned_by": "stand-in"}
         if settings.max_model_len < 1 << 30:
             model["max_model_len"] = settings.max_model_len
         about = {"version": settings.version, **({"device": settings.device} if settings.device else {})}

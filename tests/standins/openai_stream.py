@@ -97,7 +97,12 @@ class Stream:
             self.wire.transport.close()
             return self.over("closed")
         if self._fault(settings.stall_after):
-            return self.over("stalled", free=False)
+            if not settings.ping_ms:
+                return self.over("stalled", free=False)
+            # As sse-starlette keeps a connection open behind proxies: a comment, and no token.
+            self.wire.piece(self.events.comment())
+            self.due += settings.ping_ms / 1e3
+            return True
         if self._fault(settings.broken_after):
             self.wire.piece(self.events.broken())
             return self._end()

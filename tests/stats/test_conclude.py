@@ -39,7 +39,8 @@ def window_of(samples: Samples) -> Window:
 
 
 def concluded(samples: Samples, scenario: Scenario = CAMERAS, unit: str = "frame", **given: Any) -> Concluded:
-    settings = {"window": window_of(samples), "rules": RULES, "warmup": WARM, **given}
+    settings = {"rules": RULES, "warmup": WARM, **given}
+    settings.setdefault("window", window_of(samples) if len(samples.table) else None)
     return conclude(samples, scenario=scenario, unit=unit, **settings)
 
 
@@ -218,6 +219,38 @@ def test_tokens_offline_have_no_pace() -> None:
     assert found["tokens_per_s_user_p50"].reason == "offline: see the throughput"
     assert found["output_tokens_p50"].value == 11
     assert "goodput_requests_per_s" not in found
+
+
+def test_what_was_lost_is_late_by_every_measure() -> None:
+    """A figure of the requests that got an answer would be the better the more are refused."""
+    users = Scenario(name="users", params={"users": 4})
+    refused = generating()
+    refused.table[::5, [FIRST, UNITS]] = 0
+    refused.table[::5, STATUS] = 429
+    window = window_of(refused)
+    trial = msgspec.structs.replace(confirming(window, 4.0), left=25)
+    searched = Capacity(searched="users", confirmed=4.0, percent=99, trials=(trial,))
+    for found in (
+        concluded(refused, users, "token").summary,
+        concluded(generating(), users, "token", left=25).summary,
+        concluded(generating(), Scenario(name="users"), "token", capacity=searched).summary,
+    ):
+        assert found["ttft_p50_ns"].value == 50 * MS
+        assert found["tpot_p50_ns"].value == 10 * MS
+        for key in ("latency_p90_ns", "ttft_p90_ns", "tpot_p90_ns"):
+            assert found[key].value is None
+            assert "infinitely late" in str(found[key].reason)
+    # Alone in a closed loop nobody waits for a request that was refused.
+    assert concluded(refused, Scenario(name="single-stream"), "token").summary["ttft_p50_ns"].value == 50 * MS
+
+
+def test_requests_without_an_answer_are_named() -> None:
+    alone = Scenario(name="single-stream")
+    found = concluded(frames(30), alone, left=2)
+    assert found.verdict == "degraded"
+    assert found.reasons[0].en == "2 of 32 requests that were due were given up without an answer"
+    nothing = concluded(frames(0), alone, window=Window(start_ns=0, end_ns=S), left=1)
+    assert nothing.verdict == "invalid"
 
 
 def test_a_query_of_several_samples_is_one_latency() -> None:

@@ -44,3 +44,11 @@ def test_a_server_on_the_host_is_seen_by_its_processor_time() -> None:
     assert still.seen == "claimed"
     assert servers.label(still)[1].en == "claimed"
     assert judged(still) == still
+
+
+def test_unknown_holders_are_not_none() -> None:
+    """In a container whose device files are not known, say: processor time is then no evidence of the host alone."""
+    found = judged(ServerEvidence(processes=2, unseen=("0000:01:00.0",), idle_cores=0.01, load_cores=1.6))
+    assert found.seen == "claimed"
+    assert "cannot be told" in servers.sentence(found).en
+    assert judged(ServerEvidence(processes=2, devices=(GPU,), unseen=("0000:02:00.0",))).seen == "device"

@@ -81,7 +81,7 @@ def served(python: str, folder: Path, port: int) -> Iterator[Path]:
     with (folder / "server.txt").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, env=variables)
         try:
-            waited = readiness.wait(lambda path, body: ask(port, path, body, {}), "", 300, lambda: None)
+            waited = readiness.wait(lambda path, body: ask(port, path, body), "", 300, lambda: None)
             assert waited.answer.ready, waited.answer.reason
             yield model
         finally:

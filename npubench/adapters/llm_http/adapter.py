@@ -169,13 +169,14 @@ class LlmHttpAdapter:
         return Availability(available=False, reason="the card has no [options]: url and model are missing")
 
     def probe_with(self, options: Mapping[str, Any]) -> Availability:
-        """Whether a server listens there. What it says of itself becomes the device's claims."""
+        """Whether a server there takes what it will be asked. What it says of itself becomes the device's claims."""
         try:
             where = endpoint(options)
             refuse_proxy(where)
-            answer = claims.look(where)
-            if not answer.ready:
-                return Availability(available=False, reason=f"{where.address.url}: {answer.reason}")
+            found = claims.look(where, str(options.get("api_key_env", "")))
+            if not found.ready:
+                reason = f"{where.address.url}: {found.reason}"
+                return Availability(available=False, reason=reason, fix=found.fix)
             said = claims.read(where)
         except (CardError, AbsentBackendError, RequestError) as error:
             return Availability(available=False, reason=str(error), fix=getattr(error, "hint", None) or "")

@@ -3,7 +3,8 @@
 Guarantees: a request is sent once, whatever becomes of it: nothing is tried again, no redirect is followed, no proxy is
 used; a connection on which anything went wrong, or that was idle for so long that the server may be closing it, is not
 used again; times are taken right after a socket was read, before anything else is done with the bytes; a server that
-says nothing for `timeout_s` within a request has failed it. Certificates and host names are always verified.
+gives no token for `timeout_s` within a request has failed it, whatever else it sends. Certificates and host names are
+always verified.
 
 Why not httpx: what was read goes through anyio, h11 and httpcore before its time can be taken. Measured on one core,
 client and server as processes of their own on a busy machine (benchmarks/test_llm_http.py; a TTFT known to be 200 ms, a
@@ -35,6 +36,8 @@ from npubench.spi import RequestError
 # uvicorn, which nearly every one of these servers is, closes a connection that was idle for 5 s; a request that meets
 # the closing fails, and it is not the server's fault.
 KEEP_S = 4.0
+# A connection that is ready lasts for so long at least.
+_SOON_S = 0.5
 # How often silent servers are looked for.
 _LOOK_S = 0.25
 
@@ -58,17 +61,21 @@ class _Connection(asyncio.Protocol):
             transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def data_received(self, data: bytes) -> None:
-        self.heard_ns = now = time.perf_counter_ns()
+        now = time.perf_counter_ns()
         reply = self.reply
         if reply is None:
             # Nobody asked.
             self.drop()
             return
+        events, status, usage = reply.events, reply.status, reply.usage
         try:
             reply.feed(data, now)
         except RequestError as error:
             self.fail(error)
             return
+        # A comment (": ping") keeps a connection open, and says nothing.
+        if reply.events != events or reply.status != status or reply.usage is not usage:
+            self.heard_ns = now
         if reply.complete:
             self._answer()
 
@@ -115,6 +122,7 @@ class Client:
         self._tls = ssl.create_default_context() if endpoint.address.secure else None
         self._idle: list[_Connection] = []
         self._busy: set[_Connection] = set()
+        self._making = 0
         self._timeout_ns = round(endpoint.timeout_s * 1e9)
         self._watch: asyncio.TimerHandle | None = None
         # The usual soft limit of 1 024 files is fewer than the users that a large server has.
@@ -123,17 +131,31 @@ class Client:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
     async def connect(self, count: int) -> None:
-        """Makes so many connections ready, several at once. Raises RequestError where one cannot be made."""
-        since = time.perf_counter_ns() - round(KEEP_S * 1e9)
+        """Makes so many connections ready, several at once; those that others are making just now count.
+
+        Raises RequestError where one cannot be made; the others are kept.
+        """
+        since = time.perf_counter_ns() - round((KEEP_S - _SOON_S) * 1e9)
         for connection in [one for one in self._idle if one.lost or one.idle_ns < since]:
             self._idle.remove(connection)
             connection.drop()
-        missing = count - len(self._idle)
-        # As many as a server's queue of new connections holds at least (listen(2): a backlog of 128 or more).
-        while missing > 0:
-            several = min(missing, 32)
-            self._idle += await asyncio.gather(*(self._connect() for _ in range(several)))
-            missing -= several
+        missing = max(0, count - len(self._idle) - self._making)
+        self._making += missing
+        try:
+            # As many as a server's queue of new connections holds at least (listen(2): a backlog of 128 or more).
+            while missing > 0:
+                several = min(missing, 32)
+                made = await asyncio.gather(*(self._add() for _ in range(several)), return_exceptions=True)
+                missing -= several
+                self._making -= several
+                for failed in made:
+                    if failed is not None:
+                        raise failed
+        finally:
+            self._making -= missing
+
+    async def _add(self) -> None:
+        self._idle.append(await self._connect())
 
     async def ask(self, request: bytes, reply: Reply) -> None:
         """Sends `request` and returns when `reply` is complete. Raises RequestError."""
@@ -203,13 +225,13 @@ class Client:
         return connection
 
     def _look(self) -> None:
-        """Fails the requests whose server has been silent for too long."""
+        """Fails the requests whose server has given nothing for too long."""
         since = time.perf_counter_ns() - self._timeout_ns
         for connection in [one for one in self._busy if one.heard_ns < since]:
             events = connection.reply.events if connection.reply is not None else 0
             connection.fail(
                 RequestError(
-                    f"the server said nothing for {self._endpoint.timeout_s:g} s after {events} events",
+                    f"the server gave no token for {self._endpoint.timeout_s:g} s after {events} events",
                     statuses.SILENT,
                 )
             )

@@ -22,7 +22,10 @@ from npubench.lang import here
 APIS = ("completions", "chat")
 PROMPTS = ("auto", "ids", "text", "words")
 TIMEOUT_S = 60.0
-"""How long a server may be silent within a request; the parent takes a worker for hung after twice that."""
+"""How long a server may give no token within a request; the parent takes a worker for hung after twice that."""
+
+VARIABLE = r"[A-Z_][A-Z0-9_]*"
+"""As `cards.KEY_VARIABLE`, which a worker does not load."""
 
 _QUOTED = 300  # characters of what a server says that are shown
 _KNOWN = ("url", "model", "api", "api_key_env", "extra", "prompt", "timeout_s", "serves", "claims")
@@ -77,11 +80,13 @@ class Endpoint(NamedTuple):
     timeout_s: float
     claims: dict[str, str]
 
+    def without_key(self, text: str) -> str:
+        """What a server said, without the key that it may have echoed."""
+        return text if self.key is None else text.replace(self.key.text, "…")
+
     def clean(self, text: str) -> str:
-        """What a server said, on one line, shortened, without the key that it may have echoed."""
-        if self.key is not None:
-            text = text.replace(self.key.text, "…")
-        text = re.sub(r"\s+", " ", text).strip()
+        """`without_key`, on one line, shortened."""
+        text = re.sub(r"\s+", " ", self.without_key(text)).strip()
         return text if len(text) <= _QUOTED else text[: _QUOTED - 1] + "…"
 
 
@@ -111,9 +116,12 @@ def endpoint(options: Mapping[str, Any], environ: Mapping[str, str] = os.environ
     if not isinstance(claims, Mapping) or not all(isinstance(value, str) for value in claims.values()):
         mistakes.append(f"options.claims: found {claims!r}; expected a table of texts")
     variable = options.get("api_key_env", "")
-    if not isinstance(variable, str) or (variable and not re.fullmatch(r"[A-Za-z_]\w*", variable)):
+    if not isinstance(variable, str) or (variable and not re.fullmatch(VARIABLE, variable)):
         # Not what was found: somebody may have written the key itself there.
-        mistakes.append("options.api_key_env: expected the name of an environment variable, never the key itself")
+        mistakes.append(
+            "options.api_key_env: expected the name of an environment variable (capitals, digits and _), never the key "
+            "itself"
+        )
     if mistakes or where is None:
         raise CardError(mistakes)
     return Endpoint(

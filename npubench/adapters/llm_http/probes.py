@@ -2,7 +2,8 @@
 
 One request of one token without sampling, not streamed. Guarantees: what the server does not take (a route, logprobs,
 token ids) is UnsupportedError, so that quality stays unknown with the reason, and no server is convicted for it; every
-other failure is a RequestError, as for any request.
+other failure is a RequestError, as for any request. One that may pass is waited out: nothing is timed here, and a
+limiter that says no once would cost the quality of the whole run.
 
 Sources: the OpenAI API reference, completions (`logprobs`: up to 5) and chat (`logprobs`, `top_logprobs`); transformers
 serve ignores `logprobs` with a warning; vLLM and furiosa-llm give both forms.
@@ -11,6 +12,7 @@ Not aware of: what the right token is, tokenizers.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -24,6 +26,10 @@ from npubench.spi import Likely, RequestError
 
 # What a server answers to fields and routes that it does not take.
 _REFUSED = (400, 404, 405, 415, 422, 501)
+# What may be over soon: too many requests, a server or a gateway that is overloaded, no answer.
+_PASSING = (408, 429, 500, 502, 503, 504, statuses.SILENT, statuses.UNREACHABLE)
+PAUSES_S = (1.0, 2.0, 4.0)
+"""Before each further try."""
 
 
 def predict(where: Endpoint, body: Mapping[str, Any], most: int) -> Sequence[Likely]:
@@ -31,6 +37,17 @@ def predict(where: Endpoint, body: Mapping[str, Any], most: int) -> Sequence[Lik
 
     Raises UnsupportedError, RequestError.
     """
+    for pause_s in PAUSES_S:
+        try:
+            return _predict(where, body, most)
+        except RequestError as error:
+            if error.status not in _PASSING:
+                raise
+        time.sleep(pause_s)
+    return _predict(where, body, most)
+
+
+def _predict(where: Endpoint, body: Mapping[str, Any], most: int) -> Sequence[Likely]:
     chat = where.api == "chat"
     asked = {name: value for name, value in body.items() if name not in ("stream", "stream_options")}
     if "logprobs" not in where.extra:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.server
+import itertools
 import json
 import shutil
 import socket
@@ -111,6 +113,34 @@ def test_connections_are_kept_and_made_ready(server: Standin, session: LlmHttpSe
     assert server.log()["connections"] - before == 4 + 1  # the log's own
 
 
+def test_connections_that_are_being_made_count_as_ready(server: Standin, session: LlmHttpSession) -> None:
+    """Users who wake together ask for one, two and three."""
+    before = server.log()["connections"]
+
+    async def together() -> None:
+        await asyncio.gather(*(session.connect(count) for count in (1, 2, 3)))
+        await session.connect(3)
+
+    session.loop.run_until_complete(together())
+    assert server.log()["connections"] - before == 3 + 1  # the log's own
+
+
+def test_of_connections_that_fail_the_others_are_kept(session: LlmHttpSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They stayed open, and nobody knew of them."""
+    client, tried = session._client, itertools.count()
+    connect = client._connect
+
+    async def every_other() -> Any:
+        if next(tried) % 2:
+            raise RequestError("no more", statuses.UNREACHABLE)
+        return await connect()
+
+    monkeypatch.setattr(client, "_connect", every_other)
+    with pytest.raises(RequestError, match="no more"):
+        session.loop.run_until_complete(session.connect(6))
+    assert (len(client._idle), client._making) == (3, 0)
+
+
 @pytest.mark.parametrize(
     ("settings", "status", "said"),
     [
@@ -175,6 +205,15 @@ def test_a_server_that_falls_silent(server: Standin) -> None:
     error = failure(session)
     assert error.status == statuses.SILENT
     assert "after 3 events" in str(error)
+    session.close()
+
+
+def test_a_server_that_only_keeps_the_connection_open_is_silent(server: Standin) -> None:
+    server.set(stall_after=3, ping_ms=20)
+    session = opened_on(server, timeout_s=0.3)
+    error = failure(session)
+    assert error.status == statuses.SILENT
+    assert "no token for 0.3 s after 3 events" in str(error)
     session.close()
 
 
@@ -280,4 +319,4 @@ def test_the_probe_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, server:
     monkeypatch.delenv("TEST_KEY", raising=False)
     found = adapter.probe_with({"url": server.url, "model": "m", "api_key_env": "TEST_KEY"})
     assert (found.available, found.fix) == (False, "export TEST_KEY=…")
-    assert adapter.probe_with({"url": server.url, "model": "m"}).available
+    assert adapter.probe_with({"url": server.url, "model": "stand-in"}).available

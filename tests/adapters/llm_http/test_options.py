@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from npubench.adapters.llm_http.options import Endpoint, Secret, address, endpoint, proxy_of
+from npubench.adapters.llm_http.options import VARIABLE, Endpoint, Secret, address, endpoint, proxy_of
 from npubench.adapters.llm_http.requests import Requests
+from npubench.cards import KEY_VARIABLE
 from npubench.errors import AbsentBackendError, CardError
 
 OPTIONS = {"url": "http://127.0.0.1:8000/v1", "model": "m"}
@@ -52,9 +53,12 @@ def test_the_key_is_in_no_repr_and_in_nothing_a_server_echoes() -> None:
 def test_a_key_that_is_not_there_and_one_that_stands_in_the_card() -> None:
     with pytest.raises(AbsentBackendError, match="KEY"):
         endpoint({**OPTIONS, "api_key_env": "KEY"}, {})
-    with pytest.raises(CardError) as caught:
-        endpoint({**OPTIONS, "api_key_env": "sk-secret"}, {})
-    assert "sk-secret" not in str(caught.value)
+    for typed in ("sk-secret", "hf_abcdef", "gsk_1A2b"):
+        with pytest.raises(CardError) as caught:
+            endpoint({**OPTIONS, "api_key_env": typed}, {})
+        assert "api_key_env" in str(caught.value)
+        assert typed not in str(caught.value)
+    assert VARIABLE == KEY_VARIABLE
     with pytest.raises(CardError) as caught:
         endpoint({**OPTIONS, "api_key_env": "KEY"}, {"KEY": "sk\r\nsecret"})
     assert "secret" not in str(caught.value)
