@@ -117,7 +117,7 @@ def test_a_frame_that_is_due_when_the_previous_one_is_issued_is_run(clock: Clock
     assert columns(tmp_path)["status"] == [0, 0, 0]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
 @given(
     cameras=st.integers(1, 6),
     seed=st.integers(0, 2**32),
