@@ -699,7 +699,7 @@ def parse(data: bytes, kind: type[D], source: str) -> D:
     # Most documents are of the current version: those are decoded once, into their own type.
     try:
         found = msgspec.json.decode(data, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         found = None
     if found is not None and found.schema == msgspec.structs.fields(kind)[0].default:
         return found
@@ -707,7 +707,7 @@ def parse(data: bytes, kind: type[D], source: str) -> D:
         document = msgspec.json.decode(data)
         name, _, version_text = str(document["schema"]).rpartition("/")
         version = int(version_text)
-    except (msgspec.DecodeError, KeyError, TypeError, ValueError) as error:
+    except (msgspec.DecodeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise NotComparableError(f"{source}: not an npubench result document ({error})") from error
     expected = kind.__struct_fields__ and str(msgspec.structs.fields(kind)[0].default).rpartition("/")[0]
     if name != expected:
@@ -722,7 +722,7 @@ def parse(data: bytes, kind: type[D], source: str) -> D:
         version += 1
     try:
         return msgspec.convert(document, kind)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, RecursionError) as error:
         raise NotComparableError(f"{source}: damaged document: {error}") from error
 
 

@@ -7,14 +7,14 @@ is missing (the run was killed), gross energy is recomputed and net energy is no
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from npubench.conditions import Conditions
-from npubench.energy import Attachment, EnergyLedger, IdlePower, PowerSession, Window
+from npubench.energy import Attachment, ChannelEnergy, EnergyLedger, IdlePower, PowerSession, ScopeEnergy, Window
 from npubench.engine.joules import joules
 from npubench.errors import NotComparableError
 from npubench.lang import Text
@@ -26,6 +26,7 @@ from npubench.stats.idle import idle
 from npubench.stats.ledger import Work, ledger
 from npubench.stats.readings import Readings
 from npubench.stats.samples import Samples
+from npubench.stats.series import is_power
 from npubench.store import LAUNCHES, POWER, RunFolder, sha256_file
 from npubench.verify.found import Tally
 
@@ -48,6 +49,8 @@ _LOGS = Text(
     ko="외부 측정기 기록의 시계를 이 장비의 시계에 맞춘 방법",
 )
 _GROSS = ("energy_j", "mean_w", "min_w", "max_w", "readings", "faults", "coverage", "refresh_ns", "reason")
+_SCOPE_GROSS = ("channels", "energy_j", "mean_w", "reason", "figures")
+_NET = "net_energy_per_request_j"
 
 
 def stored_readings(path: Path) -> Readings:
@@ -80,9 +83,13 @@ class Energy:
                 if not stated and name not in session.files:
                     continue
                 readings = self._readings(POWER, name, session.files.get(name), file)
+                if readings is None:
+                    continue
                 window = next((item.window for item in stated.values() if item.window is not None), None)
-                if readings is not None and window is not None:
+                if window is not None:
                     self._tally.same(file, when, stated, idle(readings, window), why=_READINGS)
+                elif stated or any(is_power(channel) for channel in readings.channels):
+                    self._tally.wrong(file, when, stated, "the window of each channel's baseline", _READINGS)
 
     def check_logs(self, logs: Sequence[Attachment], launches: Sequence[Launch], rules: Ruleset) -> None:
         """External meters' logs: their readings' hash, and the joules of each launch from them.
@@ -156,7 +163,11 @@ class Energy:
         if launch.power.file != wanted:
             self._tally.wrong(file, "power.file", launch.power.file, wanted)
             return None
-        return self._readings(LAUNCHES, launch.power.file, launch.power.sha256, file)
+        readings = self._readings(LAUNCHES, launch.power.file, launch.power.sha256, file)
+        if readings is not None and not readings.channels:
+            # Where no meter has a channel no file is kept: without this, an empty one would excuse any joules.
+            self._tally.wrong(f"{LAUNCHES}/{wanted}", "", "no channel", "the channels that were read", _READINGS)
+        return readings
 
     def check(
         self,
@@ -170,9 +181,12 @@ class Energy:
     ) -> None:
         """The ledger of one launch. `cell`: as it was measured; `samples` None: they cannot be read."""
         stated = launch.energy
-        if launch.power is None and (stated.channels or stated.scopes):
+        if launch.power is None and (stated.channels or stated.scopes or stated.events):
             self._tally.wrong(file, "power", None, "the readings that these joules are from", _READINGS)
-        if launch.window is None or samples is None or stated.window is None:
+        if launch.window is None or samples is None:
+            return
+        if launch.power is None and stated == EnergyLedger(reason=stated.reason):
+            # As it was written before energy had a window. Where anything is stated, a window is stated with it.
             return
         window = energy_window(launch.window, launch.capacity)
         batch = int(cell.scenario.params.get("batch", 1))
@@ -223,11 +237,17 @@ class Energy:
         return ()
 
     def _gross(self, file: str, stated: EnergyLedger, again: EnergyLedger) -> None:
-        for name in dict.fromkeys([*again.channels, *stated.channels]):
-            sides: list[dict[str, Any]] = [
-                {key: value for key, value in msgspec.to_builtins(found.channels[name]).items() if key in _GROSS}
-                if name in found.channels
-                else {}
-                for found in (stated, again)
-            ]
-            self._tally.same(file, f"energy.channels.{name}", sides[0], sides[1], why=_READINGS)
+        """What no baseline is needed for."""
+        for part, keys in (("channels", _GROSS), ("scopes", _SCOPE_GROSS)):
+            left, right = (_entries(getattr(found, part), keys) for found in (stated, again))
+            net = [f"energy.{part}.{name}.figures.{_NET}" for name in {**left, **right}]
+            self._tally.same(file, f"energy.{part}", left, right, skip=net, why=_READINGS)
+        self._tally.same(file, "energy.events", stated.events, again.events, why=_READINGS)
+
+
+def _entries(found: Mapping[str, ChannelEnergy | ScopeEnergy], keys: Collection[str]) -> dict[str, Any]:
+    """Of each channel or scope the entries `keys`, as JSON."""
+    return {
+        name: {key: value for key, value in msgspec.to_builtins(item).items() if key in keys}
+        for name, item in found.items()
+    }

@@ -41,7 +41,7 @@ from npubench.store import (
 from npubench.tuning import Tuning
 from npubench.verify.cells import check_cells, check_planned, check_spreads
 from npubench.verify.energy import Energy
-from npubench.verify.found import Kind, Tally, Verified
+from npubench.verify.found import Kind, Tally, Verified, legible
 from npubench.verify.launches import check_launch, stored_samples, way_of
 from npubench.verify.records import check_certificate, check_exhibits, check_quality, check_tuning
 
@@ -61,8 +61,13 @@ _MACHINE = Text(
 
 
 def verify_folder(folder: RunFolder, of: str = "", kind: Kind = "run") -> Verified:
-    """Everything in one run folder. Raises UsageError where there is neither plan nor run, and SchemaTooNewError."""
-    return _Folder(folder).verified(of or str(folder.path), kind)
+    """Everything in one run folder.
+
+    Raises UsageError where there is neither plan nor run, NotComparableError for a plan that cannot be read and what
+    `legible` refuses, SchemaTooNewError for a document of a newer npubench.
+    """
+    with legible(of or str(folder.path)):
+        return _Folder(folder).verified(of or str(folder.path), kind)
 
 
 def verify_document(path: Path, of: str = "") -> Verified:
@@ -71,8 +76,8 @@ def verify_document(path: Path, of: str = "") -> Verified:
     Raises NotComparableError for what is none, SchemaTooNewError for one of a newer npubench.
     """
     run = parse(path.read_bytes(), Run, str(path))
-    found = _Folder(RunFolder(path.parent))
-    return found.document(run, of or str(path))
+    with legible(of or str(path)):
+        return _Folder(RunFolder(path.parent)).document(run, of or str(path))
 
 
 class _Folder:
@@ -222,7 +227,8 @@ class _Folder:
                 found = parse(path.read_bytes(), kind, file)
             except SchemaTooNewError:
                 raise
-            except NotComparableError as error:
+            except (NotComparableError, OSError) as error:
+                # A folder of a file's name is one that cannot be read, too.
                 self._unreadable.add(file)
                 self._tally.wrong(file, "", _said(error), "a document that can be read")
                 continue
@@ -299,11 +305,12 @@ class _Folder:
             launch = found.get((cell, number))
             file = f"{LAUNCHES}/{cell}-{number}.json"
             if launch is None:
-                self._incomplete.add(cell)
                 if run is not None and file not in self._unreadable:
                     if file in named or file in run.files:
+                        self._incomplete.add(cell)
                         self._tally.wrong(file, "", MISSING, "a launch of the plan's order")
                     else:
+                        # Its cell was sealed without it, so it is put together again without it, and compared.
                         left_out += 1
                 continue
             if launch.started < before:

@@ -7,11 +7,13 @@ numpy may round the last digit of a mean differently. Texts and structure must b
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import msgspec
 
+from npubench.errors import NotComparableError
 from npubench.lang import Text
 
 TOLERANCE = 1e-9
@@ -133,6 +135,21 @@ class Tally:
             return
         if found != expected:
             self.wrong(file, path, found, expected, why)
+
+
+@contextmanager
+def legible(of: str) -> Iterator[None]:
+    """Around what reads files that anybody may have made.
+
+    Raises NotComparableError where one cannot be read: a name that the system does not take, no permission, a document
+    nested deeper than can be followed.
+    """
+    try:
+        yield
+    except RecursionError as error:
+        raise NotComparableError(f"{of}: a document in it is nested deeper than any of npubench") from error
+    except OSError as error:
+        raise NotComparableError(f"{of}: cannot be read: {error}") from error
 
 
 def is_number(value: Any) -> bool:

@@ -30,7 +30,7 @@ from npubench.report.redact import redacted
 from npubench.schema import Run
 from npubench.stats.runs import derived, with_logs
 from npubench.store import RUN, RunFolder, sha256_file
-from npubench.verify.found import Tally, Verified
+from npubench.verify.found import Tally, Verified, legible
 
 # A page with three hundred cells has 3 MB.
 MOST_BYTES = 256 << 20
@@ -155,13 +155,14 @@ def verify_page(path: Path, runs: Mapping[str, RunFolder], of: str = "") -> Veri
     known = [runs[item.run] for item in data.runs if item.run in runs]
     if data.redacted:
         tally.remark(_REDACTED if known else _REDACTED_ALONE)
-    _against(tally, file, data, runs)
     if data.own_pictures:
         tally.remark(_OWN_PICTURES)
-    if data.runs and len(known) == len(data.runs) and all(folder.sealed() for folder in known):
-        if not data.own_pictures:
+    with legible(of or str(path)):
+        _against(tally, file, data, runs)
+        whole = bool(data.runs) and len(known) == len(data.runs) and all(folder.sealed() for folder in known)
+        if whole and not data.own_pictures:
             _drawn(tally, file, bare, known, data, sheets)
-    elif not known and data.runs:
+    if not known and data.runs:
         tally.remark(
             Text(
                 en="the page was held against the data in it; whether that is what the samples give takes the run: "
@@ -192,7 +193,7 @@ def _data(path: Path, text: str) -> PageData:
                 hint="install that npubench, or a newer one, to verify it",
             )
         return msgspec.json.decode(text, type=PageData)
-    except (msgspec.MsgspecError, KeyError, TypeError, ValueError) as error:
+    except (msgspec.MsgspecError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise NotComparableError(f"{path}: the page's data is damaged: {error}") from error
 
 

@@ -15,7 +15,7 @@ from npubench.evidence import Certificate
 from npubench.exhibits import Exhibits
 from npubench.lang import Text
 from npubench.rules import Ruleset
-from npubench.schema import Plan, Quality
+from npubench.schema import FailureKind, Plan, Quality
 from npubench.stats import placement, quality, server
 from npubench.tuning import Tuning
 from npubench.verify.found import Tally
@@ -63,14 +63,18 @@ def check_exhibits(tally: Tally, file: str, found: Exhibits, plan: Plan) -> None
 
 def check_quality(tally: Tally, file: str, record: Quality, plan: Plan) -> None:
     """Names floors, flags, reasons and a verdict that do not follow from the scores and the model card."""
-    if record.scores:
-        tally.state(_SCORES)
+    if not record.scores:
+        _unscored(tally, file, record)
+        return
+    tally.state(_SCORES)
     card: Any = plan.models.get(record.model)
     try:
         spec = msgspec.convert(card, ModelCard).quality
     except msgspec.ValidationError:
-        spec = None
-    if spec is None or not record.scores:
+        # Of another version of npubench (`check_planned` says so): its floors cannot be told.
+        return
+    if spec is None:
+        tally.wrong(file, "scores", record.scores, "none: the model card has nothing to judge by", _VERDICT)
         return
     if spec.probes is not None and not any(score.metric in _RAW for score in record.scores):
         # A server's next tokens: it showed no raw outputs.
@@ -101,6 +105,19 @@ def check_quality(tally: Tally, file: str, record: Quality, plan: Plan) -> None:
     convicted = failing > 0 or (record.verdict == "failed" and bool(record.reasons))
     expected_verdict = "failed" if convicted else "passed" if counted else "unknown"
     tally.same(file, "verdict", record.verdict, expected_verdict, why=_VERDICT)
+
+
+def _unscored(tally: Tally, file: str, record: Quality) -> None:
+    """Nothing passes without a score: there was no answer, an output was missing, or nothing could be judged. A reason
+    says which (`engine.quality`).
+    """
+    if record.failure is not None:
+        expected = "unknown" if record.failure.kind is FailureKind.UNSUPPORTED else "failed"
+    else:
+        expected = "failed" if record.verdict == "failed" else "unknown"
+    tally.same(file, "verdict", record.verdict, expected, why=_VERDICT)
+    if not record.reasons:
+        tally.wrong(file, "reasons", record.reasons, "why nothing was scored", _VERDICT)
 
 
 def _floor(spec: QualitySpec, precision: str, metric: str) -> float | None:

@@ -22,11 +22,11 @@ from typing import Any
 
 import msgspec
 
-from npubench.errors import NotComparableError, SchemaTooNewError, UsageError
+from npubench.errors import NotComparableError, SchemaTooNewError, StoreError, UsageError
 from npubench.lang import Text
 from npubench.store import RunFolder
 from npubench.verify.folder import verify_folder
-from npubench.verify.found import Mismatch, Tally, Verified
+from npubench.verify.found import Mismatch, Tally, Verified, legible
 from npubench.verify.manifest import CARDS, ENVIRONMENTS, MANIFEST, REPORT, RUN_PART, SCHEMA, Manifest
 from npubench.verify.pages import verify_page
 
@@ -39,6 +39,10 @@ MOST_MANIFEST_BYTES = 64 << 20
 _CHUNK = 1 << 20
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 0x1
+# What file systems take for the name of one file or folder.
+_MOST_PART_BYTES = 255
+_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeDecodeError, OverflowError)
+"""What reading an archive raises that is damaged, or made to be."""
 
 _MANIFEST = Text(en="the pack's manifest", ko="꾸러미의 manifest.json과 다름")
 _SAME = Text(en="what run.json holds", ko="run.json의 내용과 다름")
@@ -58,15 +62,36 @@ def is_pack(path: Path) -> bool:
 
 @contextmanager
 def opened(path: Path, tally: Tally) -> Iterator[tuple[Path, Manifest]]:
-    """A temporary folder with the pack's files, and its manifest. Raises NotComparableError for what is refused."""
+    """A temporary folder with the pack's files, and its manifest.
+
+    Raises NotComparableError for what is refused or cannot be read, StoreError where there is no room to unpack it.
+    """
     try:
-        with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory(prefix="npubench-pack-") as folder:
+        room = tempfile.TemporaryDirectory(prefix="npubench-pack-")
+    except OSError as error:
+        raise _no_room(path, error) from error
+    with room as folder:
+        yield Path(folder), _apart(path, Path(folder), tally)
+
+
+def _apart(path: Path, folder: Path, tally: Tally) -> Manifest:
+    """Takes the archive apart into `folder`. Raises what `opened` does."""
+    try:
+        with zipfile.ZipFile(path) as archive:
             entries = checked(path, archive)
             manifest = _manifest(path, archive, entries)
-            _unpacked(path, archive, entries, manifest, Path(folder), tally)
-            yield Path(folder), manifest
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+            _unpacked(path, archive, entries, manifest, folder, tally)
+            return manifest
+    except (*_BROKEN, OSError) as error:
         raise NotComparableError(f"{path}: not a pack that can be read: {error}") from error
+
+
+def _no_room(path: Path, error: OSError) -> StoreError:
+    """Nothing is wrong with the pack: this machine has no place for what is in it."""
+    return StoreError(
+        f"{path}: cannot be unpacked here, which says nothing against it: {error.strerror or error}",
+        hint="free some space, or name a folder that has it: TMPDIR=FOLDER",
+    )
 
 
 def checked(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
@@ -101,6 +126,10 @@ def checked(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
             raise refused(name, f"the pack holds more than {MOST_BYTES:,} bytes or {MOST_FILES:,} files")
         folded.add(name.casefold())
         found[name] = info
+    for name in found:
+        parts = name.casefold().split("/")
+        if any("/".join(parts[:end]) in folded for end in range(1, len(parts))):
+            raise refused(name, "its folder is a file of the pack")
     return found
 
 
@@ -115,7 +144,8 @@ def _unsafe(name: str) -> str | None:
     parts = name.rstrip("/").split("/")
     if any(part in ("", ".", "..") for part in parts):
         return 'the path has an empty part, "." or ".."'
-    if len(name.encode(errors="surrogatepass")) > 1024 or len(parts) > 8:
+    longest = max(len(part.encode(errors="surrogatepass")) for part in parts)
+    if len(name.encode(errors="surrogatepass")) > 1024 or longest > _MOST_PART_BYTES or len(parts) > 8:
         return "a name that is too long"
     return None
 
@@ -124,8 +154,8 @@ def _manifest(path: Path, archive: zipfile.ZipFile, entries: dict[str, zipfile.Z
     info = entries.get(MANIFEST)
     if info is None or info.file_size > MOST_MANIFEST_BYTES:
         raise NotComparableError(f"{path}: not a pack of npubench: no {MANIFEST} in it")
-    data = archive.read(info)
     try:
+        data = b"".join(_chunks(path, archive, info))
         name, _, version = str(msgspec.json.decode(data)["schema"]).rpartition("/")
         known, _, mine = SCHEMA.rpartition("/")
         if name != known:
@@ -136,7 +166,7 @@ def _manifest(path: Path, archive: zipfile.ZipFile, entries: dict[str, zipfile.Z
                 hint="install that npubench, or a newer one, to verify it",
             )
         return msgspec.json.decode(data, type=Manifest)
-    except (msgspec.MsgspecError, KeyError, TypeError, ValueError) as error:
+    except (msgspec.MsgspecError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise NotComparableError(f"{path}: {MANIFEST}: damaged: {error}") from error
 
 
@@ -158,10 +188,9 @@ def _unpacked(
             tally.wrong(name, "", "missing", f"{stated.bytes:,} bytes", _MANIFEST)
             continue
         target = folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            sha256 = _copied(archive, info, target)
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as error:
+            sha256 = _copied(path, archive, info, target)
+        except (*_BROKEN, ValueError) as error:
             # The archive's own checksum, or compressed data that is none.
             tally.wrong(name, "", f"damaged: {error}", f"{stated.bytes:,} bytes", _MANIFEST)
             target.unlink(missing_ok=True)
@@ -171,23 +200,49 @@ def _unpacked(
         tally.same(name, "size", info.file_size, stated.bytes, why=_MANIFEST, counted=False)
 
 
-def _copied(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path) -> str:
-    """Unpacks one file, never more than it declares, and returns its SHA-256."""
-    hashed, left = hashlib.sha256(), info.file_size
-    with archive.open(info) as source, target.open("xb") as stream:
-        while chunk := source.read(_CHUNK):
-            left -= len(chunk)
-            if left < 0:
-                raise ValueError("it unpacks to more than it declares")
-            hashed.update(chunk)
-            stream.write(chunk)
+def _copied(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path) -> str:
+    """Unpacks one file and returns its SHA-256.
+
+    Raises StoreError where it cannot be written, and what `_chunks` raises.
+    """
+    hashed = hashlib.sha256()
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("xb") as stream:
+            for chunk in _chunks(path, archive, info):
+                hashed.update(chunk)
+                stream.write(chunk)
+    except OSError as error:
+        raise _no_room(path, error) from error
     return hashed.hexdigest()
 
 
+def _chunks(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
+    """The contents of one file, never more than it declares.
+
+    Raises ValueError, or one of _BROKEN, for damaged ones, NotComparableError where the archive cannot be read.
+    """
+    left = info.file_size
+    try:
+        with archive.open(info) as source:
+            while chunk := source.read(_CHUNK):
+                left -= len(chunk)
+                if left < 0:
+                    raise ValueError("it unpacks to more than it declares")
+                yield chunk
+    except OSError as error:
+        # Told apart from errors of writing, which whoever takes the chunks sees.
+        raise NotComparableError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
 def verify_pack(path: Path, of: str = "") -> Verified:
-    """Everything in one pack. Raises NotComparableError for what is refused, SchemaTooNewError for a newer one."""
+    """Everything in one pack.
+
+    Raises NotComparableError for what is refused or cannot be read, SchemaTooNewError for a newer one, StoreError where
+    there is no room to unpack it.
+    """
     tally = Tally()
-    with opened(path, tally) as (folder, manifest):
+    with legible(of or str(path)), opened(path, tally) as (folder, manifest):
         run = RunFolder(folder / RUN_PART)
         try:
             found = verify_folder(run, of or str(path), "pack")
@@ -246,5 +301,5 @@ def _beside(folder: Path, run: RunFolder, manifest: Manifest, tally: Tally) -> l
 def _json(path: Path) -> Any:
     try:
         return msgspec.json.decode(path.read_bytes())
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return f"not JSON: {error}"

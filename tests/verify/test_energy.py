@@ -155,6 +155,39 @@ def another_window(run: RunFolder) -> None:
     edit(first(run), longer)
 
 
+def no_window(run: RunFolder) -> None:
+    energy_value(run)
+    edit(first(run), lambda launch: launch["energy"].update(window=None))
+
+
+def no_channel(run: RunFolder) -> None:
+    energy_value(run)
+    first(run).with_suffix(".power.npz").write_bytes(Readings().encode())
+
+
+def no_idle_window(run: RunFolder) -> None:
+    def less(session: Any) -> None:
+        for baseline in session["before"].values():
+            baseline.update(mean_w=1.0, window=None)
+
+    edit(run.path / "power" / "1.json", less)
+
+
+def no_session(run: RunFolder) -> None:
+    """The launches belong to no invocation, as if it had been killed: net energy cannot be told."""
+    edit(run.path / "power" / "1.json", lambda session: session.update(clock=[]))
+
+
+def scope_of_no_session(run: RunFolder) -> None:
+    no_session(run)
+    scope_value(run)
+
+
+def event_of_no_session(run: RunFolder) -> None:
+    no_session(run)
+    event_removed(run)
+
+
 TAMPERED: dict[str, tuple[Callable[[RunFolder], None], str, str]] = {
     "joules": (energy_value, "-1.json", "energy.channels.synthetic.power.energy_j"),
     "a figure": (scope_value, "-1.json", "figures.energy_per_request_j"),
@@ -162,6 +195,11 @@ TAMPERED: dict[str, tuple[Callable[[RunFolder], None], str, str]] = {
     "an event": (event_removed, "-1.json", "energy.events"),
     "an idle baseline": (idle_baseline, "power/1.json", "before.synthetic.power.mean_w"),
     "a window": (another_window, "-1.json", "energy.window.end_ns"),
+    "joules, and no window": (no_window, "-1.json", "energy.window"),
+    "joules, and no channel": (no_channel, "-1.power.npz", ""),
+    "an idle baseline, and no window": (no_idle_window, "power/1.json", "before"),
+    "a figure, and no invocation": (scope_of_no_session, "-1.json", "figures.energy_per_request_j"),
+    "an event, and no invocation": (event_of_no_session, "-1.json", "energy.events"),
 }
 
 
@@ -200,6 +238,17 @@ def test_an_invocation_that_was_killed_leaves_gross_energy(copy: RunFolder) -> N
     assert any("net energy were not" in text.en for text in found.remarks)
     energy_value(copy)
     assert named(verify_folder(copy), "-1.json", "energy_j")
+
+
+def test_an_invocation_that_states_no_baseline_has_no_readings_of_one(copy: RunFolder) -> None:
+    edit(copy.path / "power" / "1.json", lambda session: session.update(before={}))
+    assert named(verify_folder(copy), "power/1.json", "before")
+
+
+def test_events_without_readings(copy: RunFolder) -> None:
+    edit(first(copy), lambda launch: launch.update(power=None))
+    edit(first(copy), lambda launch: launch["energy"].update(channels={}, scopes={}))
+    assert named(verify_folder(copy), "-1.json", "power")
 
 
 def test_an_attached_log_is_checked_and_is_no_part_of_what_was_sealed(folder: RunFolder, tmp_path: Path) -> None:

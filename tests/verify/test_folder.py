@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,11 @@ import numpy as np
 import pytest
 
 from npubench import store
-from npubench.errors import SchemaTooNewError, UsageError
+from npubench.errors import NotComparableError, SchemaTooNewError, UsageError
+from npubench.stats.runs import derived
 from npubench.store import RunFolder
 from npubench.verify.folder import verify_document, verify_folder
-from npubench.verify.found import Verified
+from npubench.verify.found import Verified, legible
 from tests.verify.made import edit, edit_samples, reseal
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -280,3 +283,84 @@ def test_two_folders_with_one_id_are_not_confused(run: RunFolder, tmp_path: Path
         (root / machine / run.path.name).symlink_to(run.path)
     with pytest.raises(UsageError, match="means several runs"):
         store.open_run(run.path.name, root)
+
+
+def left_out(run: RunFolder) -> None:
+    """The second launch of the cell whose load is searched was not measured, and the run was sealed without it."""
+    for path in (launch_of(run, "server", 2), launch_of(run, "server", 2).with_suffix(".npz"), run.path / "run.json"):
+        path.unlink()
+    run.write_run(derived(run))
+
+
+def test_a_run_sealed_without_a_launch_agrees(run: RunFolder) -> None:
+    left_out(run)
+    found = verify_folder(run)
+    assert said(found) == []
+    assert any("sealed without 1 of 4 planned launches" in text.en for text in found.remarks)
+
+
+CELL: dict[str, Callable[[Any], None]] = {
+    "summary.latency_p50_ns": lambda cell: cell["summary"]["latency_p50_ns"].update(median=1.0, launches=[1.0]),
+    "launches": lambda cell: cell["launches"].clear(),
+    "verdict": lambda cell: cell.update(verdict="valid" if cell["verdict"] != "valid" else "degraded"),
+    "reasons": lambda cell: cell["reasons"].clear(),
+    "efficiency": lambda cell: cell["efficiency"].update(card={"energy_per_request_j": {"median": 1, "launches": [1]}}),
+}
+
+
+@pytest.mark.parametrize("what", CELL)
+def test_a_cell_that_lacks_a_launch_for_which_there_was_no_time_is_checked(run: RunFolder, what: str) -> None:
+    left_out(run)
+    index = next(index for index, cell in enumerate(run.run().cells) if cell.scenario.name == "server")
+    edit(run.path / "run.json", lambda document: CELL[what](document["cells"][index]))
+    found = verify_folder(run)
+    assert named(found, "run.json", f"cells[{index}].{what}"), said(found)
+
+
+def test_a_cell_without_any_launch_is_checked(run: RunFolder) -> None:
+    left_out(run)
+    for path in (launch_of(run, "server"), launch_of(run, "server").with_suffix(".npz"), run.path / "run.json"):
+        path.unlink()
+    run.write_run(derived(run))
+    assert said(verify_folder(run)) == []
+    index = next(index for index, cell in enumerate(run.run().cells) if cell.scenario.name == "server")
+    edit(run.path / "run.json", lambda document: document["cells"][index].update(verdict="valid"))
+    assert named(verify_folder(run), "run.json", f"cells[{index}].verdict")
+
+
+def test_a_document_nested_too_deep_is_a_mismatch_and_the_rest_is_checked(run: RunFolder) -> None:
+    launch_of(run, "server").write_bytes(b"[" * 200_000)
+    found = verify_folder(run)
+    assert named(found, launch_of(run, "server").name)
+    assert found.numbers > 50
+    (run.path / "run.json").write_bytes(b'{"schema":' * 200_000)
+    assert named(verify_folder(run), "run.json")
+    (run.path / "plan.json").write_bytes(b"[" * 200_000)
+    with pytest.raises(NotComparableError):
+        verify_folder(run)
+
+
+def test_a_document_that_can_just_be_read_is_checked_or_refused(run: RunFolder) -> None:
+    path = run.path / "run.json"
+    edit(path, lambda document: document["cells"][0]["identity"].update(deep="?"))
+    document, most = path.read_bytes(), sys.getrecursionlimit()
+    for depth in range(most - 150, most):
+        path.write_bytes(document.replace(b'"?"', b"[" * depth + b"]" * depth))
+        with suppress(NotComparableError):
+            assert named(verify_document(path), "run.json", "identity_sha256")
+    # What can be read need not be what can be compared.
+    with pytest.raises(NotComparableError, match="nested deeper"), legible("x"):
+        raise RecursionError
+
+
+def test_names_that_the_system_does_not_take(run: RunFolder) -> None:
+    edit(run.path / "run.json", lambda document: document["files"].update({"launches/" + "x" * 300: "0" * 64}))
+    with pytest.raises(NotComparableError, match="cannot be read"):
+        verify_folder(run)
+
+
+def test_a_folder_in_a_files_place(run: RunFolder) -> None:
+    path = launch_of(run, "server", 2)
+    path.unlink()
+    path.mkdir()
+    assert named(verify_folder(run), path.name)

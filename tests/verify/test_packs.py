@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import stat
 import struct
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from npubench.errors import NotComparableError, SchemaTooNewError, UsageError
+from npubench.errors import NotComparableError, SchemaTooNewError, StoreError, UsageError
 from npubench.store import RunFolder
 from npubench.verify import unpacking
 from npubench.verify.found import Tally
@@ -140,6 +141,10 @@ BAD: dict[str, tuple[list[tuple[zipfile.ZipInfo, bytes]], str]] = {
     "device": ([(entry("run/plan.json", stat.S_IFCHR | 0o644), b"")], "not a plain file"),
     "folder": ([(entry("run/", stat.S_IFDIR | 0o755), b"")], "not a plain file"),
     "twice": ([(entry("run/a"), b"x"), (entry("run/A"), b"x")], "twice"),
+    "a file and its folder": ([(entry("report.html"), b"x"), (entry("report.html/x"), b"x")], "its folder is a file"),
+    "a folder and its file": ([(entry("run/a/b/c"), b"x"), (entry("run/A"), b"x")], "its folder is a file"),
+    "a long part": ([(entry(f"run/{'x' * 256}/y"), b"x")], "too long"),
+    "a long part in bytes": ([(entry(f"run/{'가' * 86}"), b"x")], "too long"),
 }
 
 
@@ -222,4 +227,69 @@ def test_a_truncated_pack(packed: Path, tmp_path: Path) -> None:
     data = packed.read_bytes()
     path.write_bytes(data[: len(data) // 2])
     with pytest.raises(NotComparableError, match="not a pack"):
+        verify_pack(path)
+
+
+def test_a_full_disk_is_no_fault_of_the_pack(packed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = Path.open
+
+    def full(path: Path, mode: str = "r", *arguments: Any, **named: Any) -> Any:
+        return known(Path("/dev/full"), "wb") if mode == "xb" else known(path, mode, *arguments, **named)
+
+    monkeypatch.setattr(Path, "open", full)
+    with pytest.raises(StoreError, match="No space left on device"):
+        verify_pack(packed)
+
+
+def test_no_room_for_a_folder_is_no_fault_of_the_pack(packed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(**named: Any) -> None:
+        raise OSError(errno.EDQUOT, "Disk quota exceeded")
+
+    monkeypatch.setattr(unpacking.tempfile, "TemporaryDirectory", full)
+    with pytest.raises(StoreError, match="Disk quota exceeded"):
+        verify_pack(packed)
+
+
+def test_a_pack_on_a_bad_disk_is_not_read_and_not_accused(packed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def bad(stream: Any, size: int = -1) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(zipfile.ZipExtFile, "read", bad)
+    with pytest.raises(NotComparableError, match="Input/output error"):
+        verify_pack(packed)
+
+
+def test_documents_nested_too_deep(packed: Path, tmp_path: Path) -> None:
+    deep = b"[" * 200_000
+
+    def cards(contents: dict[str, bytes]) -> None:
+        contents["cards.json"] = deep
+
+    found = verify_pack(rewritten(packed, tmp_path / "cards.zip", cards))
+    assert any(item.file == "cards.json" and "not JSON" in item.found for item in found.mismatches), said(found)
+
+    def manifest(contents: dict[str, bytes]) -> None:
+        contents["manifest.json"] = deep
+
+    with pytest.raises(NotComparableError, match="damaged"):
+        verify_pack(rewritten(packed, tmp_path / "manifest.zip", manifest))
+
+
+def test_a_name_that_is_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "bad.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("manifest.json", "{}")
+        archive.writestr("run/é", "x")
+    path.write_bytes(path.read_bytes().replace("run/é".encode(), b"run/\xff\xfe"))
+    with pytest.raises(NotComparableError, match="not a pack"):
+        verify_pack(path)
+
+
+def test_a_file_that_lies_before_the_archive(packed: Path, tmp_path: Path) -> None:
+    data = bytearray(packed.read_bytes())
+    # The last 22 bytes say where the directory begins: further on than it does.
+    struct.pack_into("<L", data, len(data) - 6, struct.unpack_from("<L", data, len(data) - 6)[0] + 5)
+    path = tmp_path / "bad.zip"
+    path.write_bytes(data)
+    with pytest.raises(NotComparableError, match="read"):
         verify_pack(path)
