@@ -59,9 +59,14 @@ def power(
         return Answer(question=_WATT, answer=said, more=lines[:_MOST], tone="plain", links=links)
     measured = [cell for run in runs for cell in run.cells if cell.purpose == "measure" and cell.summary]
     return Answer(
-        question=_WATT, answer=Text(en="Unknown", ko="알 수 없습니다"), more=(power_figures.why_dark(measured, {}),),
+        question=_WATT, answer=Text(en="Unknown", ko="알 수 없습니다"), more=(_brief(power_figures.why_dark(measured, {})),),
         tone="plain", links=links,
     )  # fmt: skip
+
+
+def _brief(why: Text) -> Text:
+    """Without what each meter lacks: the section that is linked tells it."""
+    return Text(en=why.en.partition(": ")[0], ko=why.ko.partition(": ")[0])
 
 
 def _links(runs: Sequence[Run], keys: Sequence[str]) -> tuple[tuple[str, Text], ...]:

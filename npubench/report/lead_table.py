@@ -71,13 +71,13 @@ def title(runs: Sequence[Run], table: HeadTable) -> Text:
 
 
 def _columns(found: Sequence[Sequence[Claims]]) -> list[Column]:
-    """NPUs and GPUs of every run in its order; of one without any its first device."""
+    """NPUs and GPUs of every run in its order; of one without any its first device, of the only run all of them."""
     columns: list[Column] = []
     for index, services in enumerate(found):
         claims = [claim for service in services for claim in service.rows if claim.value is not None]
         cpus = {claim.backend.id for claim in claims if claim.on_cpu}
         used = dict.fromkeys(claim.backend.id for claim in claims)
-        own = [backend for backend in used if backend not in cpus] or list(used)[:1]
+        own = [backend for backend in used if backend not in cpus] or list(used)[: None if len(found) == 1 else 1]
         columns += [(index, backend) for backend in own]
     return columns
 
