@@ -22,7 +22,7 @@ from npubench.schema import Run
 from npubench.units import UNKNOWN
 
 _MOST_DEVICES = 3
-_RANDOM = Text(en="random weights, speed only", ko="난수 가중치, 속도만 유효")
+_RANDOM = Text(en="random weights, speed only", ko="학습되지 않은 모델, 속도만 유효")
 _UNKNOWN = Text(en="unknown", ko="알 수 없음")
 
 

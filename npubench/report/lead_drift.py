@@ -39,6 +39,6 @@ def drift(runs: Iterable[Run]) -> Text | None:
     low, high = (significant(share * 100, 2) for share in (min(shares), max(shares)))
     by, by_ko = (low, low) if low == high else (f"{low} to {high}", f"{low}~{high}")
     return Text(
-        en=f"Idle power changed by {by} % from before to after the measurement",
-        ko=f"측정 전후의 유휴 전력이 {by_ko} % 달라졌습니다",
+        en=f"Idle power changed by {by} % from before to after the measurement; no interval includes that",
+        ko=f"측정 전후의 유휴 전력이 {by_ko} % 달라졌습니다(구간에는 포함되지 않음)",
     )

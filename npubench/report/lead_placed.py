@@ -169,8 +169,11 @@ def _share(found: Sequence[Certificate | None]) -> tuple[str, str]:
     on, rest = show_share(least), show_share(1 - least)
     few, few_ko = ("", "") if max(shares) == least else ("at least ", " 이상")
     if few:
-        return f"in part, {few}{on} (the rest on the CPU)", f"일부만, {on}{few_ko}(나머지는 CPU)"
-    return f"only {on} (the other {rest} on the CPU)", f"{on}만(나머지 {rest}는 CPU)"
+        return (
+            f"in part, {few}{on} of the arithmetic (the rest on the CPU)",
+            f"일부만, 연산의 {on}{few_ko}(나머지는 CPU)",
+        )
+    return f"only {on} of the arithmetic (the other {rest} on the CPU)", f"연산의 {on}만(나머지 {rest}는 CPU)"
 
 
 def _services(

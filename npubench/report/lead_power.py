@@ -59,8 +59,8 @@ def power(
         return Answer(question=_WATT, answer=said, more=lines[:_MOST], tone="plain", links=links)
     measured = [cell for run in runs for cell in run.cells if cell.purpose == "measure" and cell.summary]
     return Answer(
-        question=_WATT, answer=Text(en="Unknown", ko="알 수 없습니다"), more=(_brief(power_figures.why_dark(measured, {})),),
-        tone="plain", links=links,
+        question=_WATT, answer=Text(en="Unknown", ko="알 수 없습니다"),
+        more=(_brief(power_figures.why_dark(measured, {})),), tone="plain", links=links,
     )  # fmt: skip
 
 
@@ -216,8 +216,8 @@ def _flipped(by_id: Mapping[At, tuple[Run, str]], rows: tuple[Row, Row], names: 
         yield Text(
             en=f"Measured at the {where.en} alone the order flips ({one.en} {a.en}, {other.en} {b.en}). Sensors of "
             "different devices differ, so do not compare these directly.",
-            ko=f"{where.ko}만 재면 순서가 뒤집힙니다({one.ko} {a.ko}, {other.ko} {b.ko}). "
-            "장치마다 센서가 다르므로 직접 비교하지 마십시오.",
+            ko=f"{where.ko} 자체 센서 값은 {one.ko} {a.ko}, {other.ko} {b.ko}로 순서가 반대이지만, 장치마다 "
+            "센서가 달라 비교에 쓸 수 없습니다.",
         )
         return
 

@@ -20,7 +20,7 @@ from npubench.report.words import same
 from npubench.schema import Run
 from npubench.units import UNKNOWN
 
-RANDOM = Text(en="random weights: speed only", ko="난수 가중치: 속도만 유효")
+RANDOM = Text(en="random weights: speed only", ko="학습되지 않은 모델: 속도만 유효")
 _MOST_ACROSS = 4
 
 Column = tuple[int, str]

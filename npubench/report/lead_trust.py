@@ -98,7 +98,7 @@ def _checked(runs: Sequence[Run]) -> Iterator[Text]:
         some, n = count(passed), count(len(builds))
         yield Text(
             en=f"Answers checked: good in {some} of {n} combinations of model, precision and device",
-            ko=f"답 검사: 모델·정밀도·장치 조합 {n}가지 중 {some}가지 통과",
+            ko=f"정확도 검사: 모델·정밀도·장치 조합 {n}가지 중 {some}가지 통과",
         )
 
 
@@ -133,7 +133,10 @@ def _against(runs: Sequence[Run]) -> Iterator[Text]:
         yield Text(en="What was measured only once has no interval", ko="한 번만 측정한 수치는 구간을 알 수 없음")
     yield from _surroundings(runs)
     if any(cell.quality is not None and cell.quality.drawn for cell in measured):
-        yield Text(en="Drawn test data: it compares devices only", ko="직접 그린 자료: 장치 비교에만 유효")
+        yield Text(
+            en="Drawn test data: it compares devices only",
+            ko="시험용으로 그린 자료(현장 자료 아님): 장치 비교에만 유효",
+        )
 
 
 def _answers(runs: Sequence[Run]) -> Iterator[Text]:
@@ -141,16 +144,16 @@ def _answers(runs: Sequence[Run]) -> Iterator[Text]:
     builds = _builds(runs).values()
     unchecked = [said for said, quality in builds if _unchecked(quality)]
     if unchecked and len(unchecked) == len(builds):
-        yield Text(en="Nobody checked the answers", ko="답을 검사하지 않음")
+        yield Text(en="Nobody checked the answers", ko="정확도를 검사하지 않음")
     elif unchecked:
         n, names = count(len(unchecked)), joined(list(dict.fromkeys(unchecked)))
         what = "combination" if len(unchecked) == 1 else "combinations"
         yield Text(
-            en=f"Answers not checked for {n} {what}: {names.en}", ko=f"답을 검사하지 않은 조합 {n}가지: {names.ko}"
+            en=f"Answers not checked for {n} {what}: {names.en}", ko=f"정확도를 검사하지 않은 조합 {n}가지: {names.ko}"
         )
     if failed := [said for said, quality in builds if quality is not None and quality.verdict == "failed"]:
         names = joined(list(dict.fromkeys(failed)))
-        yield Text(en=f"Wrong answers: {names.en}", ko=f"답이 기준에 미달: {names.ko}")
+        yield Text(en=f"Wrong answers: {names.en}", ko=f"정확도 기준 미달: {names.ko}")
 
 
 def _surroundings(runs: Sequence[Run]) -> Iterator[Text]:
