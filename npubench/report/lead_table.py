@@ -77,7 +77,9 @@ def _columns(found: Sequence[Sequence[Claims]]) -> list[Column]:
         claims = [claim for service in services for claim in service.rows if claim.value is not None]
         cpus = {claim.backend.id for claim in claims if claim.on_cpu}
         used = dict.fromkeys(claim.backend.id for claim in claims)
-        own = [backend for backend in used if backend not in cpus] or list(used)[: None if len(found) == 1 else 1]
+        own = [backend for backend in used if backend not in cpus] or list(used)
+        if len(found) > 1 and cpus.issuperset(own):
+            own = own[:1]
         columns += [(index, backend) for backend in own]
     return columns
 

@@ -16,10 +16,12 @@ from npubench.stats.compared import LABELS, CellComparison, Label, MetricCompari
 def _worst(cells: Iterable[CellComparison]) -> tuple[CellComparison, MetricComparison]:
     """The regressed metric whose cost grew most."""
     found = [(cell, item) for cell in cells for item in cell.metrics if item.red]
-    return max(found, key=lambda pair: _size(pair[1].change or 0.0))
+    return max(found, key=lambda pair: _size(pair[1].change))
 
 
-def _size(change: float) -> float:
+def _size(change: float | None) -> float:
+    if change is None:
+        return math.inf
     # Rounded, so that among equals the first metric of the first cell is named.
     return round(abs(math.log1p(change)), 4) if change > -1 else math.inf
 
@@ -87,7 +89,7 @@ def _regressed(cells: Sequence[CellComparison], total: int, bad: int, rule: Rule
     title = METRICS[item.metric].title
     english = f"{bad} of {_several(total, 'metric')} regressed{':' if bad == 1 else ', the worst:'} "
     korean = f"지표 {total}개 중 {bad}개 악화{':' if bad == 1 else ', 가장 큰 것:'} "
-    if math.isfinite(item.change or 0.0) or item.reason is None:
+    if item.change is not None or item.reason is None:
         change = percent(item.change or 0.0)
         english += f"{cell.name} {title.en}{where} {change} %"
         korean += f"{cell.name} {title.ko}{where} {change} %"

@@ -170,9 +170,9 @@ def _one_sided(
     if not every or min(lost, there.launches) < rule.least_launches:
         return msgspec.structs.replace(found, reason=_no_value(name, spread))
     verdict: Verdict = "regressed" if name == "NEW" else "improved"
-    change = math.inf if METRICS[found.metric].worse == "higher" else -1.0
-    if name == "BASE":
-        change = -1.0 if METRICS[found.metric].worse == "higher" else math.inf
+    # Of nothing all is lost; how much larger infinity is, no number says.
+    fell = (METRICS[found.metric].worse == "lower") == (name == "NEW")
+    change = -1.0 if fell else None
     return msgspec.structs.replace(found, verdict=verdict, change=change, reason=_never(name, lost, lost))
 
 

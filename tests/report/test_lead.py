@@ -11,7 +11,7 @@ import pytest
 
 from npubench.energy import IdlePower, PowerSession
 from npubench.lang import Text
-from npubench.report import answers, claims, lead, lead_drift, lead_placed, lead_power, lead_trust, view
+from npubench.report import answers, claims, lead, lead_drift, lead_placed, lead_power, lead_table, lead_trust, view
 from npubench.report.shown import View
 from npubench.report.shown_lead import Answer, Claim, Lead
 from npubench.report.view import RunFiles
@@ -493,3 +493,25 @@ def test_every_text_has_both_languages() -> None:
     for text in texts(found):
         assert text.en
         assert text.ko
+
+
+def test_processors_of_one_machine_are_compared_in_a_table_too() -> None:
+    run = hall.night().run
+    told = [
+        msgspec.structs.replace(each, rows=tuple(msgspec.structs.replace(row, on_cpu=True) for row in each.rows))
+        for each in claims.claims(run, "r1")
+    ]
+    alone = lead_table.head_table([run], [told])
+    assert alone is not None
+    assert [device.en for device, _ in alone.columns] == ["Sample NP-1 (NPU)", "CPU (ONNX Runtime)"]
+    # Of each of several machines the first one stands for it.
+    several = lead_table.head_table([run, run], [told, told])
+    assert several is not None
+    assert len(several.columns) == 2
+
+
+def test_what_each_meter_lacks_is_told_where_power_is() -> None:
+    lacking = Text(
+        en="no power meter answered: rapl: no zones; hwmon: none", ko="응답한 전력 측정기가 없습니다: rapl: 없음"
+    )
+    assert lead_power._brief(lacking) == Text(en="no power meter answered", ko="응답한 전력 측정기가 없습니다")
