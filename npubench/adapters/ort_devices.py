@@ -17,9 +17,12 @@ from typing import Any
 
 import msgspec
 
+from npubench.adapters.cuda_device import cuda_device
 from npubench.spi import Device
 
 CPU = "CPUExecutionProvider"
+CUDA = frozenset(("CUDAExecutionProvider", "NvTensorRTRTXExecutionProvider", "TensorrtExecutionProvider"))
+"""Providers that run on NVIDIA GPUs alone, and make no session where there is none."""
 
 # Wheels that bring what a provider of ONNX Runtime's own links to, where the loader does not look.
 _BROUGHT: Mapping[str, tuple[str, ...]] = {"CUDAExecutionProvider": (), "TensorrtExecutionProvider": ("tensorrt_libs",)}
@@ -143,15 +146,24 @@ def describe(found: Device) -> str:
     return f"{found.type} {found.vendor}" + (f" ({detail})" if detail else "")
 
 
-def devices_of(runtime: Any, way: Reach) -> tuple[Device, ...]:
-    """The devices in use: those chosen, else those that ONNX Runtime names for a provider that is its own."""
-    return tuple(facts(item) for item in (way.devices or offered(runtime, way.provider)))
+def devices_of(runtime: Any, way: Reach, own: Mapping[str, str] = {}) -> tuple[Device, ...]:
+    """The devices in use: those chosen, else those that ONNX Runtime names for a provider that is its own, else what
+    NVIDIA's driver calls the number among the provider's own options.
+    """
+    found = tuple(facts(item) for item in (way.devices or offered(runtime, way.provider)))
+    if found or way.provider not in CUDA:
+        return found
+    number = own.get("device_id", "0")
+    named = cuda_device(int(number)) if number.isdecimal() else None
+    return () if named is None else (named,)
 
 
 def device_type(devices: Sequence[Device], provider: str, options: Mapping[str, Any]) -> str:
     """cpu, gpu, npu or virtual; empty where nothing is known or devices differ."""
     if provider == CPU:
         return "cpu"
+    if provider in CUDA:
+        return "gpu"
     if provider == "OpenVINOExecutionProvider" and not devices:
         # Its in-tree form names no devices, and makes no session for one that is not there. AUTO and HETERO stay open.
         kind = str(options.get("device_type", "")).partition(".")[0].lower()

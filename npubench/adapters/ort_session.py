@@ -22,7 +22,7 @@ import msgspec
 import numpy as np
 
 from npubench.adapters import ort_profile
-from npubench.adapters.ort_devices import Reach, describe, device_type, devices_of
+from npubench.adapters.ort_devices import CPU, Reach, describe, device_type, devices_of
 from npubench.adapters.ort_options import check_taken, level_of, provider_options
 from npubench.adapters.ort_running import Running
 from npubench.spi import Array, AssignedNode, Feeds, Outputs, Placement, Profile, TensorSpec
@@ -120,13 +120,13 @@ def optimisation(runtime: Any, level: str) -> Any:
     }[level]
 
 
-def _memory(session: Any) -> str:
-    """Where the provider wants its inputs (`Cpu`, `Cuda`): what lies elsewhere is copied in every run."""
+def _memory(session: Any, names: Sequence[str]) -> dict[str, str]:
+    """Where the provider wants each input (`Cpu`, `Cuda`); empty where ONNX Runtime does not say."""
     try:
         found = session.get_input_memory_infos()
     except Exception:  # before 1.23 there is no such call
-        return ""
-    return ", ".join(dict.fromkeys(str(info.name) for info in found))
+        return {}
+    return {name: str(info.name) for name, info in zip(names, found, strict=False)}
 
 
 class OrtSession:
@@ -163,16 +163,19 @@ class OrtSession:
             raise NotSelectedError(f"{way.provider} was asked for, but the session has only {', '.join(selected)}")
         taken = self._session.get_provider_options().get(way.provider, {})
         self._notes = check_taken(way.provider, bool(way.devices), made.own, taken)
-        self._devices = devices_of(runtime, way)
+        self._devices = devices_of(runtime, way, made.own)
         self.options: dict[str, Any] = dict(made.in_effect)
         if self._devices:
             self.options["device"] = "; ".join(describe(device) for device in self._devices)
-        if memory := _memory(self._session):
-            self.options["input_memory"] = memory
         self.inputs: Sequence[TensorSpec] = tuple(tensor_spec(node) for node in self._session.get_inputs())
         self.outputs: Sequence[TensorSpec] = tuple(tensor_spec(node) for node in self._session.get_outputs())
         self._buffers: dict[tuple[str, tuple[int, ...]], Array] = {}
         self._output_names = [spec.name for spec in self.outputs]
+        memory = _memory(self._session, [spec.name for spec in self.inputs])
+        if memory:
+            self.options["input_memory"] = ", ".join(dict.fromkeys(memory.values()))
+        unsaid = "Cpu" if way.provider == CPU else ""
+        self._copied = frozenset(spec.name for spec in self.inputs if memory.get(spec.name, unsaid) != "Cpu")
         self.running = Running(runtime)
         self._run_options = self.running.enter()
 
@@ -203,11 +206,16 @@ class OrtSession:
         Nothing runs here: symbolic output shapes are learned by the first call, which runs the model once like any
         other. Calls of one view with equal output shapes share their buffers: a page of text has forty batches of
         lines, and one buffer serves them all.
+
+        Binding an input that the provider wants in a memory of its own copies it there, and a run does not: such inputs
+        are bound in each call, else every run would read what the buffer held at the start, and pay for no transfer.
         """
         binding = self._session.io_binding()
         kept = {name: np.ascontiguousarray(value) for name, value in feeds.items()}
-        for name, value in kept.items():
-            binding.bind_input(name, "cpu", 0, value.dtype.type, value.shape, value.ctypes.data)
+        bound = [(name, "cpu", 0, value.dtype.type, value.shape, value.ctypes.data) for name, value in kept.items()]
+        for each in bound:
+            binding.bind_input(*each)
+        anew = [each for each in bound if each[0] in self._copied]
         outputs: dict[str, Array] = {}
         run, run_options = self._session.run_with_iobinding, self._run_options
 
@@ -221,6 +229,8 @@ class OrtSession:
         # `kept` is used here also to live as long as the raw pointers above are bound.
         def call() -> Outputs:
             if outputs:
+                for each in anew:
+                    binding.bind_input(*each)
                 run(binding, run_options)
             else:
                 bind_outputs(self.infer(kept))

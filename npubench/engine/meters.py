@@ -33,7 +33,8 @@ HOST_METERS = ("rapl", "hwmon")
 is the scope in which unlike devices are ranked.
 """
 REDFISH = "redfish"
-SURVEY_S = 10.0
+SURVEY_S = 30.0
+"""Only a meter that hangs takes so long; on a machine that had just started, one needed more than 10 s (seen)."""
 # Slow enough to cost nothing, fast enough for sensors that refresh once a second or quicker (METRICS.md, Energy).
 INTERVAL_S = 0.1
 # What people named with their own options is a name of its own: two BMCs are two meters.

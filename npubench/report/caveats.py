@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from npubench import rules
 from npubench.lang import Text
 from npubench.report import audits, facts, inputs, lead_names, placement, places
 from npubench.report.foreign import clean
@@ -55,13 +56,28 @@ def _counted(found: Sequence[Cell]) -> Text:
     return joined(parts)
 
 
+def _quick(run: Run) -> bool:
+    """Whether its very profile is one that nothing is compared by; a profile that nobody knows is."""
+    known = rules.load(run.ruleset).profiles if run.ruleset in rules.known() else {}
+    return run.profile not in known or not known[run.profile].comparable
+
+
 def _grave(run: Run, measured: list[Cell]) -> Iterator[Text]:
     if not run.comparable:
         profile = clean(run.profile)
+        quick = Text(
+            en=f"Profile “{profile}” is a quick look with few samples",
+            ko=f"‘{profile}’ 프로파일은 표본이 적은 간이 측정입니다",
+        )
+        if not _quick(run):
+            quick = Text(
+                en=f"A quick look: profile “{profile}” with less time or fewer launches than it asks for",
+                ko=f"‘{profile}’ 프로파일이 요구하는 시간이나 실행 횟수를 채우지 않은 간이 측정입니다",
+            )
         yield Text(
-            en=f"Profile “{profile}” is a quick look with few samples: do not compare these numbers with another run "
-            "or machine. `npubench run --profile standard` gives comparable ones.",
-            ko=f"‘{profile}’ 프로파일은 표본이 적은 간이 측정입니다. 다른 실행이나 장비와 비교하지 마십시오. "
+            en=f"{quick.en}: do not compare these numbers with another run or machine. "
+            "`npubench run --profile standard` gives comparable ones.",
+            ko=f"{quick.ko}. 다른 실행이나 장비와 비교하지 마십시오. "
             "비교하려면 `npubench run --profile standard`로 측정하십시오.",
         )
     if failed := sum(1 for cell in measured if cell.failures and cell.verdict != "unsupported"):

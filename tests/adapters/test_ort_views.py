@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from npubench.adapters.null import NullSession
@@ -92,6 +95,70 @@ def test_two_threads_on_two_views_each_get_their_own_answers(artifact: Artifact,
     answers = {seed: np.array(session.infer({"x": row(seed)})["y"]) for seed in range(8)}
     views = [session.fork(), session.fork()]
     together(hammer(views[0], range(4), answers), hammer(views[1], range(4, 8), answers))
+
+
+class OwnMemory:
+    """A session whose provider keeps inputs in a memory of its own, as CUDA's does: binding copies, a run does not.
+
+    Seen on an H200 with onnxruntime-gpu 1.31.1: what was bound once is what every run reads.
+    """
+
+    def __init__(self, session: Any, memory: str) -> None:
+        self._session = session
+        self._memory = memory
+        self.copies = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._session, name)
+
+    def get_input_memory_infos(self) -> list[Any]:
+        return [SimpleNamespace(name=self._memory) for _ in self._session.get_inputs()]
+
+    def io_binding(self) -> OwnMemory.Binding:
+        return OwnMemory.Binding(self)
+
+    def run_with_iobinding(self, binding: OwnMemory.Binding, options: Any) -> None:
+        self._session.run_with_iobinding(binding.real, options)
+
+    class Binding:
+        def __init__(self, owner: OwnMemory) -> None:
+            self.owner, self.real = owner, owner._session.io_binding()
+            self.there: dict[str, np.ndarray] = {}
+
+        def bind_input(self, name: str, device: str, index: int, dtype: Any, shape: Any, address: int) -> None:
+            size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+            copied = np.frombuffer(ctypes.string_at(address, size), dtype).reshape(shape)
+            self.owner.copies += 1
+            self.there[name] = copied
+            self.real.bind_input(name, device, index, dtype, shape, copied.ctypes.data)
+
+        def bind_output(self, *bound: Any) -> None:
+            self.real.bind_output(*bound)
+
+
+@pytest.mark.parametrize(("memory", "copies"), [("Cuda", 4), ("Cpu", 1)])
+def test_a_prepared_call_reads_its_buffers_anew_where_the_device_has_its_own_memory(
+    artifact: Artifact, monkeypatch: pytest.MonkeyPatch, memory: str, copies: int
+) -> None:
+    real, made = onnxruntime.InferenceSession, []
+
+    def session_with_own_memory(*given: Any, **options: Any) -> OwnMemory:
+        made.append(OwnMemory(real(*given, **options), memory))
+        return made[-1]
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", session_with_own_memory)
+    session = opened(artifact)
+    assert session.options["input_memory"] == memory
+    fed = {"x": row(0).copy()}
+    call = session.prepare(fed)
+    call()
+    answers = []
+    for seed in (1, 2, 3):
+        fed["x"][:] = row(seed)
+        answers.append((np.array(call()["y"]), session.infer({"x": row(seed)})["y"]))
+    assert made[0].copies == copies
+    # A buffer that the runtime reads where it lies is bound once; one that it copies is bound in each call.
+    assert all(np.array_equal(got, wanted) for got, wanted in answers) is (memory == "Cuda")
 
 
 def test_views_share_no_output_buffers(artifact: Artifact) -> None:

@@ -11,7 +11,18 @@ import pytest
 
 from npubench.energy import IdlePower, PowerSession
 from npubench.lang import Text
-from npubench.report import answers, claims, lead, lead_drift, lead_placed, lead_power, lead_table, lead_trust, view
+from npubench.report import (
+    answers,
+    caveats,
+    claims,
+    lead,
+    lead_drift,
+    lead_placed,
+    lead_power,
+    lead_table,
+    lead_trust,
+    view,
+)
 from npubench.report.shown import View
 from npubench.report.shown_lead import Answer, Claim, Lead
 from npubench.report.view import RunFiles
@@ -394,6 +405,17 @@ def test_a_quick_look_is_not_to_be_trusted_yet() -> None:
     found = head(sample.one())
     assert found.answers[2].answer.en == "Not yet: a quick look"
     assert "quick look" in found.caveats[0].en
+
+
+def test_a_run_that_was_given_less_than_its_profile_asks_is_not_told_to_use_that_profile_only() -> None:
+    run = msgspec.structs.replace(sample.one().run, profile="standard", comparable=False)
+    said = caveats.grave(run)[0]
+    assert said.en.startswith(
+        "A quick look: profile “standard” with less time or fewer launches than it asks for: do not"
+    )
+    assert said.ko.startswith("‘standard’ 프로파일이 요구하는 시간이나 실행 횟수를 채우지 않은")
+    unknown = msgspec.structs.replace(run, profile="own", ruleset="nobody's")
+    assert "few samples" in caveats.grave(unknown)[0].en
 
 
 def test_unchecked_and_unproven_numbers_ask_for_care() -> None:
