@@ -1,13 +1,18 @@
 """A real server, measured by npubench and by somebody else's client at the same time.
 
     python -m tests.witness.served --python /path/to/venv/bin/python             in a venv with transformers[serving]
-    python -m tests.witness.served --python … --rounds 3 --seconds 30 --users 4
+    python -m tests.witness.served --python … --rounds 3 --seconds 30 --rate 0 1.5
 
-Starts `transformers serve` with continuous batching on llm-chat-8m's weights (visible words). Then, `--rounds` times,
-once with one user each and once with `--users`: `npubench run`, and beside it, with as many users, the official OpenAI
-client (`served_client`). Both load the same server in the same moments, so that what disturbs one disturbs the other;
-of the official client those requests count that it sent within npubench's timed window. Prints the medians of time to
-first token and time per output token, and tokens per second, side by side.
+Starts `transformers serve` with continuous batching on llm-chat-8m's weights (visible words). Then, `--rounds` times
+and for each of `--rate`: `npubench run`, and beside it another client: the official one of OpenAI (`served_client`),
+then the least that can ask (`served_plain`). Rate 0 is one request after the other; else each client's requests
+arrive by chance, so many a second, however many are under way. Both load the same server in the same moments, so that
+what disturbs one disturbs the other; of the other client those requests count that it sent within npubench's timed
+window. Prints the medians of time to first token and time per output token, and tokens per second, side by side.
+
+Why by chance: users who ask as soon as they are answered fall into step. They end in one batch and ask in one moment,
+and a server that takes first who comes first answers the quicker client first, request for request. (Seen, four users
+each: time to first token 99 ms for npubench and 180 ms for either other client, at equal tokens per second.)
 
 Not aware of: other work on this machine, which both clients see alike.
 """
@@ -15,6 +20,7 @@ Not aware of: other work on this machine, which both clients see alike.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import statistics
@@ -54,6 +60,7 @@ serves = "llm-chat-8m"
 ignore_eos = "omit"
 min_tokens = "omit"
 """
+CLIENTS = {"openai": "served_client.py", "plain": "served_plain.py"}
 KEYS = ("ttft_ms", "tpot_ms", "tokens_per_s")
 
 
@@ -90,12 +97,12 @@ def served(python: str, folder: Path, port: int) -> Iterator[Path]:
 
 
 @contextmanager
-def theirs(python: str, port: int, model: Path, users: int, log: Path) -> Iterator[None]:
-    """The official client at work; its requests go to `log`."""
+def theirs(client: str, python: str, port: int, model: Path, rate: float, log: Path) -> Iterator[None]:
+    """Somebody else's client at work; its requests go to `log`."""
     variables = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [python, str(HERE / "served_client.py"), str(port), str(model), str(users)], stdout=out, env=variables
+            [python, str(HERE / CLIENTS[client]), str(port), str(model), str(rate)], stdout=out, env=variables
         )
         try:
             yield
@@ -104,9 +111,9 @@ def theirs(python: str, port: int, model: Path, users: int, log: Path) -> Iterat
             process.wait(30)
 
 
-def ours(folder: Path, users: int, seconds: float) -> Path:
+def ours(folder: Path, rate: float, seconds: float) -> Path:
     """npubench at work: the folder of a run with the one scenario."""
-    scenario = "single-stream" if users == 1 else f"users:users={users}"
+    scenario = f"server:rate={rate:g}" if rate else "single-stream"
     command = [
         sys.executable,
         "-m",
@@ -127,7 +134,7 @@ def ours(folder: Path, users: int, seconds: float) -> Path:
 
 
 def compared(path: Path, log: Path) -> tuple[dict[str, float], dict[str, float]]:
-    """(npubench's figures, the official client's of the requests that it sent within the same window)."""
+    """(npubench's figures, the other client's of the requests that it sent within the same window)."""
     run = assembled(store.RunFolder(path))
     summary = run.cells[0].summary
     (launch,) = store.RunFolder(path).launches()
@@ -154,7 +161,8 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--python", required=True, help="of a venv with transformers[serving]")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=20.0)
-    parser.add_argument("--users", type=int, default=4)
+    parser.add_argument("--rate", type=float, nargs="+", default=[0, 1.5], help="requests a second of each client")
+    parser.add_argument("--client", nargs="+", choices=sorted(CLIENTS), default=sorted(CLIENTS))
     parser.add_argument("--port", type=int, default=18111)
     parser.add_argument("--folder", type=Path, default=None)
     asked = parser.parse_args(arguments)
@@ -165,15 +173,16 @@ def main(arguments: Sequence[str]) -> None:
         cards = folder / "cards" / "backends"
         cards.mkdir(parents=True, exist_ok=True)
         (cards / "witnessed.toml").write_text(CARD.format(port=asked.port, model=model), encoding="utf-8")
-        for round_, users in [(number, users) for number in range(asked.rounds) for users in (1, asked.users)]:
-            log = folder / f"openai-{round_}-{users}.jsonl"
-            with theirs(asked.python, asked.port, model, users, log):
-                path = ours(folder, users, asked.seconds)
-            for who, figures in zip(("npubench", "openai"), compared(path, log), strict=True):
+        for round_, rate, client in itertools.product(range(asked.rounds), asked.rate, asked.client):
+            log = folder / f"{client}-{round_}-{rate:g}.jsonl"
+            with theirs(client, asked.python, asked.port, model, rate, log):
+                path = ours(folder, rate, asked.seconds)
+            for who, figures in zip(("npubench", client), compared(path, log), strict=True):
                 shown = " | ".join(f"{figures[key]:.1f}" for key in KEYS)
-                rows.append(f"| {round_ + 1} | {users} + {users} | {who} | {shown} | {figures['requests']:.0f} |")
+                asked_for = f"{rate:g}/s each" if rate else "one at a time"
+                rows.append(f"| {round_ + 1} | {asked_for} | {who} | {shown} | {figures['requests']:.0f} |")
             sys.stdout.write(f"{path}\n")
-    head = "| round | users | client | TTFT p50, ms | TPOT p50, ms | tokens/s | requests |"
+    head = "| round | requests | client | TTFT p50, ms | TPOT p50, ms | tokens/s | counted |"
     sys.stdout.write("\n".join([head, "|---" * 7 + "|", *rows]) + "\n")
 
 

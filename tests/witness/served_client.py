@@ -1,8 +1,9 @@
-"""The official OpenAI client as a load generator: `python served_client.py PORT MODEL USERS`, until it is ended.
+"""The official OpenAI client as a load generator: `python served_client.py PORT MODEL RATE`, until it is ended.
 
-Each of USERS asks for 32 tokens after 128 visible words, no prompt twice, one request after the other. Each request is
-a line of JSON: when it was sent (CLOCK_MONOTONIC, s), time to first token, time per output token, tokens, and when it
-ended. Times are those at which the client hands out its chunks. Needs the package openai; nothing of npubench.
+Asks for 32 tokens after 128 visible words, no prompt twice: RATE times a second, by chance (Poisson), or with a RATE
+of 0 one request after the other. Each request is a line of JSON: when it was sent (CLOCK_MONOTONIC, s), time to first
+token, time per output token, tokens, and when it ended. Times are those at which the client hands out its chunks.
+Needs the package openai; nothing of npubench.
 """
 
 from __future__ import annotations
@@ -37,18 +38,24 @@ async def one(client: AsyncOpenAI, model: str, draw: random.Random) -> tuple[flo
     return started, first - started, (last - first) / (tokens - 1), tokens, ended
 
 
-async def main(port: int, model: str, users: int) -> None:
+async def main(port: int, model: str, rate: float) -> None:
     client = AsyncOpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key="none", max_retries=0)
+    draw = random.Random(time.time_ns())
 
-    async def user(number: int) -> None:
-        draw = random.Random(f"{number} {time.time_ns()}")
-        while True:
-            asked = await one(client, model, draw)
-            sys.stdout.write(json.dumps(asked) + "\n")
-            sys.stdout.flush()
+    async def ask() -> None:
+        asked = await one(client, model, draw)
+        sys.stdout.write(json.dumps(asked) + "\n")
+        sys.stdout.flush()
 
-    await asyncio.gather(*(user(number) for number in range(users)))
+    under_way = set()
+    while True:
+        if not rate:
+            await ask()
+            continue
+        await asyncio.sleep(draw.expovariate(rate))
+        under_way.add(task := asyncio.create_task(ask()))
+        task.add_done_callback(under_way.discard)
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]), sys.argv[2], int(sys.argv[3])))
+    asyncio.run(main(int(sys.argv[1]), sys.argv[2], float(sys.argv[3])))
