@@ -86,8 +86,8 @@ def _grave(run: Run, measured: list[Cell]) -> Iterator[Text]:
         n, names = count(len(shared)), _counted(shared)
         what = "measurement" if len(shared) == 1 else "measurements"
         yield Text(
-            en=f"{n} CPU-assisted {what}, whose arithmetic ran on the CPU in part: {names.en}.",
-            ko=f"연산의 일부를 CPU에서 실행한 측정(CPU 보조) {n}건: {names.ko}.",
+            en=f"{n} CPU-assisted {what}: part of the arithmetic ran on the CPU instead: {names.en}.",
+            ko=f"실행 위치가 CPU 보조인 측정 {n}건(연산의 일부를 CPU에서 실행): {names.ko}.",
         )
 
 

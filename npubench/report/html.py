@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 
 from npubench.lang import Language
-from npubench.report import charts
+from npubench.report import charts, lead_trust
 from npubench.report.assets import FOLDER as FOLDER
 from npubench.report.assets import asset
 from npubench.report.assets import environment as templates
@@ -98,6 +98,8 @@ def render(
         invalid=VERDICTS["invalid"][1],
         unavailable=UNAVAILABLE,
         slowed=SLOWED,
+        above=lead_trust.ABOVE,
+        elsewhere=lead_trust.ELSEWHERE,
     )
     with drawing or Drawing() as pen:
         pen.begin(_pictures(view))

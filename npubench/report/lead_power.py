@@ -103,6 +103,13 @@ def _energy_table(ranking: Ranking) -> Table | None:
     return min(known, key=place, default=None)
 
 
+def cells(ranking: Ranking) -> frozenset[tuple[str, str, str]]:
+    """(run, machine, cell) of whatever the answer tells."""
+    table = _energy_table(ranking)
+    rows = [row for row in table.rows if row.figures[0].value is not None] if table is not None else []
+    return frozenset((row.entry.run, row.entry.machine, row.entry.cell) for row in rows[:_MOST])
+
+
 def _has_places(table: Table) -> bool:
     return any(row.figures[0].place is not None for row in table.rows)
 

@@ -97,4 +97,11 @@ def _value(claim: Claim | None, beside: Sequence[Claim]) -> HeadValue:
     if claim is None:
         return HeadValue(text=same(UNKNOWN), note=None, anchor="")
     precision = lead_claims.precision(claim, beside)
-    return HeadValue(text=claim.spelled, note=claim.assisted, anchor=claim.anchor, precision=precision)
+    return HeadValue(text=claim.spelled, note=_caution(claim), anchor=claim.anchor, precision=precision)
+
+
+def _caution(claim: Claim) -> Text | None:
+    """`with caution · placement: CPU-assisted`; other reasons are told where the value leads to."""
+    said = [claim.verdict_text] if claim.tone == "warn" else []
+    said += [claim.assisted] if claim.assisted is not None else []
+    return Text(en=" · ".join(text.en for text in said), ko=" · ".join(text.ko for text in said)) if said else None

@@ -145,11 +145,11 @@ LOADS: tuple[Term, ...] = (
         "Generator lag",
         "부하 생성기의 지연",
         "How late npubench itself sent what was due. It counts against the result, because latency begins at the due "
-        "moment; above 50 µs and 2 % of the median latency at p99 the launch is degraded, and it is invalid only where "
-        "the lag decides the verdict. Together with the overhead floor this shows that the measuring was not the "
+        "moment; above 50 µs and 2 % of the median latency at p99 the launch counts with caution, and is invalid only "
+        "where the lag decides the verdict. Together with the overhead floor this shows that the measuring was not the "
         "bottleneck.",
         "npubench가 예정된 요청을 얼마나 늦게 보냈는지입니다. 지연 시간은 예정된 시각부터 재므로 결과에 불리하게 "
-        "반영됩니다. p99가 50 µs와 중앙값 지연의 2 %를 모두 넘으면 저하, 그 지연이 판정을 뒤집을 때만 무효입니다. "
+        "반영됩니다. p99가 50 µs와 중앙값 지연의 2 %를 모두 넘으면 주의, 그 지연이 판정을 뒤집을 때만 무효입니다. "
         "하네스 하한과 함께, 측정 도구가 병목이 아니었음을 보여 주는 증거입니다.",
     ),
     _term(
@@ -269,10 +269,10 @@ WORDS: tuple[Term, ...] = (
         "assisted",
         "CPU-assisted",
         "CPU 보조",
-        "The provider asked for did less of the arithmetic than the ruleset asks (95 % in npubench-1). The figure is "
-        "of two devices, and no success.",
-        "요청한 프로바이더가 맡은 연산량이 규칙의 하한(npubench-1은 95 %)에 못 미침. 두 장치를 합친 수치이며 성공이 "
-        "아닙니다.",
+        "Says where it ran: the device asked for did less of the arithmetic than the ruleset asks (95 % in "
+        "npubench-1), the CPU the rest. The figure is of two devices; that is a reason for the verdict “with caution”.",
+        "실행 위치를 나타내는 말. 요청한 장치가 맡은 연산량이 규칙의 하한(npubench-1은 95 %)에 못 미쳐 나머지를 CPU가 "
+        "처리함. 두 장치를 합친 수치이므로 판정은 ‘주의’가 됩니다.",
     ),
     _term(
         "scope",
@@ -302,10 +302,12 @@ WORDS: tuple[Term, ...] = (
     ),
     _term(
         "valid",
-        "valid · degraded · invalid",
-        "유효 · 저하 · 무효",
-        "Valid: sound. Degraded: usable, with the stated doubt. Invalid: not a result, however fast.",
-        "유효: 믿을 수 있음. 저하: 적힌 의심을 감안하면 쓸 수 있음. 무효: 아무리 빨라도 결과가 아님.",
+        "valid · with caution · invalid",
+        "유효 · 주의 · 무효",
+        "Valid: sound. With caution: usable, with the stated doubt (`degraded` in the files). Invalid: not a result, "
+        "however fast.",
+        "유효: 믿을 수 있음. 주의: 적힌 이유를 감안하면 쓸 수 있음(결과 파일에서는 `degraded`). 무효: 아무리 빨라도 "
+        "결과가 아님.",
     ),
     _term(
         "unsupported",

@@ -61,7 +61,8 @@ class Claims(Shown, frozen=True, kw_only=True):
 class Answer(Shown, frozen=True, kw_only=True):
     """A question that everybody asks, answered in a line or two. `links`: (id, name) of where the page shows it.
 
-    `conditions` are numbered on the page; `checked` was found to hold.
+    `conditions` are numbered on the page; `elsewhere` are those of what the page's head does not tell; `checked` was
+    found to hold.
     """
 
     question: Text
@@ -70,6 +71,7 @@ class Answer(Shown, frozen=True, kw_only=True):
     tone: Tone
     links: tuple[tuple[str, Text], ...]
     conditions: tuple[Text, ...] = ()
+    elsewhere: tuple[Text, ...] = ()
     checked: tuple[Text, ...] = ()
 
 

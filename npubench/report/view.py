@@ -30,6 +30,7 @@ from npubench.report import (
     inputs,
     lead,
     lead_table,
+    lead_told,
     media,
     method,
     method_power,
@@ -145,6 +146,7 @@ def _lead(
         first = list(caveats.together(runs, [caveats.grave(run) for run in runs]))
         rest = list(caveats.together(runs, [caveats.others(run) for run in runs]))
     table = lead_table.head_table(runs, told)
+    above = lead_told.told(runs, keys, told, table, ranking)
     sentence = lead.together(runs, told) if several else lead.sentence(runs[0], told[0])
     return Lead(
         eyebrow=tuple(dict.fromkeys(clean(run.machine.name) for run in runs))
@@ -154,7 +156,7 @@ def _lead(
         title=sentence if table is None else lead_table.title(runs, table),
         sentence=sentence,
         table=table,
-        answers=answers.answers(runs, told, ranking, keys, shown),
+        answers=answers.answers(runs, told, ranking, keys, shown, above),
         caveats=tuple(first[:MOST_CAVEATS]),
         folded=(*first[MOST_CAVEATS:], *rest),
     )
