@@ -67,8 +67,8 @@ def _grave(run: Run, measured: list[Cell]) -> Iterator[Text]:
     if failed := sum(1 for cell in measured if cell.failures and cell.verdict != "unsupported"):
         n = count(failed)
         yield Text(
-            en=f"Cells with a failed launch: {n}; the reason and the last output are in the table of all cells.",
-            ko=f"실패한 실행이 있는 셀이 {n}개 있습니다. 이유와 마지막 출력은 전체 셀 표에 있습니다.",
+            en=f"Cells with a failed launch: {n}; the reason and the last output are in the table of all measurements.",
+            ko=f"실패한 실행이 있는 셀이 {n}개 있습니다. 이유와 마지막 출력은 전체 측정 결과 표에 있습니다.",
         )
     if unproven := sum(1 for cell in measured if cell.execution_kind == "unknown"):
         n = count(unproven)
@@ -150,11 +150,11 @@ def _dark(measured: list[Cell]) -> Text | None:
         n = count(dark)
         return Text(
             en=f"Energy is unknown in {n} {'cell' if dark == 1 else 'cells'}; each one's sheet says why.",
-            ko=f"에너지를 알 수 없는 셀이 {n}개 있으며 이유는 셀별 기록에 있습니다.",
+            ko=f"에너지를 알 수 없는 셀이 {n}개 있으며 이유는 측정별 기록에 있습니다.",
         )
     if any(cell.energy for cell in measured):
         return Text(
-            en="Energy is unknown; each cell's sheet says why.",
-            ko="에너지는 알 수 없으며 이유는 셀별 기록에 있습니다.",
+            en="Energy is unknown; each measurement's sheet says why.",
+            ko="에너지는 알 수 없으며 이유는 측정별 기록에 있습니다.",
         )
     return Text(en="Energy is unknown: no meter was read.", ko="전력·에너지는 측정하지 않아 알 수 없습니다.")

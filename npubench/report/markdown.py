@@ -136,7 +136,7 @@ def _service_row(row: ServiceRow, spoken: Language) -> list[str]:
 
 def _run(run: RunView, spoken: Language) -> Iterator[str]:
     """Everything about one run behind its services."""
-    yield _of(run, Text(en="All cells", ko="전체 셀"), spoken)
+    yield _of(run, Text(en="All measurements", ko="전체 측정 결과"), spoken)
     for group in run.groups:
         yield f"\n### {group.title[spoken]}\n\n{_say(group.meaning, spoken)}\n"
         scopes = dict.fromkeys(row.scope for row in group.rows)

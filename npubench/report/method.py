@@ -16,9 +16,9 @@ METHOD: tuple[Term, ...] = (
         "Input data",
         "입력 자료",
         "A model reads either a set that npubench drew or a folder of the user's own; which one decides comparability, "
-        "and is told with its number of files at the head, in each cell's sheet and, as a hash, on the model's card.",
+        "and is told with its number of files at the head, in each sheet and, as a hash, on the model's card.",
         "모델은 npubench가 그린 자료나 사용자의 폴더를 읽습니다. 어느 쪽인지에 따라 비교 가능 여부가 정해지며, 파일 "
-        "수는 머리말과 셀별 기록에, 해시는 모델 카드에 적습니다.",
+        "수는 머리말과 측정별 기록에, 해시는 모델 카드에 적습니다.",
     ),
     _term(
         "percentile",
