@@ -207,7 +207,7 @@ LIMITS: tuple[Text, ...] = (
     Text(
         en="Placement and energy are published only with evidence (the runtime's own assignment, a meter that "
         "answered).",
-        ko="배치와 에너지는 증거(런타임의 배정 정보, 응답한 측정기)가 있을 때만 발표합니다.",
+        ko="실행 위치와 에너지는 증거(런타임의 배정 정보, 응답한 측정기)가 있을 때만 발표합니다.",
     ),
     Text(
         en="Rates found one at a time and all at once answer different questions, and so do the two scopes: do "
@@ -232,7 +232,7 @@ WORDS: tuple[Term, ...] = (
         "빌드",
         "A model made ready for one backend in one precision, compiled if the backend asks for it. Its answers are "
         "judged once, and it has one placement certificate.",
-        "모델을 한 백엔드와 한 정밀도에 맞게 준비한 것(필요하면 컴파일 포함). 품질 판정과 배치 증명서가 빌드마다 "
+        "모델을 한 백엔드와 한 정밀도에 맞게 준비한 것(필요하면 컴파일 포함). 품질 판정과 실행 위치 증명서가 빌드마다 "
         "하나씩 있습니다.",
     ),
     _term(
@@ -264,6 +264,15 @@ WORDS: tuple[Term, ...] = (
         "provider to another; each costs a transfer.",
         "하위 그래프: 프로바이더가 맡은, 서로 이어진 그래프 조각. 하나일 때가 가장 좋습니다. 경계 통과: 다른 "
         "프로바이더로 넘어가는 텐서. 하나마다 전송이 필요합니다.",
+    ),
+    _term(
+        "certificate",
+        "placement certificate",
+        "실행 위치 증명서(placement)",
+        "What npubench itself saw of where a build ran: which device took which part of the arithmetic and of the time, "
+        "by the runtime's own reports. One for each build and device.",
+        "빌드가 어디에서 실행되었는지 npubench가 직접 확인한 기록. 연산과 시간을 장치별로 얼마나 맡았는지 런타임의 "
+        "보고로 적으며, 빌드와 장치마다 하나씩 있습니다.",
     ),
     _term(
         "assisted",

@@ -112,7 +112,7 @@ def _moved(base: Cell, new: Cell) -> Iterator[Text]:
     if before is not None and after is not None and before.extent != after.extent:
         yield Text(
             en=f"placement changed: BASE {before.extent}, NEW {after.extent}",
-            ko=f"배치가 달라짐: BASE {before.extent}, NEW {after.extent}",
+            ko=f"실행 위치가 달라짐: BASE {before.extent}, NEW {after.extent}",
         )
 
 

@@ -279,7 +279,7 @@ def test_every_device_has_a_link_to_its_own_certificates_npus_first() -> None:
     page = view.build(list(reversed(hall.hall())))
     anchors = {place.key: place.backend.title for run in page.runs for place in run.places}
     assert [anchors[anchor].en for anchor, _ in ran.links] == ["Sample NP-1 (NPU)", "Sample GX-9 (GPU)"]
-    assert ran.links[0][1].en == "Certificates: Sample NP-1 (NPU)"
+    assert ran.links[0][1].en == "Placement certificates: Sample NP-1 (NPU)"
     assert [anchor for anchor, _ in trust.links] == ["r1-machine", "r2-machine"]
 
 
