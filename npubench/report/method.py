@@ -269,7 +269,7 @@ WORDS: tuple[Term, ...] = (
         "certificate",
         "placement certificate",
         "실행 위치 증명서(placement)",
-        "What npubench itself saw of where a build ran: which device took which part of the arithmetic and of the time, "
+        "What npubench itself saw of where a build ran: which device took which part of the arithmetic and the time, "
         "by the runtime's own reports. One for each build and device.",
         "빌드가 어디에서 실행되었는지 npubench가 직접 확인한 기록. 연산과 시간을 장치별로 얼마나 맡았는지 런타임의 "
         "보고로 적으며, 빌드와 장치마다 하나씩 있습니다.",
