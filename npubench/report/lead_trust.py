@@ -13,6 +13,7 @@ from npubench.report import lead_drift, lead_names
 from npubench.report.cells import anchor
 from npubench.report.lead_placed import build, proven
 from npubench.report.numbers import backend_name, count
+from npubench.report.placement import assisted
 from npubench.report.shown import Tone
 from npubench.report.shown_lead import Answer
 from npubench.report.words import joined, same
@@ -83,14 +84,16 @@ class _Found:
         self.above: set[_Build] = set()
         """Those of what is told above."""
         self.unproven: set[_Build] = set()
-        self.doubted: set[_Build] = set()
+        self.doubted: dict[_Build, Text | None] = {}
+        """What of that counts with caution, and where it ran if that is why."""
         for run, place, cell, above in asked:
             if not cell.summary:
                 continue
             at = place, cell.backend, *build(cell)
             self.builds[at] = _named(run, cell), cell.quality or self.builds.get(at, (None, None))[1]
             self.above |= {at} if above else set()
-            self.doubted |= {at} if above and cell.verdict == "degraded" else set()
+            if above and cell.verdict == "degraded":
+                self.doubted[at] = assisted(cell.certificate)
             self.unproven |= {at} if not proven(cell) else set()
 
     @property
@@ -185,9 +188,12 @@ def _against(found: _Found) -> Iterator[tuple[bool, Text]]:
 def _verdicts(found: _Found) -> Iterator[tuple[bool, Text]]:
     """What counts with caution or not at all: by name where it stands above, else how many."""
     caution, invalid = VALIDITY_TEXT["degraded"], VALIDITY_TEXT["invalid"]
-    doubted = [at for at in found.builds if at in found.above and at in found.doubted]
+    doubted = []
+    for at, why in found.doubted.items():
+        name = found.builds[at][0]
+        doubted.append(name if why is None else Text(en=f"{name.en} ({why.en})", ko=f"{name.ko}({why.ko})"))
     if doubted:
-        names = joined([found.builds[at][0] for at in doubted])
+        names = joined(doubted)
         yield (
             True,
             Text(en=f"Counts {caution.en}: {names.en}", ko=f"{caution.ko} 판정: {names.ko}"),

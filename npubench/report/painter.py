@@ -20,6 +20,7 @@ from typing import Any
 
 import msgspec
 
+_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _CODE = (
     "import sys; given = sys.argv.pop().splitlines(); sys.path[:] = given; "
     "from npubench.report.painter import serve; serve()"
@@ -33,6 +34,8 @@ def convert(spec: dict[str, Any]) -> str:
     painter: Painter | None = getattr(_here, "painter", None)
     if painter is not None and (painted := painter.paint(spec)) is not None:
         return painted
+    if painter is not None and painter.closed:
+        raise RuntimeError("whoever asked for this picture does not want it any more")
     import vl_convert
 
     return str(vl_convert.vegalite_to_svg(spec))
@@ -42,10 +45,14 @@ class Painter:
     """A process that draws, one picture after the other. Lives from here to `close`."""
 
     def __init__(self) -> None:
-        path = "\n".join(entry for entry in sys.path if entry)
+        self.closed = False
+        path = [entry for entry in sys.path if entry]
+        if _ROOT not in path:
+            path.insert(0, _ROOT)
+        # What it has to say of a failure is said again by who draws the picture then.
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-c", _CODE, path],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            [sys.executable, "-I", "-c", _CODE, "\n".join(path)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         )  # fmt: skip
 
     def for_this_thread(self) -> None:
@@ -66,9 +73,14 @@ class Painter:
 
     def close(self) -> None:
         """Ends the process, whatever it is doing: nothing that is still wanted is with it."""
+        self.closed = True
         self._process.kill()
-        with contextlib.suppress(OSError):
-            self._process.communicate()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            # What was written to it and not read any more.
+            with contextlib.suppress(OSError, ValueError):
+                if pipe is not None:
+                    pipe.close()
 
 
 def painter() -> Painter | None:

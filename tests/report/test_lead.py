@@ -226,7 +226,7 @@ def test_the_answers_count_over_all_machines() -> None:
     assert [text.en for text in ran.more] == ["Sample GX-9 (GPU) — CCTV, OCR and language model: yes"]
     assert trust.answer.en == "With conditions: check these 5"
     assert [text.en for text in trust.conditions] == [
-        "Counts with caution: ocr-korean fp32 on Sample NP-1 (NPU)",
+        "Counts with caution: ocr-korean fp32 on Sample NP-1 (NPU) (placement: CPU-assisted)",
         "Idle power changed by 14 to 16 % from before to after the measurement; no interval includes that",
         "Other programs were busy on npu-node-1 and gpu-node-2 when the measurement began",
         "2 more warnings about the machines",

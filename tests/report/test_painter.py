@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,16 @@ def test_one_that_died_is_done_without() -> None:
         drawing.begin([("f", lambda: painter.convert(picture(1)))])
         assert drawing.picture("f") == painter.convert(picture(1))
     assert apart._process.returncode == -signal.SIGKILL
+
+
+def test_a_page_that_is_given_up_waits_for_no_picture() -> None:
+    with Drawing(early=True) as drawing:
+        if drawing._painter is None:
+            pytest.skip("one processor")
+        drawing.begin([("f", lambda: painter.convert(picture(1))), ("g", lambda: painter.convert(picture(2)))])
+    for key in ("f", "g"):
+        with pytest.raises((RuntimeError, CancelledError)):
+            drawing.picture(key)
 
 
 def test_a_page_that_is_drawn_while_it_is_put_together() -> None:
