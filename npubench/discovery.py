@@ -8,6 +8,7 @@ there. A broken card or a duplicate id is always an error that names both places
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -50,6 +51,18 @@ def bundle_folder() -> Path | None:
     """`bundle/` of a checkout that was unpacked from a bundle (`npubench bundle`): its wheels and models; else None."""
     root = checkout_root()
     return root / "bundle" if root is not None and (root / "bundle" / "bundle.json").is_file() else None
+
+
+def cache_root() -> Path:
+    """Where models are kept: NPUBENCH_CACHE, else the bundle that this is, else the user's cache folder."""
+    named = os.environ.get("NPUBENCH_CACHE", "")
+    if named:
+        return Path(named).expanduser().absolute()
+    if (bundle := bundle_folder()) is not None:
+        return bundle / "cache"
+    from platformdirs import user_cache_dir
+
+    return Path(user_cache_dir("npubench"))
 
 
 def builtin_cards() -> Path:

@@ -171,8 +171,8 @@ def _energies() -> list[Metric]:
             "lower",
             "cameras per watt",
             "와트당 카메라",
-            "Cameras served within their bound per watt of mean power.",
-            "평균 전력 1 W당 한계를 지키며 감당한 카메라 수입니다.",
+            "Cameras served within their bound per watt of mean power. One over it is the watts of one camera.",
+            "평균 전력 1 W당 한계를 지키며 감당한 카메라 수입니다. 역수는 카메라 한 대에 드는 전력(W)입니다.",
         ),
         (
             "users_per_w",

@@ -81,6 +81,14 @@ class FailureKind(str, enum.Enum):
     BAD_CARD = "bad_card"
 
 
+VALIDITY_TEXT: dict[Validity, Text] = {
+    "valid": Text(en="valid", ko="유효"),
+    "degraded": Text(en="with caution", ko="주의"),
+    "invalid": Text(en="invalid", ko="무효"),
+    "unsupported": Text(en="unsupported", ko="미지원"),
+}
+"""What people read of a verdict: one word each, everywhere."""
+
 FAILURE_TEXT: dict[FailureKind, Text] = {
     FailureKind.CRASHED: Text(
         en="The process crashed. Its last lines are below; the fault lies in the runtime or driver, report it there.",

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import os
 import shutil
 import tempfile
 import time
@@ -25,7 +24,7 @@ import msgspec
 from npubench import cards
 from npubench.build import weights
 from npubench.cards import GraphSpec, ModelCard
-from npubench.discovery import bundle_folder
+from npubench.discovery import cache_root as cache_root
 from npubench.errors import CardError, StoreError, UsageError
 from npubench.lang import here
 from npubench.spi import Artifact
@@ -39,18 +38,6 @@ WEIGHTS_FILE = "weights.bin"
 _ABANDONED_S = 24 * 3600
 
 Progress = Callable[[str], None]
-
-
-def cache_root() -> Path:
-    """Where models are kept: NPUBENCH_CACHE, else the bundle that this is, else the user's cache folder."""
-    named = os.environ.get("NPUBENCH_CACHE", "")
-    if named:
-        return Path(named).expanduser().absolute()
-    if (bundle := bundle_folder()) is not None:
-        return bundle / "cache"
-    from platformdirs import user_cache_dir
-
-    return Path(user_cache_dir("npubench"))
 
 
 def materialise(

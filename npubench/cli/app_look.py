@@ -73,7 +73,7 @@ def show(
         typer.Option(
             "--placement",
             help=here(
-                "Where each model ran: the placement certificates.", "모델별 실행 위치: 배치 증명서를 보여 줍니다."
+                "Where each model ran: the placement certificates.", "모델이 실행된 위치의 증명서를 보여 줍니다."
             ),
         ),
     ] = False,

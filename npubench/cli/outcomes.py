@@ -14,7 +14,7 @@ from npubench.report.capacity import brief as found_load
 from npubench.report.foreign import MESSAGE_LIMIT, clean
 from npubench.report.loads import written
 from npubench.report.quality import line as quality_line
-from npubench.schema import Launch, PlannedCell, Quality, Scenario
+from npubench.schema import VALIDITY_TEXT, Launch, PlannedCell, Quality, Scenario
 from npubench.units import show, show_ns
 
 
@@ -51,7 +51,7 @@ def outcome(launch: Launch, scenario: Scenario | None = None) -> str:
         return f"{launch.failure.kind.value}: {first[:160]}"
     if launch.capacity is not None and scenario is not None:
         said = found_load(launch.capacity, scenario, launch.unit)[language()]
-        return said if launch.verdict == "valid" else f"{said}, {launch.verdict}"
+        return said if launch.verdict == "valid" else f"{said}, {VALIDITY_TEXT[launch.verdict][language()]}"
     # A workload of somebody else's may count in a unit of its own.
     key = THROUGHPUT.get(launch.unit, THROUGHPUT["sample"])[0]
     rate = launch.summary.get(key)
@@ -60,5 +60,5 @@ def outcome(launch: Launch, scenario: Scenario | None = None) -> str:
     if p50 is not None and p50.value is not None:
         parts.append(f"p50 {show_ns(p50.value)}")
     if launch.verdict != "valid":
-        parts.append(launch.verdict)
+        parts.append(VALIDITY_TEXT[launch.verdict][language()])
     return ", ".join(parts)

@@ -142,7 +142,7 @@ class Console:
         self.lines(metered.lines(plan))
         for note in plan.notes:
             if note.severity == "warning" or note.code == "inputs-cycled":
-                self.say(here("mind: ", "주의: ") + note.text[language()])
+                self.say(here("mind: ", "참고: ") + note.text[language()])
 
     def _held(self, plan: Plan, measured: Sequence[PlannedCell], seconds: float) -> None:
         """The time that energy asks for beyond the profile's."""

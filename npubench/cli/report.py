@@ -13,7 +13,9 @@ import re
 import socket
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 from rich.console import Console as RichConsole
@@ -21,11 +23,13 @@ from rich.console import Console as RichConsole
 from npubench import store
 from npubench.cli.outputs import spoken_language, write
 from npubench.cli.report_formats import Format, chosen, rendered
-from npubench.cli.report_past import changes, history, home_of
 from npubench.discovery import checkout_root
 from npubench.errors import UsageError
 from npubench.lang import here
-from npubench.report.view import RunFiles
+
+if TYPE_CHECKING:
+    from npubench.report.drawing import Drawing
+    from npubench.report.view import RunFiles
 
 # An id that is safe as a file's name; whoever wrote the run may have written another.
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -75,11 +79,21 @@ def report(asked: Asked) -> None:
         raise UsageError(here("--pages goes with --index", "--pages는 --index와 함께 씁니다"))
     else:
         folders = [store.open_run(name, root) for name in asked.runs or ("latest",)]
-        files = files_of(
-            folders, root=asked.out, baseline=asked.baseline, embed_media=asked.embed_media, redact=asked.redact
-        )
-        path = write_files(files, asked.output, asked.lang, stem_of(folders[0], files[0]), form)
+        with _drawing(form) as drawing:
+            files = files_of(
+                folders, root=asked.out, baseline=asked.baseline, embed_media=asked.embed_media, redact=asked.redact
+            )
+            path = write_files(files, asked.output, asked.lang, stem_of(folders[0], files[0]), form, drawing)
     RichConsole(highlight=False, markup=False).print(str(path), soft_wrap=True)
+
+
+def _drawing(form: Format) -> AbstractContextManager[Drawing | None]:
+    """What draws a page's pictures, started before anything else: it takes longest."""
+    if form is not Format.html:
+        return nullcontext()
+    from npubench.report.drawing import Drawing
+
+    return Drawing(early=True)
 
 
 def stem_of(folder: store.RunFolder, files: RunFiles) -> str:
@@ -144,12 +158,17 @@ def write_report(
 
 
 def write_files(
-    files: Sequence[RunFiles], output: Path | None, lang: str, stem: str, form: Format | None = None
+    files: Sequence[RunFiles],
+    output: Path | None,
+    lang: str,
+    stem: str,
+    form: Format | None = None,
+    drawing: Drawing | None = None,
 ) -> Path:
-    """What `files_of` put together, in the format `form`; see `write_report`."""
+    """What `files_of` put together, in the format `form`; see `write_report`. `drawing`: see `rendered`."""
     spoken, found = spoken_language(lang), chosen(form, output)
     path = place(output, stem, found.ending)
-    write(path, rendered(found, files, spoken, follow=not lang))
+    write(path, rendered(found, files, spoken, follow=not lang, drawing=drawing))
     return path
 
 
@@ -167,6 +186,7 @@ def files_of(
     `root`: the results folder, where it is not the one that the run lies in. `baseline`: as in `Asked`. Raises
     UsageError where a redacted page is to hold the user's own pictures.
     """
+    from npubench.cli.report_past import changes, history, home_of
     from npubench.report import media
     from npubench.report.files import run_files
     from npubench.report.redact import redacted

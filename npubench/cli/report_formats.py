@@ -18,6 +18,7 @@ from npubench.errors import UsageError
 from npubench.lang import Language
 
 if TYPE_CHECKING:
+    from npubench.report.drawing import Drawing
     from npubench.report.view import RunFiles
     from npubench.stats.readings import Readings
     from npubench.stats.samples import Samples
@@ -58,14 +59,19 @@ def chosen(asked: Format | None, output: Path | None) -> Format:
     return asked or meant or Format.html
 
 
-def rendered(form: Format, files: Sequence[RunFiles], spoken: Language, *, follow: bool = False) -> str | bytes:
-    """The report of these runs in a form. `follow`: as in `html.render`."""
+def rendered(
+    form: Format, files: Sequence[RunFiles], spoken: Language, *, follow: bool = False, drawing: Drawing | None = None
+) -> str | bytes:
+    """The report of these runs in a form. `follow`: as in `html.render`. `drawing` is closed."""
     from npubench.report import view
 
     if form is Format.html:
         from npubench.report import html
+        from npubench.report.drawing import Drawing
 
-        return html.render(view.build(files), spoken, follow=follow)
+        with drawing or Drawing() as pen:
+            shown = view.build(files, lambda part: pen.begin(html.pictures_of(part)))
+            return html.render(shown, spoken, follow=follow, drawing=pen)
     # Neither form has charts of single requests, so that their samples need not be read.
     light = [msgspec.structs.replace(each, samples=_no_samples, readings=_no_readings) for each in files]
     shown = view.build(light)

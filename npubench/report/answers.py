@@ -8,7 +8,7 @@ Not aware of: the sentence or table above them (`lead`, `lead_table`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 from npubench.report.lead_placed import placed
 from npubench.report.lead_power import power
@@ -25,10 +25,14 @@ def answers(
     ranking: Ranking | None,
     keys: Sequence[str],
     places: Sequence[Sequence[Place]],
+    told: Set[str] | None = None,
 ) -> tuple[Answer, ...]:
-    """The answers for these runs, whose parts of the page have these keys and certificates. Nothing measured: none."""
+    """The answers for these runs, whose parts of the page have these keys and certificates. Nothing measured: none.
+
+    `told`: the anchors of the cells that stand above the answers, None: of all.
+    """
     if not any(
         cell.purpose == "measure" and cell.verdict in ("valid", "degraded") for run in runs for cell in run.cells
     ):
         return ()
-    return power(runs, claims, ranking, keys), placed(runs, keys, places), trusted(runs, keys)
+    return power(runs, claims, ranking, keys), placed(runs, keys, places), trusted(runs, keys, told)

@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from npubench.discovery import cache_root
 from npubench.lang import Text
 
 if TYPE_CHECKING:
@@ -77,6 +78,8 @@ def environment() -> Environment:
     """Where templates are found, with what our macros need."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+    from npubench.report import compiled
+
     found = Environment(
         loader=FileSystemLoader(FOLDER),
         autoescape=True,
@@ -84,6 +87,8 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    shaping = found.autoescape, found.trim_blocks, found.lstrip_blocks
+    found.bytecode_cache = compiled.kept(cache_root() / "templates", shaping)
     found.filters["prose"] = prose
     found.filters["whole"] = whole
     found.globals["is_text"] = lambda value: isinstance(value, Text)

@@ -73,7 +73,7 @@ def caveat(run: Run) -> Text | None:
     return Text(
         en=f"Of {of} {'cell' if len(results) == 1 else 'cells'} with a result, {n} have all that {ruleset} asks for; "
         "each sheet says what the others lack.",
-        ko=f"결과가 있는 셀 {of}개 중 {n}개가 {ruleset}의 요구를 모두 채웠습니다. 나머지에 부족한 것은 셀별 기록에 "
+        ko=f"결과가 있는 셀 {of}개 중 {n}개가 {ruleset}의 요구를 모두 채웠습니다. 나머지에 부족한 것은 측정별 기록에 "
         "있습니다.",
     )
 

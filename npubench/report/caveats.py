@@ -83,8 +83,8 @@ def _grave(run: Run, measured: list[Cell]) -> Iterator[Text]:
     if failed := sum(1 for cell in measured if cell.failures and cell.verdict != "unsupported"):
         n = count(failed)
         yield Text(
-            en=f"Cells with a failed launch: {n}; the reason and the last output are in the table of all cells.",
-            ko=f"실패한 실행이 있는 셀이 {n}개 있습니다. 이유와 마지막 출력은 전체 셀 표에 있습니다.",
+            en=f"Cells with a failed launch: {n}; the reason and the last output are in the table of all measurements.",
+            ko=f"실패한 실행이 있는 셀이 {n}개 있습니다. 이유와 마지막 출력은 전체 측정 결과 표에 있습니다.",
         )
     if unproven := sum(1 for cell in measured if cell.execution_kind == "unknown"):
         n = count(unproven)
@@ -102,8 +102,8 @@ def _grave(run: Run, measured: list[Cell]) -> Iterator[Text]:
         n, names = count(len(shared)), _counted(shared)
         what = "measurement" if len(shared) == 1 else "measurements"
         yield Text(
-            en=f"{n} CPU-assisted {what}, whose arithmetic ran on the CPU in part: {names.en}.",
-            ko=f"연산의 일부를 CPU에서 실행한 측정(CPU 보조) {n}건: {names.ko}.",
+            en=f"{n} CPU-assisted {what}: part of the arithmetic ran on the CPU instead: {names.en}.",
+            ko=f"실행 위치가 CPU 보조인 측정 {n}건(연산의 일부를 CPU에서 실행): {names.ko}.",
         )
 
 
@@ -166,11 +166,11 @@ def _dark(measured: list[Cell]) -> Text | None:
         n = count(dark)
         return Text(
             en=f"Energy is unknown in {n} {'cell' if dark == 1 else 'cells'}; each one's sheet says why.",
-            ko=f"에너지를 알 수 없는 셀이 {n}개 있으며 이유는 셀별 기록에 있습니다.",
+            ko=f"에너지를 알 수 없는 셀이 {n}개 있으며 이유는 측정별 기록에 있습니다.",
         )
     if any(cell.energy for cell in measured):
         return Text(
-            en="Energy is unknown; each cell's sheet says why.",
-            ko="에너지는 알 수 없으며 이유는 셀별 기록에 있습니다.",
+            en="Energy is unknown; each measurement's sheet says why.",
+            ko="에너지는 알 수 없으며 이유는 측정별 기록에 있습니다.",
         )
     return Text(en="Energy is unknown: no meter was read.", ko="전력·에너지는 측정하지 않아 알 수 없습니다.")

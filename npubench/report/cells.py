@@ -1,4 +1,4 @@
-"""The table of all cells. Failed and unsupported cells are rows like any other."""
+"""The table of all measurements. Failed and unsupported cells are rows like any other."""
 
 from __future__ import annotations
 

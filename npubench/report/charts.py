@@ -7,8 +7,8 @@ palette ("Color Universal Design", 2008), safe for colour-blind readers, and eve
 page's style sheet replaces them by their lighter twins on a dark ground, which is why ink and grid have colours of
 their own here.
 
-vl-convert takes half a second to load, so it is imported by the first chart that is drawn. The specifications are plain
-dictionaries: Altair would take as long again to load and to check, for every page, what never changes.
+The specifications are plain dictionaries: Altair would take as long as drawing does to load and to check, for every
+page, what never changes.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import msgspec
 
 from npubench.lang import Text
 from npubench.report.latency import Bars, Chart, Line
+from npubench.report.painter import convert
 from npubench.report.shown_loads import Curve
 from npubench.report.svg import inline
 from npubench.units import show_share
@@ -182,10 +183,8 @@ def load_chart(curve: Curve, key: str) -> str:
 
 def drawn(spec: dict[str, Any], key: str, texts: Sequence[Text]) -> str:
     """A specification as SVG for inline use, with `texts` in both languages."""
-    import vl_convert
-
     label = {"role": "img", "aria-labelledby": f"{key}-t", "data-key": key}
-    return inline(vl_convert.vegalite_to_svg(spec), key, {text.en: text for text in texts}, label)
+    return inline(convert(spec), key, {text.en: text for text in texts}, label)
 
 
 _DROPPED = Text(en="dropped", ko="버려짐")

@@ -18,7 +18,7 @@ from npubench.report.cells import anchor, why_of
 from npubench.report.foreign import clean
 from npubench.report.numbers import backend_name, model_name, of_cell, rate_key
 from npubench.report.placement import assisted
-from npubench.report.power_words import scope_name
+from npubench.report.power_words import UNITS, scope_name
 from npubench.report.shown_base import Number
 from npubench.report.shown_lead import Claim, Claims, Spent
 from npubench.report.words import KINDS, RATES, SERVICES, VERDICTS, same
@@ -184,6 +184,7 @@ def claim(run: Run, key: str, cell: Cell) -> Claim:
         short=_short(cell, figure),
         sentence=sentence,
         spent=spent,
+        dark=_dark(cell),
         placed=where if usable(cell) else None,
         assisted=assisted(cell.certificate) if usable(cell) else None,
         on_cpu=on_cpu(cell),
@@ -319,7 +320,7 @@ def _spent(cell: Cell) -> Iterator[Spent]:
 
 
 def _each(spent: Sequence[Spent]) -> Text:
-    """`19.1 W per camera (whole machine), 2.93 W per camera (card)`."""
+    """`0.0523 cameras per watt (whole machine), 0.341 cameras per watt (card)`."""
     if not spent:
         return _NO_ENERGY
     told = [(each(item.number), item.title) for item in spent]
@@ -329,14 +330,28 @@ def _each(spent: Sequence[Spent]) -> Text:
     )
 
 
+# A unit of a table → number and unit in a sentence.
+_PER_WATT: tuple[tuple[Text, Text], ...] = (
+    (UNITS["cameras_per_w"], Text(en="{} cameras per watt", ko="와트당 카메라 {}대")),
+    (UNITS["users_per_w"], Text(en="{} users per watt", ko="와트당 사용자 {}명")),
+)
+
+
 def each(number: Number) -> Text:
-    """A figure of energy with its unit: `19.1 W per camera`, `28.6 J/page`."""
+    """A figure of energy with its unit: `0.0523 cameras per watt`, `28.6 J/page`."""
     if number.unit is None:
         return same(number.text)
+    for unit, words in _PER_WATT:
+        if number.unit == unit:
+            return Text(en=words.en.format(number.text), ko=words.ko.format(number.text))
     gap = "" if number.unit.en.startswith("/") else " "
-    first = number.unit.ko == power_figures.PER_CAMERA.ko
-    ko = f"{number.unit.ko} {number.text}" if first else f"{number.text}{gap}{number.unit.ko}"
-    return Text(en=f"{number.text}{gap}{number.unit.en}", ko=ko)
+    return Text(en=f"{number.text}{gap}{number.unit.en}", ko=f"{number.text}{gap}{number.unit.ko}")
+
+
+def _dark(cell: Cell) -> Text:
+    """Why a figure of energy is not there, in few words: the section of power tells what each meter lacks."""
+    why = power_figures.why_dark([cell], {})
+    return Text(en=why.en.partition(": ")[0], ko=why.ko.partition(": ")[0])
 
 
 def on_cpu(cell: Cell) -> bool:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from npubench.exhibits import Finding
-from npubench.pairing import pairs
+from npubench.pairing import overlaps, paired
 
 Pair = tuple[Finding, Finding]
 """(what the reference found, what was found)."""
@@ -64,23 +64,22 @@ def compare(found: Sequence[Finding], reference: Sequence[Finding]) -> Differenc
     """Boxes that overlap by half belong together; where several do, the one of the same label is preferred."""
     able = [item for item in found if len(item.place) in (4, 8)]
     known = [item for item in reference if len(item.place) in (4, 8)]
-    same: list[tuple[int, int]] = []
-    for label in dict.fromkeys(item.label for item in known):
-        mine = [i for i, item in enumerate(able) if item.label == label]
-        theirs = [j for j, item in enumerate(known) if item.label == label]
-        matched = pairs(_boxes([able[i] for i in mine]), _boxes([known[j] for j in theirs]))
-        same += [(mine[i], theirs[j]) for i, j in matched]
-    left = [i for i in range(len(able)) if i not in {i for i, _ in same}]
-    alone = [j for j in range(len(known)) if j not in {j for _, j in same}]
-    matched = pairs(_boxes([able[i] for i in left]), _boxes([known[j] for j in alone]))
-    changed = sorted((alone[j], left[i]) for i, j in matched)
-    paired = {i for _, i in changed}
-    given = {j for j, _ in changed}
+    shared = overlaps(_boxes(able), _boxes(known))
+    names: dict[str, int] = {}
+    ours, theirs = ([names.setdefault(item.label, len(names)) for item in side] for side in (able, known))
+    alike = np.equal.outer(np.array(ours, int), np.array(theirs, int))
+    # Boxes of different labels do not take each other away, so that one pass pairs those of every label.
+    same = paired(np.where(alike, shared, 0.0))
+    taken, given = {i for i, _ in same}, {j for _, j in same}
+    left = [i for i in range(len(able)) if i not in taken]
+    alone = [j for j in range(len(known)) if j not in given]
+    changed = sorted((alone[j], left[i]) for i, j in paired(shared[np.ix_(left, alone)]))
+    taken, given = {i for _, i in changed}, {j for j, _ in changed}
     return Difference(
         same=tuple((known[j], able[i]) for i, j in sorted(same, key=lambda pair: pair[1])),
         changed=tuple((known[j], able[i]) for j, i in changed),
         missing=tuple(known[j] for j in alone if j not in given),
-        new=tuple(able[i] for i in left if i not in paired),
+        new=tuple(able[i] for i in left if i not in taken),
     )
 
 

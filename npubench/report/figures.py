@@ -174,7 +174,7 @@ def _figure(
         context=Text(en=f"{where.en} · {kind.en}{part.en}", ko=f"{where.ko} · {kind.ko}{part.ko}"),
         description=Text(
             en=f"Latency distribution: one line per launch, and a histogram per cell below. {say}".strip(),
-            ko=f"지연 시간 분포: 실행마다 한 선, 아래는 셀별 히스토그램. {say}".strip(),
+            ko=f"지연 시간 분포: 실행마다 한 선, 아래는 측정별 히스토그램. {say}".strip(),
         ),
         chart=drawn,
         undrawn=_TOO_MANY if read is None else _NOTHING,

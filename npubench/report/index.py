@@ -22,8 +22,8 @@ from npubench.report import loads, trend
 from npubench.report.foreign import LINE_LIMIT, clean
 from npubench.report.shown import Tone
 from npubench.report.spark import Calendar, Spark, calendar, day_of, spark
-from npubench.report.words import KINDS, RATES, SERVICES, same
-from npubench.schema import Validity
+from npubench.report.words import KINDS, RATES, SERVICES, VERDICTS, same
+from npubench.schema import VALIDITY_TEXT, Validity
 from npubench.stats.history import NightCell, Skipped
 from npubench.stats.indexed import Indexed, IndexedMachine, IndexedRun, Unfinished
 from npubench.stats.trend import CellTrend
@@ -45,13 +45,13 @@ NIGHTS: Mapping[int, Verdict] = {
 }
 _QUICK: Verdict = ("plain", Text(en="quick look", ko="간이 실행"))
 _EMPTY: Verdict = ("plain", Text(en="no cells", ko="셀 없음"))
-_VALID: Verdict = ("good", Text(en="valid", ko="유효"))
-_DEGRADED: Verdict = ("warn", Text(en="degraded", ko="저하"))
+_VALID: Verdict = VERDICTS["valid"]
+_CAUTION: Verdict = VERDICTS["degraded"]
 _SOME: Verdict = ("warn", Text(en="some invalid", ko="일부 무효"))
 _INVALID: Verdict = ("bad", Text(en="all invalid", ko="전부 무효"))
 LEGEND: tuple[Verdict, ...] = (
     ("good", Text(en="fine", ko="이상 없음")),
-    ("warn", Text(en="degraded or partly invalid", ko="저하 또는 일부 무효")),
+    ("warn", Text(en="with caution or partly invalid", ko="주의 또는 일부 무효")),
     ("bad", Text(en="regressed or invalid", ko="악화 또는 무효")),
     ("plain", Text(en="quick look, or not compared", ko="간이 실행 또는 비교 불가")),
 )
@@ -135,7 +135,7 @@ def verdict(run: IndexedRun, exit_code: int | None = None) -> Verdict:
         return _INVALID if run.counts["invalid"] == measured else _SOME
     if not run.comparable:
         return _QUICK
-    return _DEGRADED if run.counts.get("degraded") else _VALID
+    return _CAUTION if run.counts.get("degraded") else _VALID
 
 
 class Ended(msgspec.Struct, frozen=True):
@@ -260,12 +260,7 @@ def _machine(key: str, machine: IndexedMachine, rows: Sequence[RunRow], last: da
     )
 
 
-_COUNTED = (
-    Text(en="valid", ko="유효"),
-    Text(en="degraded", ko="저하"),
-    Text(en="invalid", ko="무효"),
-    Text(en="unsupported", ko="미지원"),
-)
+_COUNTED = tuple(VALIDITY_TEXT.values())
 
 
 def _cells(newest: RunRow, runs: int) -> Text:

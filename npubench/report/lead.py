@@ -18,7 +18,7 @@ from npubench.report.numbers import backend_name, count
 from npubench.report.shown import Tone
 from npubench.report.shown_lead import Claim, Claims
 from npubench.report.words import joined
-from npubench.schema import Run
+from npubench.schema import VALIDITY_TEXT, Run
 from npubench.units import UNKNOWN
 
 _MOST_DEVICES = 3
@@ -51,9 +51,9 @@ def verdict(runs: Sequence[Run]) -> tuple[Text, Tone]:
         if n == 1:
             text = Text(en="The one measurement is valid", ko="측정 1건 유효")
     else:
-        rest = [(degraded, "with caution", "주의"), (invalid, "invalid", "무효")]
-        en = "".join(f", {count(many)} {word}" for many, word, _ in rest if many)
-        ko = "".join(f", {count(many)}건 {word}" for many, _, word in rest if many)
+        rest = [(degraded, VALIDITY_TEXT["degraded"]), (invalid, VALIDITY_TEXT["invalid"])]
+        en = "".join(f", {count(many)} {word.en}" for many, word in rest if many)
+        ko = "".join(f", {count(many)}건 {word.ko}" for many, word in rest if many)
         text = Text(
             en=f"{count(valid)} of {count(n)} measurements valid{en}",
             ko=f"측정 {count(n)}건 중 {count(valid)}건 유효{ko}",
@@ -77,7 +77,7 @@ def machine(run: Run) -> Text:
 
 def sentence(run: Run, found: Sequence[Claims]) -> Text:
     """What the services get on one machine, by device; where nothing can be claimed, what was measured."""
-    parts = [_service(service.key, _own(service), {}, _seeded([run])) for service in found]
+    parts = [_service(service.key, own(service), {}, _seeded([run])) for service in found]
     told = [part for part in parts if part is not None]
     if not told:
         return _counted(run)
@@ -118,8 +118,8 @@ def _upper(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _own(service: Claims) -> list[Claim]:
-    """Of a service's first model: accelerators before CPUs, without a number last."""
+def own(service: Claims) -> list[Claim]:
+    """What a sentence on one machine tells of a service: its first model, CPUs after others, unknown ones last."""
     rows = lead_claims.of_model([service], service.key, service.rows[0].model.id)
     return sorted(rows, key=lambda row: (row.figure.text == UNKNOWN, row.on_cpu))
 

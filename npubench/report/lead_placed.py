@@ -26,7 +26,7 @@ SHORT: dict[str, Text] = {
     "other": Text(en="other models", ko="기타 모델"),
 }
 _RAN = Text(en="Did it run on that device?", ko="정말 그 장치에서 실행되었는가?")
-_CERTIFICATES = Text(en="Certificates", ko="배치 증명서")
+_CERTIFICATES = Text(en="Placement certificates", ko="실행 위치 증명서")
 _GRAVEST: tuple[Tone, ...] = ("bad", "plain", "warn", "good")
 _TYPES = ("npu", "gpu")
 _MOST = 6

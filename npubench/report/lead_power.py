@@ -18,8 +18,8 @@ from npubench.report.claims import OWN, WHOLE, each
 from npubench.report.foreign import clean
 from npubench.report.lead_drift import drift
 from npubench.report.lead_metered import metered, unsaid
-from npubench.report.power_words import figure, scope_name, watts
-from npubench.report.shown import Number, Tone
+from npubench.report.power_words import figure, scope_name
+from npubench.report.shown import Tone
 from npubench.report.shown_lead import Answer, Claims
 from npubench.report.words import joined
 from npubench.schema import Cell, Run
@@ -101,6 +101,13 @@ def _energy_table(ranking: Ranking) -> Table | None:
         and len({_device(row.entry) for row in table.rows if row.figures[0].value is not None}) > 1
     ]
     return min(known, key=place, default=None)
+
+
+def cells(ranking: Ranking) -> frozenset[tuple[str, str, str]]:
+    """(run, machine, cell) of whatever the answer tells."""
+    table = _energy_table(ranking)
+    rows = [row for row in table.rows if row.figures[0].value is not None] if table is not None else []
+    return frozenset((row.entry.run, row.entry.machine, row.entry.cell) for row in rows[:_MOST])
 
 
 def _has_places(table: Table) -> bool:
@@ -211,7 +218,7 @@ def _flipped(by_id: Mapping[At, tuple[Run, str]], rows: tuple[Row, Row], names: 
         if len(values) < 2 or _over(metric, values[0], values[1]) >= 1:
             continue
         where = scope_name(scope)
-        told = [each(_number(metric, value)) for value in values]
+        told = [each(figure(metric, value)) for value in values]
         (one, other), (a, b) = names, told
         yield Text(
             en=f"Measured at the {where.en} alone the order flips ({one.en} {a.en}, {other.en} {b.en}). Sensors of "
@@ -227,11 +234,4 @@ def _cell(run: Run, entry: Entry) -> Cell | None:
 
 
 def _each(row: Row) -> Text:
-    return each(_number(row.figures[0].metric, row.figures[0].value))
-
-
-def _number(metric: str, value: float | None) -> Number:
-    """As in the claims: watts of a camera, joules of a page."""
-    if metric == "cameras_per_w" and value:
-        return Number(text=watts(1 / value), unit=power_figures.PER_CAMERA)
-    return figure(metric, value)
+    return each(figure(row.figures[0].metric, row.figures[0].value))

@@ -14,8 +14,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from npubench.lang import Language, Text
 from npubench.report import ranking
 from npubench.report.comparison.markdown import markdown as compared
+from npubench.report.lead_trust import ELSEWHERE
 from npubench.report.marked import text
 from npubench.report.shown import Fact, Fault, Number, Row, RunView, Service, ServiceRow, Term, View
+from npubench.report.shown_lead import Answer
 from npubench.report.shown_power import PowerRow
 from npubench.report.view import RunFiles
 from npubench.stats.compared import Comparison
@@ -62,6 +64,13 @@ def _of(run: RunView, title: Text, spoken: Language) -> str:
     return f"\n## {title[spoken]} · {text(run.machine)}\n"
 
 
+def _elsewhere(answer: Answer) -> Iterator[Text]:
+    """Conditions of what is not above, in a sentence."""
+    if found := answer.elsewhere:
+        english, korean = "; ".join(text.en for text in found), "; ".join(text.ko for text in found)
+        yield Text(en=f"{ELSEWHERE.en}: {english}", ko=f"{ELSEWHERE.ko}: {korean}")
+
+
 def _lead(view: View, spoken: Language) -> Iterator[str]:
     """What the page opens with, folded caveats included: Markdown has no room to hide them in."""
     lead = view.lead
@@ -69,7 +78,7 @@ def _lead(view: View, spoken: Language) -> Iterator[str]:
         return
     yield f"\n{_TICK[lead.tone]} **{_say(lead.verdict, spoken)}**\n\n{_say(lead.sentence, spoken)}\n"
     for answer in lead.answers:
-        told = (answer.answer, *answer.more, *answer.conditions, *answer.checked)
+        told = (answer.answer, *answer.more, *answer.conditions, *_elsewhere(answer), *answer.checked)
         more = " ".join(_sentence(_say(said, spoken)) for said in told)
         yield f"\n**{_say(answer.question, spoken)}** {more}\n"
     if said := (*lead.caveats, *lead.folded):
@@ -127,7 +136,7 @@ def _service_row(row: ServiceRow, spoken: Language) -> list[str]:
 
 def _run(run: RunView, spoken: Language) -> Iterator[str]:
     """Everything about one run behind its services."""
-    yield _of(run, Text(en="All cells", ko="전체 셀"), spoken)
+    yield _of(run, Text(en="All measurements", ko="전체 측정 결과"), spoken)
     for group in run.groups:
         yield f"\n### {group.title[spoken]}\n\n{_say(group.meaning, spoken)}\n"
         scopes = dict.fromkeys(row.scope for row in group.rows)

@@ -16,9 +16,9 @@ METHOD: tuple[Term, ...] = (
         "Input data",
         "입력 자료",
         "A model reads either a set that npubench drew or a folder of the user's own; which one decides comparability, "
-        "and is told with its number of files at the head, in each cell's sheet and, as a hash, on the model's card.",
+        "and is told with its number of files at the head, in each sheet and, as a hash, on the model's card.",
         "모델은 npubench가 그린 자료나 사용자의 폴더를 읽습니다. 어느 쪽인지에 따라 비교 가능 여부가 정해지며, 파일 "
-        "수는 머리말과 셀별 기록에, 해시는 모델 카드에 적습니다.",
+        "수는 머리말과 측정별 기록에, 해시는 모델 카드에 적습니다.",
     ),
     _term(
         "percentile",
@@ -145,11 +145,11 @@ LOADS: tuple[Term, ...] = (
         "Generator lag",
         "부하 생성기의 지연",
         "How late npubench itself sent what was due. It counts against the result, because latency begins at the due "
-        "moment; above 50 µs and 2 % of the median latency at p99 the launch is degraded, and it is invalid only where "
-        "the lag decides the verdict. Together with the overhead floor this shows that the measuring was not the "
+        "moment; above 50 µs and 2 % of the median latency at p99 the launch counts with caution, and is invalid only "
+        "where the lag decides the verdict. Together with the overhead floor this shows that the measuring was not the "
         "bottleneck.",
         "npubench가 예정된 요청을 얼마나 늦게 보냈는지입니다. 지연 시간은 예정된 시각부터 재므로 결과에 불리하게 "
-        "반영됩니다. p99가 50 µs와 중앙값 지연의 2 %를 모두 넘으면 저하, 그 지연이 판정을 뒤집을 때만 무효입니다. "
+        "반영됩니다. p99가 50 µs와 중앙값 지연의 2 %를 모두 넘으면 주의, 그 지연이 판정을 뒤집을 때만 무효입니다. "
         "하네스 하한과 함께, 측정 도구가 병목이 아니었음을 보여 주는 증거입니다.",
     ),
     _term(
@@ -207,7 +207,7 @@ LIMITS: tuple[Text, ...] = (
     Text(
         en="Placement and energy are published only with evidence (the runtime's own assignment, a meter that "
         "answered).",
-        ko="배치와 에너지는 증거(런타임의 배정 정보, 응답한 측정기)가 있을 때만 발표합니다.",
+        ko="실행 위치와 에너지는 증거(런타임의 배정 정보, 응답한 측정기)가 있을 때만 발표합니다.",
     ),
     Text(
         en="Rates found one at a time and all at once answer different questions, and so do the two scopes: do "
@@ -232,7 +232,7 @@ WORDS: tuple[Term, ...] = (
         "빌드",
         "A model made ready for one backend in one precision, compiled if the backend asks for it. Its answers are "
         "judged once, and it has one placement certificate.",
-        "모델을 한 백엔드와 한 정밀도에 맞게 준비한 것(필요하면 컴파일 포함). 품질 판정과 배치 증명서가 빌드마다 "
+        "모델을 한 백엔드와 한 정밀도에 맞게 준비한 것(필요하면 컴파일 포함). 품질 판정과 실행 위치 증명서가 빌드마다 "
         "하나씩 있습니다.",
     ),
     _term(
@@ -266,13 +266,22 @@ WORDS: tuple[Term, ...] = (
         "프로바이더로 넘어가는 텐서. 하나마다 전송이 필요합니다.",
     ),
     _term(
+        "certificate",
+        "placement certificate",
+        "실행 위치 증명서(placement)",
+        "What npubench itself saw of where a build ran: which device took which part of the arithmetic and the time, "
+        "by the runtime's own reports. One for each build and device.",
+        "빌드가 어디에서 실행되었는지 npubench가 직접 확인한 기록. 연산과 시간을 장치별로 얼마나 맡았는지 런타임의 "
+        "보고로 적으며, 빌드와 장치마다 하나씩 있습니다.",
+    ),
+    _term(
         "assisted",
         "CPU-assisted",
         "CPU 보조",
-        "The provider asked for did less of the arithmetic than the ruleset asks (95 % in npubench-1). The figure is "
-        "of two devices, and no success.",
-        "요청한 프로바이더가 맡은 연산량이 규칙의 하한(npubench-1은 95 %)에 못 미침. 두 장치를 합친 수치이며 성공이 "
-        "아닙니다.",
+        "Says where it ran: the device asked for did less of the arithmetic than the ruleset asks (95 % in "
+        "npubench-1), the CPU the rest. The figure is of two devices; that is a reason for the verdict “with caution”.",
+        "실행 위치를 나타내는 말. 요청한 장치가 맡은 연산량이 규칙의 하한(npubench-1은 95 %)에 못 미쳐 나머지를 CPU가 "
+        "처리함. 두 장치를 합친 수치이므로 판정은 ‘주의’가 됩니다.",
     ),
     _term(
         "scope",
@@ -302,10 +311,12 @@ WORDS: tuple[Term, ...] = (
     ),
     _term(
         "valid",
-        "valid · degraded · invalid",
-        "유효 · 저하 · 무효",
-        "Valid: sound. Degraded: usable, with the stated doubt. Invalid: not a result, however fast.",
-        "유효: 믿을 수 있음. 저하: 적힌 의심을 감안하면 쓸 수 있음. 무효: 아무리 빨라도 결과가 아님.",
+        "valid · with caution · invalid",
+        "유효 · 주의 · 무효",
+        "Valid: sound. With caution: usable, with the stated doubt (`degraded` in the files). Invalid: not a result, "
+        "however fast.",
+        "유효: 믿을 수 있음. 주의: 적힌 이유를 감안하면 쓸 수 있음(결과 파일에서는 `degraded`). 무효: 아무리 빨라도 "
+        "결과가 아님.",
     ),
     _term(
         "unsupported",

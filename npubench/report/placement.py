@@ -16,6 +16,7 @@ from npubench.report import reasons, servers
 from npubench.report.foreign import MESSAGE_LIMIT, clean
 from npubench.report.numbers import count
 from npubench.report.words import EXTENTS, joined, same
+from npubench.stats.compared import LABELS
 from npubench.stats.placement import CONVERSIONS
 from npubench.units import show_share
 
@@ -68,7 +69,7 @@ def time_share(found: Certificate) -> float | None:
 
 def assisted(found: Certificate | None) -> Text | None:
     """The label that a result carries wherever it stands beside others."""
-    return EXTENTS["assisted"][1] if found is not None and found.extent == "assisted" else None
+    return LABELS["cpu_assisted"] if found is not None and found.extent == "assisted" else None
 
 
 def sentence(found: Certificate, title: Text) -> Text:

@@ -36,8 +36,8 @@ _SEARCHED = Text(
 )
 _ONLY = {"cameras_per_w": _SEARCHED, "users_per_w": _SEARCHED}
 _INVALID = Text(
-    en="the cell is invalid, so its energy is not a result; the reason is in the table of all cells",
-    ko="무효인 셀의 에너지는 결과가 아닙니다. 이유는 전체 셀 표에 있습니다",
+    en="the cell is invalid, so its energy is not a result; the reason is in the table of all measurements",
+    ko="무효인 셀의 에너지는 결과가 아닙니다. 이유는 전체 측정 결과 표에 있습니다",
 )
 _NO_IDLE = Text(en="no idle baseline was read in this scope", ko="이 범위에서 유휴 전력을 읽지 못했습니다")
 

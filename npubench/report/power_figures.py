@@ -14,7 +14,7 @@ import msgspec
 from npubench.lang import Text
 from npubench.report import loads, reasons
 from npubench.report.cells import own_words
-from npubench.report.power_words import SCOPE_ORDER, UNAVAILABLE, figure, scope_name, watts
+from npubench.report.power_words import SCOPE_ORDER, UNAVAILABLE, figure, scope_name
 from npubench.report.shown import Number
 from npubench.schema import Cell, Launch, Run
 from npubench.spi import MeterScope
@@ -45,9 +45,6 @@ _LEADING = (
     "cameras_per_w", "users_per_w", "tokens_per_j", "energy_per_page_j", "energy_per_frame_j", "energy_per_request_j",
     "power_mean_w",
 )  # fmt: skip
-
-
-PER_CAMERA = Text(en="per camera", ko="카메라당")
 
 
 def usable(cell: Cell) -> bool:
@@ -127,9 +124,6 @@ def headline(cell: Cell, scope: MeterScope) -> Number | None:
         spread = cell.efficiency.get(scope, {}).get(key)
         if spread is None or spread.median is None:
             continue
-        if key == "cameras_per_w" and spread.median > 0:
-            # People plan by the camera; the tables of power have the metric itself.
-            return Number(text=watts(1 / spread.median), unit=PER_CAMERA)
         return figure(key, spread.median)
     return None
 

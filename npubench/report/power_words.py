@@ -95,7 +95,7 @@ QUANTITIES: dict[str, Text] = {
 }
 
 # What a figure of energy is counted in.
-_UNITS: dict[str, Text] = {
+UNITS: dict[str, Text] = {
     "energy_per_request_j": Text(en="/request", ko="/요청"),
     "net_energy_per_request_j": Text(en="/request", ko="/요청"),
     "energy_per_frame_j": Text(en="/frame", ko="/프레임"),
@@ -133,7 +133,7 @@ def figure(key: str, value: float | None) -> Number:
         return Number(text=UNKNOWN)
     if key == "power_mean_w":
         return Number(text=watts(value))
-    unit = _UNITS.get(key)
+    unit = UNITS.get(key)
     if key.endswith("_j") and not key.startswith("tokens"):
         return Number(text=show_joules(value), unit=unit)
     return Number(text=show(value, ""), unit=unit)

@@ -25,15 +25,22 @@ from npubench.units import UNKNOWN, show, significant
 FRONT = "★"
 NOT_RANKED = Text(en="Not ranked", ko="순위에 없음")
 LEGEND = Text(
-    en="Place: one more than the number of entries that are clearly better ({} % intervals over launches do not "
-    "meet; of what was searched the interval reaches from the load that held to the least that failed); = shares it "
-    "with others. A figure here is the geometric mean of its launches, elsewhere their median: the last digit may "
-    "differ. " + FRONT + ": no other entry is at least as good in speed and energy and clearly better in one.",
-    ko="순위: 확실히 더 나은 항목 수 + 1(실행에 대한 {} % 구간이 겹치지 않는 것만 셈. 탐색한 부하의 구간은 "
-    "지킨 부하부터 실패한 가장 작은 부하까지). =: 같은 순위가 또 있음. 이 표의 값은 실행들의 기하 평균, "
-    "다른 절의 값은 중앙값이므로 끝자리가 다를 수 있음. "
+    en="Which entry is better? Only one whose interval does not touch the other's; where intervals overlap, no "
+    "difference can be shown. An entry's place tells how many are better in this way: with none it is first, "
+    "with two it is third; = marks a place that several share. The interval is where the value lies with {} % "
+    "confidence, judged from the launches; where the largest load was searched, it reaches from the load that "
+    "held to the least that failed. "
     + FRONT
-    + ": 속도와 에너지가 모두 같거나 낫고 하나는 확실히 나은 다른 항목이 없음.",
+    + ": nobody beats this entry in speed and energy together, that is, is at least as good in both and clearly "
+    "better in one. Values here are geometric means of the launches, elsewhere medians: the last digit may "
+    "differ.",
+    ko="어느 쪽이 더 나은가? 두 값의 구간이 서로 겹치지 않을 때만 더 낫다고 봅니다. 겹치면 차이를 확인할 수 "
+    "없습니다. 순위는 자기보다 나은 항목의 수로 정합니다. 없으면 1위, 둘이면 3위이며 =는 공동 순위입니다. "
+    "구간은 반복 측정으로 구한 {} % 신뢰 구간입니다. 최대 부하를 찾는 측정에서는 지킨 부하부터 실패한 가장 "
+    "작은 부하까지가 구간입니다. "
+    + FRONT
+    + ": 속도와 에너지를 함께 볼 때 이보다 앞서는 항목이 없음(둘 다 같거나 낫고 하나는 확실히 나은 항목이 "
+    "없음). 이 표의 값은 반복 측정의 기하 평균이고 다른 곳의 값은 중앙값이므로 끝자리가 다를 수 있습니다.",
 )
 WHY: dict[Why, Text] = {
     "invalid": Text(en="invalid", ko="무효"),

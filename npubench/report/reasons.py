@@ -32,7 +32,7 @@ _KNOWN = {
     "no launch finished": "끝까지 실행된 프로세스가 없습니다",
     "this launch has no such value": "이 실행에는 해당 값이 없습니다",
     "the floor could not be measured on this backend": "이 백엔드에서 하네스 하한을 측정하지 못했습니다",
-    "the adapter gave no placement evidence": "어댑터가 배치 증거를 제공하지 않았습니다",
+    "the adapter gave no placement evidence": "어댑터가 실행 위치의 증거를 제공하지 않았습니다",
     "the model card has no quality floor: its weights are seeded, so no task quality is claimed": (
         "모델 카드에 품질 하한이 없습니다. 난수로 만든 가중치이므로 품질을 주장하지 않습니다"
     ),
@@ -51,7 +51,7 @@ _KNOWN = {
     "there is no reading after the window's end": "측정 구간이 끝난 뒤의 값이 없습니다",
     "readings are missing at the window's edge": "측정 구간 가장자리의 값이 빠져 있습니다",
     "the sensor reported 0 W throughout, which no device draws": "센서가 내내 0 W를 보고했습니다(있을 수 없는 값)",
-    "no placement certificate was made in this run": "이번 실행에서 배치 증명서를 만들지 않았습니다",
+    "no placement certificate was made in this run": "이번 실행에서 실행 위치 증명서를 만들지 않았습니다",
     "this adapter records no profile": "이 어댑터는 프로파일을 기록하지 않습니다",
     "this session records no profile": "이 세션은 프로파일을 기록하지 않습니다",
     "no profile was recorded": "프로파일이 기록되지 않았습니다",

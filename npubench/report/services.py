@@ -139,12 +139,12 @@ _NOT_SEEN = Text(
     ko="지속 처리량을 보여 주는 연속 처리를 하지 않았습니다",
 )
 _INVALID = Text(
-    en="the cell is invalid, so its numbers are not a result; the reason is in the table of all cells",
-    ko="무효인 셀의 수치는 결과가 아닙니다. 이유는 전체 셀 표에 있습니다",
+    en="the cell is invalid, so its numbers are not a result; the reason is in the table of all measurements",
+    ko="무효인 셀의 수치는 결과가 아닙니다. 이유는 전체 측정 결과 표에 있습니다",
 )
 _UNSUPPORTED = Text(
-    en="the backend does not take this; the reason is in the table of all cells",
-    ko="백엔드가 지원하지 않습니다. 이유는 전체 셀 표에 있습니다",
+    en="the backend does not take this; the reason is in the table of all measurements",
+    ko="백엔드가 지원하지 않습니다. 이유는 전체 측정 결과 표에 있습니다",
 )
 
 

@@ -153,7 +153,7 @@ def _facts(run: Run, cell: Cell, launches: Mapping[str, Launch]) -> tuple[Fact, 
     else:
         facts.append(
             Fact(
-                name=Text(en="Placement (where it ran)", ko="배치(어디서 실행됐는가)"),
+                name=Text(en="Placement (where it ran)", ko="실행 위치(placement)"),
                 value=_unknown(reasons.full(cell.placement_reason)),
             )
         )

@@ -32,7 +32,7 @@ class Fault(Shown, frozen=True, kw_only=True):
 
 
 class Row(Shown, frozen=True, kw_only=True):
-    """One cell in the table of all cells. `anchor` is empty where the cell has no sheet (unsupported)."""
+    """One cell in the table of all measurements. `anchor` is empty where the cell has no sheet (unsupported)."""
 
     anchor: str
     model: Name

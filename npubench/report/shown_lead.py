@@ -24,7 +24,7 @@ class Claim(Shown, frozen=True, kw_only=True):
     words; `value`: the same unrounded, more is better, None: unknown. `assisted`: what a part on the CPU is called.
     `placed` None: there is no result that could have run anywhere. `on_cpu`: a certificate says that it was asked to
     run on the CPU. `limit`: what stopped it. `scope`: what the number covers; None: the whole service.
-    `load` leaves out how a backend is driven, which is its own choice.
+    `load` leaves out how a backend is driven, which is its own choice. `dark`: why `spent` lacks any.
     """
 
     backend: Name
@@ -39,6 +39,7 @@ class Claim(Shown, frozen=True, kw_only=True):
     short: Text
     sentence: Text
     spent: tuple[Spent, ...]
+    dark: Text
     placed: Text | None
     assisted: Text | None
     on_cpu: bool
@@ -61,7 +62,8 @@ class Claims(Shown, frozen=True, kw_only=True):
 class Answer(Shown, frozen=True, kw_only=True):
     """A question that everybody asks, answered in a line or two. `links`: (id, name) of where the page shows it.
 
-    `conditions` are numbered on the page; `checked` was found to hold.
+    `conditions` are numbered on the page; `elsewhere` are those of what the page's head does not tell; `checked` was
+    found to hold.
     """
 
     question: Text
@@ -70,22 +72,26 @@ class Answer(Shown, frozen=True, kw_only=True):
     tone: Tone
     links: tuple[tuple[str, Text], ...]
     conditions: tuple[Text, ...] = ()
+    elsewhere: tuple[Text, ...] = ()
     checked: tuple[Text, ...] = ()
 
 
 class HeadValue(Shown, frozen=True, kw_only=True):
     """What one device delivers. `anchor`: the id of its cell, empty where there is none. `precision`: where the devices
-    of a row do not share one.
+    of a row do not share one. `why`: why it is unknown.
     """
 
     text: Text
     note: Text | None
     anchor: str
     precision: str = ""
+    why: Text | None = None
 
 
 class HeadRow(Shown, frozen=True, kw_only=True):
-    """One service on every device. `note`: what its numbers cannot be read without."""
+    """One service on every device. `note`: what its numbers cannot be read without. `model` is empty in a row that goes
+    on about the one before it.
+    """
 
     title: Text
     model: str

@@ -342,8 +342,8 @@ def _pareto(key: str, table: Table, marks: Mapping[str, str]) -> Pareto | None:
         y_ticks=ys,
         points=tuple(points),
         best=Text(
-            en=f"Best is to the {en}. Filled: nobody is at least as good in both and clearly better in one.",
-            ko=f"{ko}로 갈수록 좋습니다. 채운 점: 둘 다 같거나 낫고 하나는 확실히 나은 다른 항목이 없습니다.",
+            en=f"Best is to the {en}. Filled: nobody beats it in both together (★).",
+            ko=f"{ko}로 갈수록 좋습니다. 채운 점: 둘을 함께 볼 때 이보다 앞서는 항목이 없습니다(★).",
         ),
     )
 

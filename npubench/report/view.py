@@ -30,6 +30,7 @@ from npubench.report import (
     inputs,
     lead,
     lead_table,
+    lead_told,
     media,
     method,
     method_power,
@@ -88,11 +89,18 @@ class RunFiles(msgspec.Struct, frozen=True, kw_only=True):
     redacted: bool = False
 
 
-def build(runs: Sequence[RunFiles]) -> View:
-    """The report of these runs, in the order given."""
+def _nobody(part: object) -> None:
+    return None
+
+
+def build(runs: Sequence[RunFiles], drawn: Callable[[object], None] = _nobody) -> View:
+    """The report of these runs, in the order given.
+
+    `drawn` is told what of it is drawn as soon as that is known, for pictures take long; not all is known early.
+    """
     keys = [f"r{index}" for index in range(1, len(runs) + 1)]
     told = [claims.claims(files.run, key) for files, key in zip(runs, keys, strict=True)]
-    shown = tuple(_run(*each) for each in zip(runs, keys, told, strict=True))
+    shown = tuple(_run(*each, drawn) for each in zip(runs, keys, told, strict=True))
     if len(shown) == 1:
         title = Text(en=f"npubench · {shown[0].machine}", ko=f"npubench · {shown[0].machine}")
     else:
@@ -138,6 +146,7 @@ def _lead(
         first = list(caveats.together(runs, [caveats.grave(run) for run in runs]))
         rest = list(caveats.together(runs, [caveats.others(run) for run in runs]))
     table = lead_table.head_table(runs, told)
+    above = lead_told.told(runs, keys, told, table, ranking)
     sentence = lead.together(runs, told) if several else lead.sentence(runs[0], told[0])
     return Lead(
         eyebrow=tuple(dict.fromkeys(clean(run.machine.name) for run in runs))
@@ -147,7 +156,7 @@ def _lead(
         title=sentence if table is None else lead_table.title(runs, table),
         sentence=sentence,
         table=table,
-        answers=answers.answers(runs, told, ranking, keys, shown),
+        answers=answers.answers(runs, told, ranking, keys, shown, above),
         caveats=tuple(first[:MOST_CAVEATS]),
         folded=(*first[MOST_CAVEATS:], *rest),
     )
@@ -182,11 +191,14 @@ def _method(runs: Sequence[RunFiles]) -> tuple[Term, ...]:
     return tuple(told(term) for term in terms)
 
 
-def _run(files: RunFiles, key: str, told: tuple[Claims, ...]) -> RunView:
+def _run(files: RunFiles, key: str, told: tuple[Claims, ...], drawn: Callable[[object], None]) -> RunView:
     run = files.run
     verdict, tone = lead.verdict([run])
-    drawn = curves.curves(run, key)
+    latencies = figures.figures(run, key, figures.counting(files.samples, files.launches))
+    loaded = curves.curves(run, key)
     timelines = timeline.timelines(run, key, files.launches, files.samples, files.readings)
+    for part in (*latencies, *loaded, *timelines.values()):
+        drawn(part)
     return RunView(
         key=key,
         id=clean(run.id),
@@ -204,14 +216,14 @@ def _run(files: RunFiles, key: str, told: tuple[Claims, ...]) -> RunView:
         groups=cells.groups(run, key),
         places=places.places(run, key),
         pictures=pictures.pictures(run, key, files.exhibits, files.media),
-        figures=figures.figures(run, key, figures.counting(files.samples, files.launches)),
-        curves=drawn,
+        figures=latencies,
+        curves=loaded,
         mixes=mixes.mixes(run, key),
         scalings=scaling.scalings(run, key),
         stages=stages.stages(run, key),
         tuned=tuned.tuned(run, key),
         power=power.power(run, key, files.launches),
-        sheets=sheets.sheets(run, key, files.launches, drawn, timelines),
+        sheets=sheets.sheets(run, key, files.launches, loaded, timelines),
         absent=facts.absent(run),
         remarks=facts.remarks(run),
         machine_facts=facts.machine_facts(run.machine),

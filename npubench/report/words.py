@@ -10,14 +10,10 @@ from npubench.evidence import Extent, StrictAnswer
 from npubench.lang import Text
 from npubench.report.foreign import clean
 from npubench.report.shown import Tone
-from npubench.schema import ExecutionKind, Validity
+from npubench.schema import VALIDITY_TEXT, ExecutionKind, Validity
 
-VERDICTS: dict[Validity, tuple[Tone, Text]] = {
-    "valid": ("good", Text(en="valid", ko="유효")),
-    "degraded": ("warn", Text(en="degraded", ko="저하")),
-    "invalid": ("bad", Text(en="invalid", ko="무효")),
-    "unsupported": ("plain", Text(en="unsupported", ko="미지원")),
-}
+_TONES: dict[Validity, Tone] = {"valid": "good", "degraded": "warn", "invalid": "bad", "unsupported": "plain"}
+VERDICTS: dict[Validity, tuple[Tone, Text]] = {name: (_TONES[name], text) for name, text in VALIDITY_TEXT.items()}
 
 # Execution kind → (title, meaning). None: nothing ran, so no kind was observed.
 KINDS: dict[ExecutionKind | None, tuple[Text, Text]] = {

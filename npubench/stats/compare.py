@@ -24,7 +24,7 @@ import msgspec
 
 from npubench.errors import NotComparableError, UsageError
 from npubench.lang import Text
-from npubench.schema import Cell, Run
+from npubench.schema import VALIDITY_TEXT, Cell, Run
 from npubench.stats.compared import (
     LABELS,
     CellComparison,
@@ -78,12 +78,10 @@ def _sound(cell: Cell) -> bool:
 def _told(side: str, cell: Cell) -> Iterator[Text]:
     if cell.verdict == "valid":
         return
+    found, is_ = VALIDITY_TEXT[cell.verdict], "counts" if cell.verdict == "degraded" else "is"
     why = cell.reasons or tuple(Text(en=item.message, ko=item.message) for item in cell.failures)
     for reason in why or (Text(en="no reason was recorded", ko="기록된 이유 없음"),):
-        yield Text(en=f"{side} is {cell.verdict}: {reason.en}", ko=f"{side} {_KO[cell.verdict]}: {reason.ko}")
-
-
-_KO = {"degraded": "저하", "invalid": "무효", "unsupported": "미지원"}
+        yield Text(en=f"{side} {is_} {found.en}: {reason.en}", ko=f"{side} {found.ko}: {reason.ko}")
 
 
 def _labels(base: Cell | None, new: Cell | None) -> Iterator[Label]:
@@ -114,7 +112,7 @@ def _moved(base: Cell, new: Cell) -> Iterator[Text]:
     if before is not None and after is not None and before.extent != after.extent:
         yield Text(
             en=f"placement changed: BASE {before.extent}, NEW {after.extent}",
-            ko=f"배치가 달라짐: BASE {before.extent}, NEW {after.extent}",
+            ko=f"실행 위치가 달라짐: BASE {before.extent}, NEW {after.extent}",
         )
 
 

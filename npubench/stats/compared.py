@@ -14,7 +14,7 @@ import msgspec
 from npubench.errors import MeasurementError, NotComparableError, RegressionError, combine_exit_codes
 from npubench.lang import Text
 from npubench.scenarios import written
-from npubench.schema import ExecutionKind, Run, Scenario
+from npubench.schema import VALIDITY_TEXT, ExecutionKind, Run, Scenario
 from npubench.spi import MeterScope
 
 Verdict = Literal["regressed", "improved", "equivalent", "inconclusive"]
@@ -33,15 +33,16 @@ Label = Literal[
     "new_degraded",
 ]
 
+_CAUTION = VALIDITY_TEXT["degraded"]
 LABELS: dict[Label, Text] = {
-    "cpu_assisted": Text(en="CPU-assisted", ko="CPU 보조"),
+    "cpu_assisted": Text(en="placement: CPU-assisted", ko="실행 위치: CPU 보조"),
     "simulated": Text(en="simulated: times mean nothing", ko="시뮬레이션: 시간은 의미 없음"),
     "virtual": Text(en="virtual device: times mean nothing", ko="가상 장치: 시간은 의미 없음"),
     "cpu_fallback": Text(en="ran on the CPU", ko="CPU에서 실행됨"),
     "endpoint": Text(en="endpoint", ko="엔드포인트"),
     "overhead_bound": Text(en="overhead-bound", ko="하네스 비용 지배"),
-    "base_degraded": Text(en="BASE is degraded", ko="BASE 저하"),
-    "new_degraded": Text(en="NEW is degraded", ko="NEW 저하"),
+    "base_degraded": Text(en=f"BASE counts {_CAUTION.en}", ko=f"BASE {_CAUTION.ko}"),
+    "new_degraded": Text(en=f"NEW counts {_CAUTION.en}", ko=f"NEW {_CAUTION.ko}"),
 }
 
 

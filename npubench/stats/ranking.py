@@ -21,7 +21,7 @@ import msgspec
 from npubench import scenarios
 from npubench.lang import Text
 from npubench.metrics import ENERGY, METRICS, THROUGHPUT, capacity_metric, sustained_metric
-from npubench.schema import Cell, Run
+from npubench.schema import VALIDITY_TEXT, Cell, Run
 from npubench.spi import MeterScope
 from npubench.stats.compared import LABELS, Rule, RunRef
 from npubench.stats.placing import figure, front, order, placed
@@ -185,7 +185,6 @@ def _sort(cell: Cell) -> tuple[str, str]:
     return str(device.get("type")), str(device.get("vendor"))
 
 
-_DEGRADED = Text(en="degraded", ko="저하")
 _QUALITY = Text(en="quality unknown", ko="품질 미확인")
 _LACKS = Text(en="lacks by its ruleset", ko="규칙상 부족한 것 있음")
 
@@ -194,7 +193,7 @@ def _entry(item: Found) -> Entry:
     run, cell = item
     labels = [LABELS["cpu_assisted"]] if cell.certificate is not None and cell.certificate.extent == "assisted" else []
     labels += [LABELS["overhead_bound"]] if cell.overhead_bound else []
-    labels += [_DEGRADED] if cell.verdict == "degraded" else []
+    labels += [VALIDITY_TEXT["degraded"]] if cell.verdict == "degraded" else []
     labels += [_QUALITY] if _quality(cell) == "unknown" else []
     labels += [_LACKS] if cell.lacks else []
     return Entry(

@@ -40,7 +40,7 @@ _FED = Text(en="the data that the plan names", ko="계획에 적힌 자료와 �
 _PLACE = Text(en="a box, or four corners", ko="상자 또는 네 모서리")
 _NODES = Text(
     en="placement figures (nodes, arithmetic, times): the runtime's reports",
-    ko="배치 수치(노드, 연산량, 시간): 런타임의 보고",
+    ko="실행 위치 수치(노드, 연산량, 시간): 런타임의 보고",
 )
 _TUNED = Text(en="rates of the points that tuning tried", ko="튜닝에서 시도한 구성의 처리율")
 

@@ -27,8 +27,10 @@ import sys, time
 from tests.report import sample
 files = sample.realistic()
 begin = time.perf_counter()
-from npubench.report import html, view
-page = html.render(view.build([files]), "en")
+from npubench.report.drawing import Drawing
+drawing = Drawing(early=True)
+from npubench.cli.report_formats import Format, rendered
+page = rendered(Format.html, [files], "en", drawing=drawing)
 print(f"{time.perf_counter() - begin:.2f} s, {len(page.encode()) / 1e6:.2f} MB, {len(files.run.cells)} cells")
 """
 _PAINTED = """() => new Promise(done => requestAnimationFrame(() => setTimeout(() => {

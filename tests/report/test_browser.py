@@ -185,7 +185,7 @@ def test_a_table_is_filtered_by_words_and_chips_and_the_count_is_told(tmp_path: 
         tools.get_by_role("button", name="sample-gpu").press("Space")
         assert tools.get_by_role("button", name="sample-gpu").get_attribute("aria-pressed") == "true"
         assert count.inner_text() == "2 of 32 shown"
-        tools.get_by_role("button", name="degraded").click()
+        tools.get_by_role("button", name="with caution").click()
         assert count.inner_text() == "0 of 32 shown"
         tools.get_by_role("button", name="Show all").click()
         assert count.inner_text() == "32 of 32 shown"

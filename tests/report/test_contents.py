@@ -29,7 +29,7 @@ def test_every_section_of_every_run_has_a_link_and_every_link_a_section() -> Non
     assert set(anchors) <= set(Page(page).ids)
     (found,) = LIST.findall(page)
     assert "Where it ran: placement certificates" in found
-    assert "실행 위치: 배치 증명서" in found
+    assert "실행 위치 증명서(placement)" in found
 
 
 def test_one_run_has_one_list_and_many_runs_a_folded_one() -> None:

@@ -78,10 +78,10 @@ def watts(*files: RunFiles) -> Answer:
 def test_a_claim_says_load_bound_energy_device_and_quality_in_a_sentence() -> None:
     found = told(hall.night())["cctv", "sample-npu"]
     assert found.sentence.en == (
-        "14 cameras at 15 fps within 66.7 ms (p99), 19.1 W per camera (whole machine), 2.93 W per camera (card), on "
-        "the NPU for 100 % of the arithmetic; drawn test scenes, mAP50 91.2 %."
+        "14 cameras at 15 fps within 66.7 ms (p99), 0.0523 cameras per watt (whole machine), 0.341 cameras per watt "
+        "(card), on the NPU for 100 % of the arithmetic; drawn test scenes, mAP50 91.2 %."
     )
-    assert found.sentence.ko.startswith("15 fps 카메라 14대(p99 66.7 ms 이내), 카메라당 19.1 W(장비 전체)")
+    assert found.sentence.ko.startswith("15 fps 카메라 14대(p99 66.7 ms 이내), 와트당 카메라 0.0523대(장비 전체)")
     assert found.limit is not None
     assert found.limit.en == (
         "15 cameras failed: latency, p99 93.3 ms of 66.7 ms. The largest part of a request's time is decoding "
@@ -209,7 +209,7 @@ def test_the_three_answers_of_one_machine() -> None:
         "Sample NP-1 (NPU): 7.6x (5.0 to 8.2) the cameras of CPU (ONNX Runtime) for the same power"
     )
     assert watt.more[0].en == "cctv-detect, cameras at 15 fps: whole machine, idle power included."
-    assert watt.more[1].en == "Sample NP-1 (NPU): 19.1 W per camera"
+    assert watt.more[1].en == "Sample NP-1 (NPU): 0.0523 cameras per watt"
     assert (
         ran.answer.en
         == "CCTV and language model: yes; OCR: only 62.0 % of the arithmetic (the other 38.0 % on the CPU)"
@@ -220,7 +220,7 @@ def test_the_three_answers_of_one_machine() -> None:
     assert trust.answer.en == f"With conditions: check these {len(trust.conditions)}"
     assert trust.answer.ko == f"조건부로 가능: 아래 {len(trust.conditions)}가지를 확인하십시오"
     assert trust.more == ()
-    assert "Wrong answers: ocr-korean int8 on Sample NP-1 (NPU)" in [text.en for text in trust.conditions]
+    assert "Wrong answers: ocr-korean int8 on Sample NP-1 (NPU)" in [text.en for text in trust.elsewhere]
     assert [text.en for text in trust.checked] == [
         "Every measurement started afresh at least 5 times, warm-up left out",
         "Answers checked: good in 7 of 8 combinations of model, precision and device",
@@ -235,13 +235,25 @@ def test_the_answers_count_over_all_machines() -> None:
     assert watt.answer.ko == "견본 GX-9(GPU): 같은 전력으로 견본 NP-1(NPU)보다 카메라를 1.4배(1.3~1.4) 처리"
     assert ran.answer.en.startswith("Sample NP-1 (NPU) — CCTV and language model: yes; OCR: only 62.0 %")
     assert [text.en for text in ran.more] == ["Sample GX-9 (GPU) — CCTV, OCR and language model: yes"]
-    assert any(text.en.startswith("2 measurements invalid") for text in trust.conditions)
+    assert trust.answer.en == "With conditions: check these 5"
+    assert [text.en for text in trust.conditions] == [
+        "Counts with caution: ocr-korean fp32 on Sample NP-1 (NPU) (placement: CPU-assisted)",
+        "Idle power changed by 14 to 16 % from before to after the measurement; no interval includes that",
+        "Other programs were busy on npu-node-1 and gpu-node-2 when the measurement began",
+        "2 more warnings about the machines",
+        "Drawn test data: it compares devices only",
+    ]
+    assert [text.en for text in trust.elsewhere] == [
+        "1 measurement with caution, marked in the tables",
+        "2 measurements invalid, marked in the tables",
+        "Wrong answers: ocr-korean int8 on Sample NP-1 (NPU) and ocr-korean int8 on Sample GX-9 (GPU)",
+    ]
 
 
 def test_a_smaller_scope_with_the_other_order_is_said_and_not_compared() -> None:
     watt = head(*hall.hall()).answers[0]
     (said,) = (text for text in watt.more if "order flips" in text.en)
-    assert "Sample GX-9 (GPU) 6.88 W per camera, Sample NP-1 (NPU) 2.93 W per camera" in said.en
+    assert "Sample GX-9 (GPU) 0.145 cameras per watt, Sample NP-1 (NPU) 0.341 cameras per watt" in said.en
     assert "비교에 쓸 수 없습니다" in said.ko
     assert not any("order flips" in text.en for text in head(hall.night()).answers[0].more)
     table = both().beside
@@ -278,7 +290,7 @@ def test_every_device_has_a_link_to_its_own_certificates_npus_first() -> None:
     page = view.build(list(reversed(hall.hall())))
     anchors = {place.key: place.backend.title for run in page.runs for place in run.places}
     assert [anchors[anchor].en for anchor, _ in ran.links] == ["Sample NP-1 (NPU)", "Sample GX-9 (GPU)"]
-    assert ran.links[0][1].en == "Certificates: Sample NP-1 (NPU)"
+    assert ran.links[0][1].en == "Placement certificates: Sample NP-1 (NPU)"
     assert [anchor for anchor, _ in trust.links] == ["r1-machine", "r2-machine"]
 
 
@@ -300,7 +312,7 @@ def test_watts_of_different_scopes_are_not_ranked() -> None:
     watt = head(msgspec.structs.replace(files, run=run)).answers[0]
     assert watt.answer.en == "Cannot be said: no two devices were metered in the same way"
     assert watt.tone == "plain"
-    assert "Sample NP-1 (NPU): 2.93 W per camera (card)" in [text.en for text in watt.more]
+    assert "Sample NP-1 (NPU): 0.341 cameras per watt (card)" in [text.en for text in watt.more]
 
 
 def only_cards(files: RunFiles, *, launches: int = 5, name: str = "npu-node-1", times: float = 1.0) -> RunFiles:
@@ -333,7 +345,7 @@ def test_two_machines_with_one_backend_are_two_devices() -> None:
     found = watts(only_cards(hall.night(), launches=1), only_cards(hall.night(), launches=1, name="npu-node-9"))
     assert (found.answer.en, found.tone) == ("Cannot be said: no whole-machine figures of the same work", "plain")
     assert [text.en for text in found.more] == [
-        f"Sample NP-1 (NPU) in {name}: 2.93 W per camera (card)" for name in ("npu-node-1", "npu-node-9")
+        f"Sample NP-1 (NPU) in {name}: 0.341 cameras per watt (card)" for name in ("npu-node-1", "npu-node-9")
     ]
     alone = watts(only_cards(hall.night()))
     assert alone.answer.en == "Only one device has a figure"
@@ -351,7 +363,7 @@ def test_who_has_no_interval_takes_the_certainty_from_the_others() -> None:
 
     found = watts(mapped(hall.night(), once))
     assert (found.answer.en, found.tone) == ("Not certain: no interval is known for Sample NP-1 (NPU)", "plain")
-    assert "Sample NP-1 (NPU): 19.1 W per camera" in [text.en for text in found.more]
+    assert "Sample NP-1 (NPU): 0.0523 cameras per watt" in [text.en for text in found.more]
 
 
 def test_without_a_meter_the_answer_is_unknown_with_the_reason() -> None:
@@ -420,7 +432,7 @@ def test_a_run_that_was_given_less_than_its_profile_asks_is_not_told_to_use_that
 
 def test_unchecked_and_unproven_numbers_ask_for_care() -> None:
     found = head(sample.realistic()).answers[2]
-    assert found.answer.en == f"Only with care: check these {len(found.conditions)}"
+    assert found.answer.en == f"Not yet: check these {len(found.conditions)}"
     told = [text.en for text in found.conditions]
     assert "Nobody checked the answers" in told
     assert "Where it ran is not proven for 8 combinations of model, precision and device" in told
@@ -437,7 +449,7 @@ def test_answers_that_nobody_checked_and_launches_that_failed_are_counted() -> N
     lost = Failure(kind=FailureKind.CRASHED, message="device lost")
     files = changed(files, {"backend": "cpu", "model": "ocr-korean"}, failures=(lost,) * 4)
     found = lead_trust.trusted([files.run], ["r1"])
-    assert found.answer.en.startswith("Only with care")
+    assert found.answer.en.startswith("Not yet")
     assert "What was measured only once has no interval" in [text.en for text in found.conditions]
     assert not any("started afresh" in text.en for text in found.checked)
 
@@ -466,7 +478,7 @@ def test_machines_stand_side_by_side() -> None:
     cctv = found.groups[0]
     rows = {row.title.en: [value.en for value in row.values] for row in cctv.rows}
     assert rows["Delivers"] == ["14 cameras at 15 fps", "31 cameras at 15 fps"]
-    assert rows["Energy, whole machine"] == ["19.1 W per camera", "14.0 W per camera"]
+    assert rows["Energy, whole machine"] == ["0.0523 cameras per watt", "0.0715 cameras per watt"]
     assert rows["Where it ran"][1] == "on the GPU for 100 % of the arithmetic"
     assert {row.title.en for row in found.groups[-1].rows} >= {"Processor", "Accelerators", "Run"}
 
@@ -530,6 +542,57 @@ def test_processors_of_one_machine_are_compared_in_a_table_too() -> None:
     several = lead_table.head_table([run, run], [told, told])
     assert several is not None
     assert len(several.columns) == 2
+
+
+def efficiency(*files: RunFiles) -> dict[str, list[tuple[str, str | None]]]:
+    """Of the head's table the rows that tell cameras per watt: value, and why there is none."""
+    table = head(*files).table
+    assert table is not None
+    return {
+        row.title.en: [(value.text.ko, value.why.en if value.why else None) for value in row.values]
+        for row in table.rows
+        if not row.model
+    }
+
+
+def test_the_table_tells_cameras_per_watt_of_the_whole_machine() -> None:
+    assert efficiency(*hall.hall()) == {"Cameras per watt (whole machine)": [("0.0523대", None), ("0.0715대", None)]}
+    npu, gpu = hall.hall()
+
+    def card_alone(cell: Cell) -> Cell:
+        return msgspec.structs.replace(cell, efficiency={k: v for k, v in cell.efficiency.items() if k == "card"})
+
+    def in_the_dark(cell: Cell) -> Cell:
+        return msgspec.structs.replace(cell, efficiency={}, energy={}, energy_reason=None)
+
+    title = "Cameras per watt (whole machine)"
+    assert efficiency(npu, mapped(gpu, card_alone))[title][1] == (UNKNOWN, "only metered: card")
+    assert efficiency(npu, mapped(gpu, in_the_dark))[title][1] == (
+        UNKNOWN,
+        "no power meter answered on this machine",
+    )
+    assert efficiency(mapped(npu, in_the_dark), mapped(gpu, in_the_dark)) == {}
+
+
+def test_conditions_of_other_measurements_stand_apart() -> None:
+    run = hall.night().run
+    apart = lead_trust.trusted([run], ["r1"], set())
+    assert not any("caution" in text.en or "Wrong" in text.en for text in apart.conditions)
+    assert "Wrong answers: ocr-korean int8 on Sample NP-1 (NPU)" in [text.en for text in apart.elsewhere]
+    together = lead_trust.trusted([run], ["r1"])
+    assert together.elsewhere == ()
+    calm = msgspec.structs.replace(
+        run, notes=(), machine=msgspec.structs.replace(run.machine, busy_processes=()), cells=run.cells
+    )
+    quiet = mapped(
+        msgspec.structs.replace(hall.night(), run=calm),
+        lambda cell: msgspec.structs.replace(
+            cell, quality=cell.quality and msgspec.structs.replace(cell.quality, drawn=False)
+        ),
+    ).run
+    sure = lead_trust.trusted([quiet], ["r1"], set())
+    assert (sure.answer.en, sure.tone, sure.conditions) == ("Yes, the figures above", "good", ())
+    assert sure.elsewhere
 
 
 def test_what_each_meter_lacks_is_told_where_power_is() -> None:

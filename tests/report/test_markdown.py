@@ -33,9 +33,9 @@ def test_verdict_first_then_services_ranking_cells_method(language: Language) ->
     text = page(list(hall.hall()), language)
     heads = [line for line in text.split("\n") if line.startswith("## ")]
     order = (
-        ["Services", "Ranking", "All cells", "Power and energy", "How it was measured", "Words and metrics"]
+        ["Services", "Ranking", "All measurements", "Power and energy", "How it was measured", "Words and metrics"]
         if language == "en"
-        else ["서비스", "순위", "전체 셀", "전력과 에너지", "측정 방법", "용어와 지표"]
+        else ["서비스", "순위", "전체 측정 결과", "전력과 에너지", "측정 방법", "용어와 지표"]
     )
     at = [next(n for n, head in enumerate(heads) if name in head) for name in order]
     assert at == sorted(at)
@@ -100,7 +100,7 @@ def test_changes_against_a_baseline() -> None:
     base, new = hall.night(number=20), hall.night(number=21, factor=1.2)
     text = page([msgspec.structs.replace(new, changes=compare(base.run, new.run))])
     assert "## ❌" in text
-    assert text.index("Ranking") < text.index("## ❌") < text.index("## All cells")
+    assert text.index("Ranking") < text.index("## ❌") < text.index("## All measurements")
 
 
 def test_the_same_run_gives_the_same_text() -> None:

@@ -78,7 +78,7 @@ def test_the_services_name_the_scope_of_their_energy(lit: RunView) -> None:
     # Beside the number that leads.
     assert [column.en for column in cctv.columns].index("Energy, whole machine") == cctv.leading
     number = cctv.rows[1].numbers[cctv.leading]
-    assert number.unit == Text(en="per camera", ko="카메라당")
+    assert number.unit == Text(en="cameras/W", ko="카메라/W")
     assert number.said is not None
     assert "cameras at" in number.said.en
 

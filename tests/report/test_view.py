@@ -241,7 +241,7 @@ def test_energy_is_shown_per_channel_with_its_scope_and_never_added_up() -> None
     assert not any("Energy" in caveat.en for caveat in built(whole).caveats)
     holes = sample.files([cell], [sample.metered(launches[0], None)], {})
     assert sheet_facts(holes)["Energy, package-0"].en == "– (readings cover only 40% of the window)"
-    assert any(caveat.en == "Energy is unknown; each cell's sheet says why." for caveat in built(holes).caveats)
+    assert any(caveat.en == "Energy is unknown; each measurement's sheet says why." for caveat in built(holes).caveats)
     missing = msgspec.structs.replace(whole, launches={})
     assert "metered: not known" in sheet_facts(missing)["Energy, package-0"].en
 

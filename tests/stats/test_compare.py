@@ -336,7 +336,7 @@ def test_unsupported() -> None:
 def test_degraded_cells_are_compared_and_say_so() -> None:
     found = only(pair(cell(), cell(verdict="degraded", reasons=(TEXT,))))
     assert found.status == "compared"
-    assert found.reasons[0].en == "NEW is degraded: because"
+    assert found.reasons[0].en == "NEW counts with caution: because"
 
 
 def test_floor_cells_are_left_out() -> None:

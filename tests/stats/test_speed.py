@@ -176,8 +176,8 @@ def test_a_red_verdict_from_a_degraded_side_says_so_and_stands() -> None:
     found = pair(cell(), cell(factor=1.2, verdict="degraded", reasons=(TEXT,)))
     assert only(found).labels == ("new_degraded",)
     assert found.exit_code == 3
-    assert found.sentence.en.endswith("; NEW is degraded")
-    assert found.sentence.ko.endswith("; NEW 저하")
+    assert found.sentence.en.endswith("; NEW counts with caution")
+    assert found.sentence.ko.endswith("; NEW 주의")
 
 
 def test_what_a_side_lacks_is_carried() -> None:

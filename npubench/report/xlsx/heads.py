@@ -49,7 +49,7 @@ _UNITS: dict[str, tuple[float, Text]] = {
 _COUNTED = ("count", "cameras", "users", "tokens")
 _INVALID = Text(en="invalid, so not a result", ko="무효이므로 결과가 아님")
 _UNSUPPORTED = Text(en="not supported", ko="미지원")
-_NO_CERTIFICATE = Text(en="no placement certificate", ko="배치 증명서 없음")
+_NO_CERTIFICATE = Text(en="no placement certificate", ko="실행 위치 증명서 없음")
 
 VERDICT = Text(en="Verdict", ko="판정")
 REASONS = Text(en="Why this verdict, and what to know", ko="판정 이유와 참고")

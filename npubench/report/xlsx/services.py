@@ -35,7 +35,7 @@ from npubench.report.xlsx.builds import (
     sustained,
     under,
 )
-from npubench.report.xlsx.heads import Item, checked, efficiency, grouped, metric, quality, with_unit
+from npubench.report.xlsx.heads import Item, checked, efficiency, grouped, metric, quality
 from npubench.report.xlsx.parts import Chart, Column, Figure, Head, Sheet, Table, bars, charted, led, listed, table
 from npubench.schema import Cell
 from npubench.spi import MeterScope
@@ -55,10 +55,10 @@ _TITLES = {
 _SAID = {
     "frame": Text(
         en="Cameras: the largest number whose frames were all done in time (within one frame interval, at the "
-        "percentile stated), confirmed at full length. Sustained: without a bound. Energy of one camera: mean power "
-        "over the cameras served.",
+        "percentile stated), confirmed at full length. Sustained: without a bound. Cameras per watt: the cameras "
+        "served over the mean power.",
         ko="카메라 수는 모든 프레임을 제때(프레임 간격 안에, 표시한 백분위수로) 처리함을 전체 시간 동안 확인한 최댓값"
-        "입니다. 지속 프레임은 한계 없이 잰 값이며, 카메라당 전력은 평균 전력을 감당한 카메라 수로 나눈 값입니다.",
+        "입니다. 지속 프레임은 한계 없이 잰 값이며, 와트당 카메라는 감당한 카메라 수를 평균 전력으로 나눈 값입니다.",
     ),
     "page": Text(
         en="CER: one minus the characters read right; of whole pages it counts words that were missed or invented. "
@@ -107,25 +107,24 @@ def _energy_chart(en: str, ko: str, axis: Text, where: MeterScope) -> Chart:
     return Chart(Text(en=f"{en}, {name.en}", ko=f"{ko}, {name.ko}"), axis)
 
 
-def _per_camera(fps: float, where: MeterScope, drawn: bool) -> Head:
-    """Watts of one camera: one over the cameras of a watt."""
+def _per_watt(fps: float, where: MeterScope, drawn: bool) -> Head:
+    """The cameras of a watt."""
     name = scope_name(where)
     said = Text(
-        en=f"Power of one camera at {loads.exact(fps)} fps, {name.en}",
-        ko=f"카메라당 전력, {loads.exact(fps)} fps, {name.ko}",
+        en=f"Cameras per watt at {loads.exact(fps)} fps, {name.en}",
+        ko=f"와트당 카메라, {loads.exact(fps)} fps, {name.ko}",
     )
 
     def says(item: Item) -> Figure:
         spread = item.cell.efficiency.get(where, {}).get("cameras_per_w")
-        if spread is None or not spread.median:
+        if spread is None or spread.median is None:
             why = spoken(spread.reason, item.said) if spread is not None else item.cell.energy_reason
             return Figure(None, own_words([why])[0] if why is not None else _NOT_HERE)
-        return Figure(1 / spread.median)
+        return Figure(spread.median)
 
-    axis = Text(en="W per camera", ko="카메라당 W")
-    chart = _energy_chart("Power of one camera", "카메라당 전력", axis, where) if drawn else None
-    column = Column(title=with_unit(said, Text(en="W", ko="W")), chart=chart, lead=True)
-    return under(partial(_at, fps), Head(column, lambda item: checked(item, says)))
+    axis = Text(en="cameras per watt", ko="와트당 카메라(대)")
+    chart = _energy_chart("Cameras per watt", "와트당 카메라", axis, where) if drawn else None
+    return under(partial(_at, fps), Head(Column(title=said, chart=chart, lead=True), lambda item: checked(item, says)))
 
 
 def _per_kwh(where: MeterScope, drawn: bool) -> Head:
@@ -173,7 +172,7 @@ def _cctv(rows: Sequence[Build], items: Sequence[Item]) -> list[Head]:
     found.append(charted(sustained(_searched, "frame"), _STEADY))
     if rates:
         usual = _USUAL_FPS if _USUAL_FPS in rates else rates[0]
-        found += [_per_camera(usual, where, heads.alike(where, items)) for where in _scopes(rows)]
+        found += [_per_watt(usual, where, heads.alike(where, items)) for where in _scopes(rows)]
     found.append(led(any_of(quality("map50"))))
     for fps in rates:
         at = cameras_at(fps)

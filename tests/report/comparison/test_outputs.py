@@ -169,7 +169,7 @@ def test_what_else_is_known_stands_beside_a_verdict() -> None:
     for shown in (
         "energy per frame (the whole machine)",
         "4.0 % (noise of 9 nights)",
-        "confirmed when measured again (+19.0 %); CPU-assisted; NEW is degraded",
+        "confirmed when measured again (+19.0 %); placement: CPU-assisted; NEW counts with caution",
         "baseline of the machine class pool-a",
         "red cells were measured again in 20261125T010203Z-bbbbbb",
     ):

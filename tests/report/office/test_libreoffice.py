@@ -66,7 +66,7 @@ def test_it_prints(tmp_path: Path) -> None:
     pdf = converted(put(tmp_path / "a", read.made(list(hall.hall()), "ko")), "pdf", tmp_path)
     assert pdf.read_bytes().startswith(b"%PDF")
     if said := text_of(pdf):
-        for words in ("요약", "측정 20건 중 17건 유효", "카메라", "카메라당 전력", "순위와 신뢰 구간", "측정 방법"):
+        for words in ("요약", "측정 20건 중 17건 유효", "카메라", "와트당 카메라", "순위와 신뢰 구간", "측정 방법"):
             assert words in said
         assert "#REF!" not in said
         assert "#NAME?" not in said
