@@ -22,8 +22,9 @@ BIN     := .venv/bin
 SELECT  := $(foreach b,$(BACKENDS),--backend $(b)) $(foreach m,$(MODELS),--model $(m)) $(if $(wildcard bundle/cards),--cards bundle/cards)
 PIP     := $(BIN)/python -m pip --disable-pip-version-check --quiet install $(if $(WHEELS),--no-index --find-links $(WHEELS))
 
-# Tests run in two processes, a file in one of them: most of the time they wait for processes of their own.
-SPREAD  ?= -n 2 --dist loadfile
+# Tests run in two processes, a file in one of them: most of the time they wait for processes of their own. The files
+# come in the order of tests/conftest.py, longest first.
+SPREAD  ?= -n 2 --dist loadfile --no-loadscope-reorder
 
 # Training: where data and checkpoints lie, and the seconds of training that the shipped weights took on two cores.
 TRAIN    ?= .training

@@ -22,7 +22,7 @@ from npubench.report.foreign import clean
 from npubench.schema import Run
 from npubench.stats.compared import Comparison
 from npubench.stats.history import Night, Skipped, nights, stamp
-from npubench.stats.trend import HEADLINES, LeftOut, Trend, follow, gather
+from npubench.stats.trend import HEADLINES, LeftOut, Trend, follow, followed, gather
 
 NONE = "none"
 MOST_NIGHTS = 60
@@ -97,11 +97,7 @@ def history(run: Run, root: Path) -> Trend | Text:
             ko="아직 추이가 없습니다. 결과 폴더에 이 장비의 완료된 실행이 없습니다.",
         )
     known = {cell.id for cell in run.cells}
-    cells = [
-        follow(reversed(kept.seen[cell]), *kept.metric[cell], absent_since=kept.without[cell])
-        for cell in kept.metric
-        if cell in known
-    ]
+    cells = follow(followed(kept, cell) for cell in kept.metric if cell in known)
     return Trend(
         machine=clean(run.machine.name),
         nights=len(kept.nights),

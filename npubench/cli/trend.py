@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import multiprocessing
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import get_args
 
@@ -29,10 +30,10 @@ from npubench.report.foreign import clean
 from npubench.report.loads import written
 from npubench.scenarios import written as whole
 from npubench.spi import MeterScope
-from npubench.stats.changepoint import Changes, FindChanges, change_points, prepare
+from npubench.stats.changepoint import Changes, FindChanges, Series, changes_of, prepare
 from npubench.stats.history import NightCell, Skipped, nights
 from npubench.stats.speed import MINIMUM_EFFECT
-from npubench.stats.trend import HEADLINES, LeftOut, Trend, follow, gather
+from npubench.stats.trend import HEADLINES, LeftOut, Trend, follow, followed, gather
 
 YEAR = 365
 """Nights that a change point is looked for in."""
@@ -40,6 +41,7 @@ MANY = 60
 """Run folders from which on change points are found in a process of their own."""
 HEADLINE = "latency_p50_ns"
 """What a cell is followed by that never had a value."""
+_AT_ONCE = 10
 _ID_LENGTH = 4
 
 
@@ -156,21 +158,27 @@ def _metric(asked: str | None) -> tuple[str | None, MeterScope | None]:
 
 @contextmanager
 def beside(root: Path, machine: str | None) -> Iterator[FindChanges]:
-    """`change_points` in a process of its own where there is much to read: what that imports takes a second, in which
-    a year of nights is half read. `machine` None: of all machines.
+    """`changes_of` in a process of its own where there is much to read: what that imports takes a second, in which a
+    year of nights is half read; and it looks at some histories while others are made. `machine` None: of all.
     """
     folders = sum(1 for _ in store.listed(root, None if machine is None else store.slug(machine)))
     if folders < MANY:
-        yield change_points
+        yield changes_of
         return
     # Spawned, not forked: a process may have threads by now.
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as other:
-        other.submit(prepare)
+    other = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
+    other.submit(prepare)
 
-        def find(values: Sequence[float | None], *, least: float = 0.0, noise: float = 0.0) -> Changes:
-            return other.submit(change_points, values, least=least, noise=noise).result()
+    def find(series: Iterable[Series]) -> list[Changes]:
+        rest = iter(series)
+        asked = [other.submit(changes_of, part) for part in iter(lambda: list(islice(rest, _AT_ONCE)), [])]
+        return [one for part in asked for one in part.result()]
 
+    try:
         yield find
+    finally:
+        # It ends while what was found is drawn; Python waits for it before this process ends.
+        other.shutdown(wait=False)
 
 
 def histories(
@@ -207,15 +215,7 @@ def _histories(
         if not ids:
             name = _name(metric or key)
             raise UsageError(here(f"none of these cells has a value of {name}", f"{name} 값이 있는 셀이 없음"))
-    cells = [
-        follow(
-            reversed(kept.seen[cell]),
-            *kept.metric.get(cell, (HEADLINE, None)),
-            absent_since=kept.without[cell],
-            find=find,
-        )
-        for cell in ids
-    ]
+    cells = follow((followed(kept, cell, HEADLINE) for cell in ids), find)
     return Trend(
         machine=kept.nights[0].machine,
         nights=len(kept.nights),

@@ -18,9 +18,8 @@ enough. Not aware of: metrics, nights (`history`), whether a comparison calls an
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
-from typing import Protocol
 
 import msgspec
 import numpy as np
@@ -66,10 +65,16 @@ class Changes(msgspec.Struct, frozen=True):
     scale: float | None = None
 
 
-class FindChanges(Protocol):
-    """`change_points`, or a function that has it done elsewhere."""
+class Series(msgspec.Struct, frozen=True):
+    """What `change_points` is asked about a history."""
 
-    def __call__(self, values: Sequence[float | None], *, least: float = ..., noise: float = ...) -> Changes: ...
+    values: tuple[float | None, ...]
+    least: float = 0.0
+    noise: float = 0.0
+
+
+FindChanges = Callable[[Iterable[Series]], "list[Changes]"]
+"""`changes_of`, or a function that has it done elsewhere, at best while the next histories are still being made."""
 
 
 def robust_scale(values: Sequence[float]) -> float:
@@ -165,3 +170,8 @@ def change_points(values: Sequence[float | None], *, least: float = 0.0, noise: 
         ChangePoint(rest[cut][0], before, after) for cut, before, after in zip(cuts, levels, levels[1:], strict=False)
     )
     return msgspec.structs.replace(found, points=points)
+
+
+def changes_of(series: Iterable[Series]) -> list[Changes]:
+    """Change points of each history, in order."""
+    return [change_points(one.values, least=one.least, noise=one.noise) for one in series]

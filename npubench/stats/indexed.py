@@ -20,9 +20,9 @@ from npubench import store
 from npubench.lang import Text
 from npubench.metrics import CAPACITY, THROUGHPUT
 from npubench.schema import ExecutionKind, Validity
-from npubench.stats.changepoint import FindChanges, change_points
+from npubench.stats.changepoint import FindChanges, changes_of
 from npubench.stats.history import Night, NightCell, Skipped, nights
-from npubench.stats.trend import HEADLINES, CellTrend, follow, gather, headline
+from npubench.stats.trend import HEADLINES, CellTrend, follow, followed, gather, headline
 
 YEAR = 365
 """Nights of a machine that its headlines are followed over."""
@@ -77,7 +77,7 @@ class _Planned(msgspec.Struct, gc=False):
     order: tuple[msgspec.Raw, ...]
 
 
-def index(root: Path, find: FindChanges = change_points) -> Indexed:
+def index(root: Path, find: FindChanges = changes_of) -> Indexed:
     """Reads the folder; an empty or missing one has no machines. `find`: change points, found here or elsewhere."""
     left_out = [*_strays(root, _KNOWN[0])]
     machines, unfinished = [], []
@@ -138,11 +138,9 @@ def _machine(root: Path, name: str, skipped: list[Skipped], find: FindChanges) -
     quick = not kept.nights
     if quick:
         kept = gather([_only_headlines(newest[0])], 1, quick_looks=True)
-    found = [
-        (kept.newest[cell], follow(reversed(kept.seen[cell]), *kept.metric[cell], find=find))
-        for cell in kept.newest
-        if cell in kept.metric
-    ]
+    cells = [cell for cell in kept.newest if cell in kept.metric]
+    trends = follow((followed(kept, cell) for cell in cells), find)
+    found = [(kept.newest[cell], trend) for cell, trend in zip(cells, trends, strict=True)]
     found.sort(key=lambda pair: _place(pair[0]))
     return IndexedMachine(folder=name, name=runs[0].machine, runs=tuple(runs), headlines=tuple(found), quick=quick)
 

@@ -10,7 +10,7 @@ Not aware of: files (`history`), how it is shown (`cli`, `report`), verdicts (`c
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal, get_args
 
 import msgspec
@@ -19,7 +19,7 @@ from npubench.lang import Text
 from npubench.metrics import CAPACITY, ENERGY, METRICS, THROUGHPUT
 from npubench.schema import ExecutionKind, Scenario, Validity
 from npubench.spi import MeterScope
-from npubench.stats.changepoint import Changes, FindChanges, change_points
+from npubench.stats.changepoint import Changes, FindChanges, Series, changes_of
 from npubench.stats.compared import Version
 from npubench.stats.history import Night, NightCell, log_costs
 from npubench.stats.speed import MINIMUM_EFFECT
@@ -226,8 +226,8 @@ def gather(
                 continue
             like = kept.newest.setdefault(cell.id, cell)
             kept.without.setdefault(cell.id, len(kept.nights))
-            if cell.id not in kept.metric and (followed := _followed(cell, metric, scope)) is not None:
-                kept.metric[cell.id] = followed
+            if cell.id not in kept.metric and (by := _followed(cell, metric, scope)) is not None:
+                kept.metric[cell.id] = by
             kept.seen.setdefault(cell.id, []).append(Seen(bare, _like(cell, like), newer[cell.backend]))
         kept.nights.append(bare)
     return kept
@@ -283,20 +283,53 @@ def _points(found: Changes, nights: Sequence[TrendNight], metric: str) -> list[T
     return points
 
 
-def follow(
-    seen: Iterable[Seen],
-    metric: str,
-    scope: MeterScope | None = None,
-    *,
-    absent_since: int = 0,
-    find: FindChanges = change_points,
-) -> CellTrend:
-    """The history of one cell from at least one night, oldest first. `find`: `change_points`, or where that runs."""
+class Followed(msgspec.Struct, frozen=True, kw_only=True):
+    """What `follow` is asked: the nights that had a cell, at least one and oldest first, and a metric of it."""
+
+    seen: Iterable[Seen]
+    metric: str
+    scope: MeterScope | None = None
+    absent_since: int = 0
+
+
+def followed(kept: Gathered, cell: str, default: str = "latency_p50_ns") -> Followed:
+    """What is asked about a cell of these nights; `default` is what one is followed by that never had a value."""
+    metric, scope = kept.metric.get(cell, (default, None))
+    return Followed(seen=reversed(kept.seen[cell]), metric=metric, scope=scope, absent_since=kept.without[cell])
+
+
+class _Lined(msgspec.Struct, frozen=True):
+    """A history before its change points are known: `lines` are places in `rows`, `series` what is asked of each."""
+
+    asked: Followed
+    newest: NightCell
+    rows: list[TrendNight]
+    lines: list[list[int]]
+    series: list[Series]
+
+
+def follow(cells: Iterable[Followed], find: FindChanges = changes_of) -> list[CellTrend]:
+    """The histories of cells, in order. `find`: `changes_of`, or where that runs."""
+    lined: list[_Lined] = []
+
+    def series() -> Iterator[Series]:
+        for asked in cells:
+            lined.append(_lined(asked))
+            yield from lined[-1].series
+
+    found = iter(find(series()))
+    return [_judged(one, [next(found) for _ in one.series]) for one in lined]
+
+
+def _lined(asked: Followed) -> _Lined:
+    """The rows of a cell's table without what change points say, and where its lines are."""
+    metric, scope = asked.metric, asked.scope
     rows: list[TrendNight] = []
     means: list[float | None] = []
     errors: list[float] = []
-    line, identity, versions = 0, None, None
-    for item in seen:
+    lines: list[list[int]] = [[]]
+    identity, versions = None, None
+    for item in asked.seen:
         night, cell = item.night, item.cell
         spread = cell.spread(metric, scope)
         costs = log_costs(spread, metric) if cell.sound else ()
@@ -304,13 +337,14 @@ def follow(
         now = cell.identity_sha256, cell.execution_kind
         # A failed cell has no execution kind; it ends no line.
         if costs and identity is not None and now != identity:
-            line += 1
+            lines.append([])
         identity = now if costs else identity
         mean = math.fsum(costs) / len(costs) if costs else None
         if mean is not None and len(costs) > 1:
             variance = math.fsum([(cost - mean) ** 2 for cost in costs]) / (len(costs) - 1)
             errors.append(math.sqrt(variance / len(costs)))
         means.append(mean)
+        lines[-1].append(len(rows))
         rows.append(
             TrendNight(
                 run=night.id,
@@ -318,7 +352,7 @@ def follow(
                 profile=night.profile,
                 verdict=cell.verdict,
                 execution_kind=cell.execution_kind,
-                line=line,
+                line=len(lines) - 1,
                 value=None if mean is None else _value(mean, metric),
                 launches=len(costs),
                 unusable=unusable,
@@ -328,16 +362,19 @@ def follow(
         )
         versions = item.versions
     noise = sorted(errors)[len(errors) // 2] if errors else 0.0
+    series = [Series(tuple([means[place] for place in line]), least_change(metric), noise) for line in lines]
+    return _Lined(asked, item.cell, rows, lines, series)
+
+
+def _judged(lined: _Lined, found: Sequence[Changes]) -> CellTrend:
+    """A history with what was found in each of its lines."""
+    metric, newest, rows = lined.asked.metric, lined.newest, lined.rows
     changes: list[TrendChange] = []
-    last = Changes()
-    for number in range(line + 1):
-        start = next(place for place, row in enumerate(rows) if row.line == number)
-        part = [place for place, row in enumerate(rows) if row.line == number]
-        last = find([means[place] for place in part], least=least_change(metric), noise=noise)
-        changes += _points(last, rows[start:], metric)
-        for place in last.outliers:
-            rows[part[place]] = msgspec.structs.replace(rows[part[place]], outlier=True)
-    newest = item.cell
+    for line, one in zip(lined.lines, found, strict=True):
+        changes += _points(one, [rows[place] for place in line], metric)
+        for place in one.outliers:
+            rows[line[place]] = msgspec.structs.replace(rows[line[place]], outlier=True)
+    last = found[-1]
     return CellTrend(
         id=newest.id,
         key=newest.key,
@@ -347,11 +384,11 @@ def follow(
         scenario=newest.scenario,
         scope=newest.scope,
         metric=metric,
-        meter_scope=scope,
+        meter_scope=lined.asked.scope,
         unit=METRICS[metric].unit,
         nights=tuple(rows),
         changes=tuple(changes),
         spread=None if last.scale is None else math.expm1(last.scale),
         pending=last.pending,
-        absent_since=absent_since,
+        absent_since=lined.asked.absent_since,
     )

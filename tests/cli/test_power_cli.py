@@ -18,12 +18,18 @@ from npubench.cli import power_check, power_list
 from npubench.energy import Effect, IdlePower, MeterCost
 from npubench.spi import Channel, Reading
 from npubench.stats.metercheck import ChannelCheck
+from tests.cli.inside import inside
 
 SYNTHETIC = {"NPUBENCH_SYNTHETIC_POWER": "square:10:30:2"}
 
 
 def npubench(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """The command in an environment with these variables."""
+    """The command in an environment with these variables; in a process of its own where it measures."""
+    if arguments[:2] == ("power", "list"):
+        with pytest.MonkeyPatch.context() as here:
+            for name, value in variables.items():
+                here.setenv(name, value)
+            return inside(*arguments)
     command = [sys.executable, "-m", "npubench", *arguments]
     return subprocess.run(
         command, capture_output=True, text=True, check=False, timeout=120, env={**os.environ, **variables}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -33,7 +34,7 @@ FINISHED = ("valid", "degraded")
 
 
 # They start nothing that outlives them.
-_LOOKING = {"check", "export", "list", "new", "report", "schema", "show"}
+_LOOKING = {"build", "check", "export", "list", "new", "pack", "report", "schema", "show", "verify"}
 
 
 def npubench(*arguments: str | Path, timeout: float = 600) -> subprocess.CompletedProcess[str]:
@@ -54,8 +55,29 @@ def null_run(*options: str) -> list[str]:
     return [*RUN, "--backend", "null", *TINY, *options]
 
 
-def test_the_last_line_is_the_run_folder() -> None:
-    done = npubench("run", "--backend", "null", *TINY)
+def measured_once(folder: Path, cache: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """A tiny run for several tests: what a fixture of the module has of `isolated`, it says itself."""
+    given = {"RESULTS": folder / "results", "LOCK_DIR": folder / "lock", "CACHE": cache, "MACHINE": "test-machine"}
+    environment = os.environ | {f"NPUBENCH_{name}": str(value) for name, value in given.items()}
+    environment |= {"NPUBENCH_LANG": "en", "XDG_CONFIG_HOME": str(folder / "config")}
+    environment.pop("NPUBENCH_METERS", None)
+    return subprocess.run(null_run(*options), capture_output=True, text=True, check=False, env=environment)
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory, model_cache: Path) -> subprocess.CompletedProcess[str]:
+    """A run of one backend that is here. Its folder is copied before anything in it is changed."""
+    return measured_once(tmp_path_factory.mktemp("measured"), model_cache)
+
+
+@pytest.fixture(scope="module")
+def one_absent(tmp_path_factory: pytest.TempPathFactory, model_cache: Path) -> subprocess.CompletedProcess[str]:
+    """A run of a backend that is here and of one that is not."""
+    return measured_once(tmp_path_factory.mktemp("absent"), model_cache, "--backend", "cuda")
+
+
+def test_the_last_line_is_the_run_folder(measured: subprocess.CompletedProcess[str]) -> None:
+    done = measured
     assert done.returncode == 0, done.stderr
     folder = run_folder(done)
     assert (folder / "run.json").is_file()
@@ -82,13 +104,12 @@ def test_an_absent_backend_is_listed_with_its_reason_when_not_named() -> None:
     assert "not here: cuda: " in done.stdout
 
 
-def test_an_absent_backend_asked_for_by_name_is_exit_4(tmp_path: Path) -> None:
+def test_an_absent_backend_asked_for_by_name_is_exit_4(one_absent: subprocess.CompletedProcess[str]) -> None:
     alone = npubench("run", "--backend", "cuda", *TINY)
     assert alone.returncode == 4
     assert "cuda: this machine shows no NVIDIA GPU, so its environment was not installed" in alone.stderr
-    beside = npubench("run", "--backend", "cuda", "--backend", "null", *TINY)
-    assert beside.returncode == 4
-    assert (run_folder(beside) / "run.json").is_file()
+    assert one_absent.returncode == 4
+    assert (run_folder(one_absent) / "run.json").is_file()
 
 
 @pytest.mark.parametrize(
@@ -415,16 +436,17 @@ def test_a_dry_run_needs_no_lock() -> None:
         assert npubench("run", "--backend", "null", *TINY, "--dry-run", "--wait", "1s").returncode == 0
 
 
-def unsealed(*arguments: str | Path) -> Path:
-    """The folder of a run that looks as if it had been killed just before it was sealed."""
-    done = npubench("run", "--backend", "null", *TINY, *arguments)
-    folder = run_folder(done)
+def unsealed(done: subprocess.CompletedProcess[str], tmp_path: Path) -> Path:
+    """A copy of the folder of a run that looks as if it had been killed just before it was sealed."""
+    sealed = run_folder(done)
+    folder = tmp_path / "results" / sealed.parent.name / sealed.name
+    shutil.copytree(sealed, folder)
     (folder / "run.json").unlink()
     return folder
 
 
-def test_a_run_is_not_resumed_on_another_machine() -> None:
-    folder = unsealed()
+def test_a_run_is_not_resumed_on_another_machine(tmp_path: Path, measured: subprocess.CompletedProcess[str]) -> None:
+    folder = unsealed(measured, tmp_path)
     plan = json.loads((folder / "plan.json").read_bytes())
     named = npubench("run", "--resume", folder, "--machine", "other")
     assert named.returncode == 5
@@ -437,8 +459,9 @@ def test_a_run_is_not_resumed_on_another_machine() -> None:
     assert not (folder / "run.json").exists()
 
 
-def test_a_named_precision_that_nothing_takes_is_exit_4_and_stays_so_when_resumed() -> None:
-    folder = unsealed("--precision", "fp32", "--precision", "int8")
+def test_a_named_precision_that_nothing_takes_is_exit_4_and_stays_so_when_resumed(tmp_path: Path) -> None:
+    done = npubench("run", "--backend", "null", *TINY, "--precision", "fp32", "--precision", "int8")
+    folder = unsealed(done, tmp_path / "copy")
     again = npubench("run", "--resume", folder)
     assert again.returncode == 4
     run = json.loads((folder / "run.json").read_bytes())
@@ -446,8 +469,10 @@ def test_a_named_precision_that_nothing_takes_is_exit_4_and_stays_so_when_resume
     assert [cell["precision"] for cell in run["unsupported"]] == ["int8"]
 
 
-def test_a_named_backend_that_is_absent_is_exit_4_when_resumed_too() -> None:
-    folder = unsealed("--backend", "cuda")
+def test_a_named_backend_that_is_absent_is_exit_4_when_resumed_too(
+    tmp_path: Path, one_absent: subprocess.CompletedProcess[str]
+) -> None:
+    folder = unsealed(one_absent, tmp_path)
     assert npubench("run", "--resume", folder).returncode == 4
 
 

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from npubench.store import RunFolder
+from tests.cli.inside import inside as npubench
 from tests.verify.conftest import original, run
 from tests.verify.made import edit
 
 __all__ = ["original", "run"]
-
-
-def npubench(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "npubench", *(str(argument) for argument in arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
 
 
 def test_a_run_its_pack_and_its_report(original: RunFolder, tmp_path: Path) -> None:

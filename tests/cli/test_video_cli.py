@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from npubench.engine.plan import Wanted
 from npubench.engine.resume import _digest
 from npubench.errors import DataError, UsageError
 from tests import clips as made
+from tests.cli.inside import inside
 
 
 def filmed(path: Path, *scenarios: str, models: tuple[str, ...] = ("cctv-detect",), wanted: Any = None) -> video.Filmed:
@@ -133,14 +132,9 @@ def test_a_model_that_reads_no_frames(tmp_path: Path) -> None:
         filmed(tmp_path, models=("ocr-korean",))
 
 
-def npubench(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "npubench", "run", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
 def test_the_command_line(tmp_path: Path) -> None:
     path = made.write(tmp_path / "gate.mp4")
-    done = npubench("--backend", "null", "--model", "cctv-detect", "--video", path, "--dry-run", "--json")
+    done = inside("run", "--backend", "null", "--model", "cctv-detect", "--video", path, "--dry-run", "--json")
     plan = json.loads(done.stdout)
     cells = [cell for cell in plan["cells"] if cell["purpose"] == "measure"]
     assert {cell["key"]["scenario.decode"] for cell in cells} == {"inside", "outside"}
@@ -148,7 +142,7 @@ def test_the_command_line(tmp_path: Path) -> None:
     assert {cell["identity"]["data"] for cell in cells} == {plan["inputs"]["cctv-detect"]["sha256"]}
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    done = npubench("--backend", "null", "--model", "cctv-detect", "--video", path, "--dry-run")
+    done = inside("run", "--backend", "null", "--model", "cctv-detect", "--video", path, "--dry-run")
     assert done.returncode == 2
     assert "gate.mp4" in done.stderr
     assert "Traceback" not in done.stderr

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from npubench import statuses
+from npubench.adapters.llm_http import claims
 from npubench.adapters.llm_http.adapter import LlmHttpAdapter, LlmHttpSession
 from npubench.adapters.llm_http.options import endpoint
 from npubench.errors import AbsentBackendError, UnsupportedError
@@ -236,7 +237,9 @@ def test_nobody_listens() -> None:
     session.close()
 
 
-def test_a_server_without_tls_is_not_taken_for_one_with_it(server: Standin) -> None:
+def test_a_server_without_tls_is_not_taken_for_one_with_it(server: Standin, monkeypatch: pytest.MonkeyPatch) -> None:
+    # What it says of itself is asked for first, and is waited for as long.
+    monkeypatch.setattr(claims, "_ASK_S", 0.5)
     session = opened_on(server, url=server.url.replace("http:", "https:"))
     assert failure(session).status in (statuses.INSECURE, statuses.CLOSED, statuses.UNREACHABLE)
     session.close()
