@@ -74,7 +74,8 @@ def test_what_cannot_be_measured_again_keeps_its_verdict_and_its_files(
     assert ask(root, confirm=True, asked=Outputs(markdown=page, junit=tests)) == 3
     out = " ".join(capsys.readouterr().out.split())
     assert out.startswith("6 of 6 metrics regressed")
-    assert f"{said}: {root}" in out
+    # A long path is folded at any letter.
+    assert f"{said}: {root}".replace(" ", "") in out.replace(" ", "")
     assert "confirm on the machine and in the folder in which it was measured" in out
     assert said in page.read_text(encoding="utf-8")
     assert said in tests.read_text(encoding="utf-8")

@@ -48,13 +48,13 @@ def test_a_unit_that_somebody_else_counts_in_is_shown_in_samples() -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoken", "said"),
+    ("spoken", "said", "caution"),
     [
-        ("en", "cameras at 15 fps: 3 confirmed (p99 61.3 ms), 4 failed: latency"),
-        ("ko", "15 fps 카메라: 3 확인(p99 61.3 ms), 4 실패: 지연 시간"),
+        ("en", "cameras at 15 fps: 3 confirmed (p99 61.3 ms), 4 failed: latency", "with caution"),
+        ("ko", "15 fps 카메라: 3 확인(p99 61.3 ms), 4 실패: 지연 시간", "주의"),
     ],
 )
-def test_a_search_is_one_line(monkeypatch: pytest.MonkeyPatch, spoken: str, said: str) -> None:
+def test_a_search_is_one_line(monkeypatch: pytest.MonkeyPatch, spoken: str, said: str, caution: str) -> None:
     monkeypatch.setenv("NPUBENCH_LANG", spoken)
     (scenario,) = parse("cameras:fps=15,instances=1,inflight=2")
     cell = msgspec.structs.replace(CELL, scenario=scenario)
@@ -65,7 +65,7 @@ def test_a_search_is_one_line(monkeypatch: pytest.MonkeyPatch, spoken: str, said
         watcher.finished(cell, launch)
     assert said in text.getvalue()
     assert " · cameras:fps=15 · " in text.getvalue()
-    assert outcome(msgspec.structs.replace(launch, verdict="degraded"), scenario).endswith("degraded")
+    assert outcome(msgspec.structs.replace(launch, verdict="degraded"), scenario).endswith(caution)
 
 
 def test_a_search_without_an_answer_says_why(monkeypatch: pytest.MonkeyPatch) -> None:

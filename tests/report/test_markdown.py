@@ -104,4 +104,5 @@ def test_changes_against_a_baseline() -> None:
 
 
 def test_the_same_run_gives_the_same_text() -> None:
-    assert page([sample.one()]) == page([sample.one()])
+    files = sample.one()
+    assert page([files]) == page([files])
