@@ -22,9 +22,11 @@ BIN     := .venv/bin
 SELECT  := $(foreach b,$(BACKENDS),--backend $(b)) $(foreach m,$(MODELS),--model $(m)) $(if $(wildcard bundle/cards),--cards bundle/cards)
 PIP     := $(BIN)/python -m pip --disable-pip-version-check --quiet install $(if $(WHEELS),--no-index --find-links $(WHEELS))
 
-# Tests run in two processes, a file in one of them: most of the time they wait for processes of their own. The files
-# come in the order of tests/conftest.py, longest first.
-SPREAD  ?= -n 2 --dist loadfile --no-loadscope-reorder
+# Tests run in several processes, a file in one of them, longest files first (tests/conftest.py). Short tests wait for
+# processes of their own much of the time, so that three keep two cores busy; browsers and compilers need a core each.
+SPREAD  ?= -n 3
+WIDE    ?= -n 2
+FILES   := --dist loadfile --no-loadscope-reorder
 
 # Training: where data and checkpoints lie, and the seconds of training that the shipped weights took on two cores.
 TRAIN    ?= .training
@@ -51,10 +53,10 @@ bundle: .venv/.bench ## one archive with which the same two commands work withou
 	@$(BIN)/npubench bundle -o $(BUNDLE) $(SELECT) $(if $(filter no,$(TESTS)),--no-tests) $(if $(filter yes,$(PROPRIETARY)),--include-proprietary)
 
 test: lint ## lint, types, import contracts and the tests (10 minutes at most)
-	@$(BIN)/python -m pytest -q $(SPREAD) -m 'not slow and not browser'
+	@$(BIN)/python -m pytest -q $(SPREAD) $(FILES) -m 'not slow and not browser'
 
 test-all: .venv/.dev ## what test leaves out: browser, wheels, slow builds
-	@$(BIN)/python -m pytest -q $(SPREAD) -m 'slow or browser'
+	@$(BIN)/python -m pytest -q $(WIDE) $(FILES) -m 'slow or browser'
 
 lint: .venv/.dev ## ruff, mypy --strict, import-linter
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check --quiet . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache

@@ -49,6 +49,7 @@ def bare_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return python
 
 
+@pytest.mark.slow
 def test_a_worker_runs_in_a_bare_environment_with_numpy_1_24(bare_python: Path, tmp_path: Path) -> None:
     """… under a parent in which onnxruntime cannot be imported at all."""
     cards = write_backend(tmp_path / "cards", "bare", environment=f'[environment]\npython = "{bare_python}"\n\n')

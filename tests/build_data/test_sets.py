@@ -302,6 +302,7 @@ def test_a_card_is_valid_toml_whatever_its_texts_hold(tmp_path: Path) -> None:
     assert cards.load(tmp_path / "data.toml", DataCard) == card
 
 
+@pytest.mark.slow
 def test_the_command_line(tmp_path: Path, drawn: None, capsys: pytest.CaptureFixture[str]) -> None:
     assert sets.main(["street-frames", "admin-pages", "--data", str(tmp_path)]) == 0
     out = capsys.readouterr().out

@@ -33,6 +33,7 @@ def test_what_was_typed_is_checked_before_anything_else(words: tuple[str, ...], 
     assert said in done.stderr
 
 
+@pytest.mark.slow
 def test_two_cards_in_turns(tmp_path: Path) -> None:
     (tmp_path / "new.toml").write_text(backend_toml("null", work_ns=200_000), encoding="utf-8")
     out = ("--out", str(tmp_path / "results"))

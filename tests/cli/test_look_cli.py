@@ -153,6 +153,7 @@ def test_schema_on_stdout_is_one_document() -> None:
     assert "run.schema.json" in json.loads(npubench("schema").stdout)
 
 
+@pytest.mark.slow
 def test_selftest_measures_the_harness() -> None:
     done = npubench("selftest", "--json")
     assert done.returncode == 0, done.stderr

@@ -91,6 +91,7 @@ def test_a_meters_file_with_a_mistake_is_named(tmp_path: Path) -> None:
     assert 'did you mean "redfish"' in done.stderr
 
 
+@pytest.mark.slow
 def test_the_check_of_the_synthetic_meter() -> None:
     done = npubench("power", "check", "synthetic", "--seconds", "3", "--json", **SYNTHETIC)
     assert done.returncode == 0, done.stderr

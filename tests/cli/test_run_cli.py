@@ -197,6 +197,7 @@ def test_an_onnx_file_with_an_unknown_op(tmp_path: Path) -> None:
     assert "Frobnicate" in done.stderr
 
 
+@pytest.mark.slow
 def test_full_disk_during_a_run_then_resume(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
@@ -459,6 +460,7 @@ def test_a_run_is_not_resumed_on_another_machine(tmp_path: Path, measured: subpr
     assert not (folder / "run.json").exists()
 
 
+@pytest.mark.slow
 def test_a_named_precision_that_nothing_takes_is_exit_4_and_stays_so_when_resumed(tmp_path: Path) -> None:
     done = npubench("run", "--backend", "null", *TINY, "--precision", "fp32", "--precision", "int8")
     folder = unsealed(done, tmp_path / "copy")

@@ -294,6 +294,7 @@ def test_a_given_load_lasts_for_its_whole_window(tmp_path: Path, arrivals: Load)
     assert done.window.end_ns - done.window.start_ns >= 700 * MS
 
 
+@pytest.mark.slow
 def test_a_resumed_run_holds_what_its_later_launches_confirm(
     tmp_path: Path, model_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

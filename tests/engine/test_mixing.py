@@ -86,6 +86,7 @@ def test_a_service_that_fails_leaves_the_other_without_a_result_and_says_why(tmp
     assert by_name["left", True].failures[0].kind is FailureKind.RAISED
 
 
+@pytest.mark.slow
 def test_a_mix_that_was_stopped_between_two_launches_leaves_what_is_written(tmp_path: Path, model_cache: Path) -> None:
     plan = mixed(*PARTS)
     folder = new_folder(tmp_path, plan)

@@ -53,6 +53,7 @@ def measured(tmp_path: Path, cache: Path, *backends: Any, watcher: Quiet | None 
     return folder, Execution(plan, folder, cache, quiet, Limits(stall_s=120), quiet.stop).carry_out()
 
 
+@pytest.mark.slow
 def test_an_honest_backend_passes_and_a_late_one_is_invalid_however_fast(tmp_path: Path, model_cache: Path) -> None:
     cards = catalogue().backends
     folder, run = measured(tmp_path, model_cache, cards["cpu"].card, cards["stale"].card)

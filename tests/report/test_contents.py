@@ -20,6 +20,7 @@ def listed(page: str) -> list[str]:
     return re.findall(r'href="#([^"]+)"', found)
 
 
+@pytest.mark.slow
 def test_every_section_of_every_run_has_a_link_and_every_link_a_section() -> None:
     page = html.render(view.build(hall.hall()), "ko")
     anchors = listed(page)

@@ -106,6 +106,7 @@ def test_any_ids_decode_and_stream_alike(ids: list[int]) -> None:
     assert "".join(map(stream.push, ids)) + stream.finish() == SMALL.decode(ids)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not REAL.exists(), reason="the civic-prompts data set is not built")
 @given(st.text(st.characters(codec="utf-8")) | st.text("민원접수 abc'st12\n"))
 @settings(max_examples=100, deadline=None)

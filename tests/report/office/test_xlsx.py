@@ -265,6 +265,7 @@ def test_no_cell_at_all() -> None:
     assert "Nothing could be ranked." in [row[0] for row in read.rows(book["Ranking"])]
 
 
+@pytest.mark.slow
 def test_two_thousand_cells() -> None:
     files = sample.many(2000)
     sheet = read.workbook(read.made([files]))["sample-node-7"]
