@@ -35,7 +35,7 @@ CCTV_S   ?= 4300
 TEXT_S   ?= 1300
 LINES_S  ?= 3000
 
-.PHONY: train-data train-cctv train-ocr help setup bench env bundle test test-all lint compare report nightly benchmarks author schemas clean
+.PHONY: train-data train-cctv train-ocr help setup bench env bundle test short test-all lint compare report nightly benchmarks author schemas clean
 .DEFAULT_GOAL := help
 
 help: ## show this help
@@ -52,7 +52,11 @@ env: .venv/.bench ## list backends' environments; with BACKENDS, install what th
 bundle: .venv/.bench ## one archive with which the same two commands work without a network (BACKENDS, BUNDLE=FILE)
 	@$(BIN)/npubench bundle -o $(BUNDLE) $(SELECT) $(if $(filter no,$(TESTS)),--no-tests) $(if $(filter yes,$(PROPRIETARY)),--include-proprietary)
 
-test: lint ## lint, types, import contracts and the tests (10 minutes at most)
+test: .venv/.dev ## lint, types, import contracts and the tests (10 minutes at most)
+	@$(MAKE) --no-print-directory -j 2 lint short
+
+# Types take a core for a minute, which the tests leave idle somewhere.
+short: .venv/.dev
 	@$(BIN)/python -m pytest -q $(SPREAD) $(FILES) -m 'not slow and not browser'
 
 test-all: .venv/.dev ## what test leaves out: browser, wheels, slow builds

@@ -141,7 +141,7 @@ def _device(found: Mapping[tuple[str, Build], Certificate | None]) -> tuple[Text
         names_ko = "·".join(name.ko for name in _services(found, those)[:3]) if len(names.ko) < 40 else names.ko
         parts.append(Text(en=f"{names.en}: {en}", ko=f"{names_ko}: {ko}"))
     worst: Tone = next(tone for tone in _GRAVEST if tone in tones)
-    return Text(en="; ".join(part.en for part in parts), ko=", ".join(part.ko for part in parts)), worst
+    return Text(en="; ".join(part.en for part in parts), ko="; ".join(part.ko for part in parts)), worst
 
 
 _SAID: tuple[tuple[str, str, str, Tone], ...] = (

@@ -179,7 +179,7 @@ def _ranked(runs: Sequence[Run], table: Table, confidence: float) -> Answer:
 def _times_said(best: Figure, after: Figure, one: Text, other: Text) -> Text:
     assert best.value is not None
     assert after.value is not None
-    times, between = significant(_over(best.metric, best.value, after.value), 2), _range(best, after)
+    times, between = _told(_over(best.metric, best.value, after.value), _range(best, after))
     en, ko = (f" ({between[0]} to {between[1]})", f"({between[0]}~{between[1]})") if between else ("", "")
     if best.metric not in _MORE:
         return Text(
@@ -196,16 +196,22 @@ def _over(metric: str, best: float, after: float) -> float:
     return best / after if METRICS[metric].worse == "lower" else after / best
 
 
-def _range(best: Figure, after: Figure) -> tuple[str, str] | None:
+def _range(best: Figure, after: Figure) -> tuple[float, float] | None:
     """From how many to how many times, where both intervals are known on both sides."""
     if not best.low or not best.high or not after.low or not after.high:
         return None
-    ratios = sorted((_over(best.metric, best.low, after.high), _over(best.metric, best.high, after.low)))
+    low, high = sorted((_over(best.metric, best.low, after.high), _over(best.metric, best.high, after.low)))
+    return low, high
+
+
+def _told(times: float, between: tuple[float, float] | None) -> tuple[str, tuple[str, str] | None]:
+    """The ratio and its range with as few digits as keep the three apart: 1.4 (1.3 to 1.4) looks like a mistake."""
     for digits in (2, 3):
-        low, high = (significant(ratio, digits) for ratio in ratios)
-        if low != high:
-            return low, high
-    return None
+        said = significant(times, digits)
+        low, high = (significant(ratio, digits) for ratio in between or (times, times))
+        if between is not None and len({said, low, high}) == 3:
+            return said, (low, high)
+    return (said, (low, high)) if between is not None and low != high else (significant(times, 2), None)
 
 
 def _flipped(by_id: Mapping[At, tuple[Run, str]], rows: tuple[Row, Row], names: tuple[Text, Text]) -> Iterator[Text]:

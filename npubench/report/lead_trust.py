@@ -179,8 +179,8 @@ def _against(found: _Found) -> Iterator[tuple[bool, Text]]:
         yield (
             any(drawn),
             Text(
-                en="Drawn test data: it compares devices only",
-                ko="시험용으로 그린 자료(현장 자료 아님): 장치 비교에만 유효",
+                en="Inputs drawn for tests, no real footage: good for comparing devices only",
+                ko="입력은 시험용으로 그린 영상과 문서(실제 현장 자료 아님): 장치 비교에만 유효",
             ),
         )
 

@@ -214,7 +214,7 @@ def test_the_three_answers_of_one_machine() -> None:
         ran.answer.en
         == "CCTV and language model: yes; OCR: only 62.0 % of the arithmetic (the other 38.0 % on the CPU)"
     )
-    assert ran.answer.ko == "CCTV·언어 모델: 예, OCR: 연산의 62.0 %만(나머지 38.0 %는 CPU)"
+    assert ran.answer.ko == "CCTV·언어 모델: 예; OCR: 연산의 62.0 %만(나머지 38.0 %는 CPU)"
     assert (ran.tone, ran.more) == ("warn", ())
     assert trust.tone == "warn"
     assert trust.answer.en == f"With conditions: check these {len(trust.conditions)}"
@@ -230,9 +230,9 @@ def test_the_three_answers_of_one_machine() -> None:
 def test_the_answers_count_over_all_machines() -> None:
     watt, ran, trust = head(*hall.hall()).answers
     assert watt.answer.en == (
-        "Sample GX-9 (GPU): 1.4x (1.3 to 1.4) the cameras of Sample NP-1 (NPU) for the same power"
+        "Sample GX-9 (GPU): 1.37x (1.27 to 1.42) the cameras of Sample NP-1 (NPU) for the same power"
     )
-    assert watt.answer.ko == "견본 GX-9(GPU): 같은 전력으로 견본 NP-1(NPU)보다 카메라를 1.4배(1.3~1.4) 처리"
+    assert watt.answer.ko == "견본 GX-9(GPU): 같은 전력으로 견본 NP-1(NPU)보다 카메라를 1.37배(1.27~1.42) 처리"
     assert ran.answer.en.startswith("Sample NP-1 (NPU) — CCTV and language model: yes; OCR: only 62.0 %")
     assert [text.en for text in ran.more] == ["Sample GX-9 (GPU) — CCTV, OCR and language model: yes"]
     assert trust.answer.en == "With conditions: check these 5"
@@ -241,7 +241,7 @@ def test_the_answers_count_over_all_machines() -> None:
         "Idle power changed by 14 to 16 % from before to after the measurement; no interval includes that",
         "Other programs were busy on npu-node-1 and gpu-node-2 when the measurement began",
         "2 more warnings about the machines",
-        "Drawn test data: it compares devices only",
+        "Inputs drawn for tests, no real footage: good for comparing devices only",
     ]
     assert [text.en for text in trust.elsewhere] == [
         "1 measurement with caution, marked in the tables",
