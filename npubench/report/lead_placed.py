@@ -109,8 +109,9 @@ def _answer(
         return Text(en="It depends on the device", ko="장치마다 다릅니다"), worst
     said, name = told[short_of[0]][0], names[short_of[0]]
     if len(told) == 1:
-        starts = any(said.en.startswith(title.en) for title in SHORT.values())
-        return Text(en=f"{said.en[:1].upper()}{said.en[1:]}" if starts else said.en, ko=said.ko), worst
+        # A sentence of ours begins with a capital, the name of a model does not.
+        ours = said.en.startswith(("an ", *(title.en for title in SHORT.values())))
+        return Text(en=f"{said.en[:1].upper()}{said.en[1:]}" if ours else said.en, ko=said.ko), worst
     return _named(name, said), worst
 
 

@@ -39,7 +39,8 @@ def trusted(runs: Sequence[Run], keys: Sequence[str], told: Set[str] | None = No
     found = _Found(runs, keys, told)
     against = list(_against(found))
     first = tuple(text for above, text in against if above)
-    rest = tuple(text for above, text in against if not above)
+    # The same words twice would only say that it holds of the others too.
+    rest = tuple(text for above, text in against if not above and text not in first)
     n = count(len(first))
     tone: Tone = "warn"
     check = Text(en=f"check {'this' if len(first) == 1 else f'these {n}'}", ko=f"아래 {n}가지를 확인하십시오")
@@ -179,7 +180,7 @@ def _against(found: _Found) -> Iterator[tuple[bool, Text]]:
         yield (
             any(drawn),
             Text(
-                en="Inputs drawn for tests, no real footage: good for comparing devices only",
+                en="Inputs drawn for tests, no real footage or documents: good for comparing devices only",
                 ko="입력은 시험용으로 그린 영상과 문서(실제 현장 자료 아님): 장치 비교에만 유효",
             ),
         )

@@ -241,7 +241,7 @@ def test_the_answers_count_over_all_machines() -> None:
         "Idle power changed by 14 to 16 % from before to after the measurement; no interval includes that",
         "Other programs were busy on npu-node-1 and gpu-node-2 when the measurement began",
         "2 more warnings about the machines",
-        "Inputs drawn for tests, no real footage: good for comparing devices only",
+        "Inputs drawn for tests, no real footage or documents: good for comparing devices only",
     ]
     assert [text.en for text in trust.elsewhere] == [
         "1 measurement with caution, marked in the tables",
@@ -415,6 +415,7 @@ def test_all_of_it_is_said_of_nothing_less() -> None:
 
 def test_a_quick_look_is_not_to_be_trusted_yet() -> None:
     found = head(sample.one())
+    assert not set(found.answers[2].elsewhere) & set(found.answers[2].conditions)
     assert found.answers[2].answer.en == "Not yet: a quick look"
     assert "quick look" in found.caveats[0].en
 
