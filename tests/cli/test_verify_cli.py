@@ -15,6 +15,7 @@ from tests.verify.made import edit
 __all__ = ["original", "run"]
 
 
+@pytest.mark.slow
 def test_a_run_its_pack_and_its_report(original: RunFolder, tmp_path: Path) -> None:
     done = npubench("verify", original.path)
     assert done.returncode == 0, done.stderr + done.stdout

@@ -36,6 +36,7 @@ class Watching(Quiet):
         self.places.append(found)
 
 
+@pytest.mark.slow
 def test_a_run_keeps_one_certificate_for_each_build_and_backend(tmp_path: Path, model_cache: Path) -> None:
     pytest.importorskip("onnxruntime")
     watcher = Watching()

@@ -195,6 +195,7 @@ def test_machines_are_compared_in_a_table_with_a_unit_in_every_value() -> None:
     assert not table.down
 
 
+@pytest.mark.slow
 def test_many_devices_go_down_the_table_and_share_no_name() -> None:
     runs = [hall.night(number=n) for n in (24, 25, 26, 27, 28)]
     table = head(*runs).table

@@ -85,6 +85,7 @@ def first(run: RunFolder, scenario: str = "single-stream") -> Path:
     return run.launch_path(cell.id, 1)
 
 
+@pytest.mark.slow
 def test_joules_agree_with_their_readings(powered: RunFolder) -> None:
     searched = parse(first(powered, "server").read_bytes(), Launch, "launch")
     assert searched.capacity is not None
