@@ -213,9 +213,10 @@ class OrtSession:
         binding = self._session.io_binding()
         kept = {name: np.ascontiguousarray(value) for name, value in feeds.items()}
         bound = [(name, "cpu", 0, value.dtype.type, value.shape, value.ctypes.data) for name, value in kept.items()]
-        for each in bound:
-            binding.bind_input(*each)
         anew = [each for each in bound if each[0] in self._copied]
+        for each in bound:
+            if each not in anew:
+                binding.bind_input(*each)
         outputs: dict[str, Array] = {}
         run, run_options = self._session.run_with_iobinding, self._run_options
 

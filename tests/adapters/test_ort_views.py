@@ -136,7 +136,7 @@ class OwnMemory:
             self.real.bind_output(*bound)
 
 
-@pytest.mark.parametrize(("memory", "copies"), [("Cuda", 4), ("Cpu", 1)])
+@pytest.mark.parametrize(("memory", "copies"), [("Cuda", 3), ("Cpu", 1)])
 def test_a_prepared_call_reads_its_buffers_anew_where_the_device_has_its_own_memory(
     artifact: Artifact, monkeypatch: pytest.MonkeyPatch, memory: str, copies: int
 ) -> None:
